@@ -1,0 +1,3 @@
+export * from './aggregate.ts'
+export * from './outcome.ts'
+export * from './rule-set.ts'

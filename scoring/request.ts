@@ -1,0 +1,97 @@
+// What scoring is asked, and what it answers. The request carries tokens and BIN, never a PAN.
+
+import type { Entity, RiskOutcome, RuleHit } from '#rules'
+
+/**
+ * One authorization as rules and model see it. Field names are the request's own paths (CEL
+ * conditions read them); absent means unknown, never zero. Amounts are integers in minor units.
+ */
+export interface ScoringRequest {
+  /** The transaction's id, `auth_...`. */
+  readonly id: string
+  /** Identity of the velocity event: 64 bits (16 hex digits) of a hash of (acquirer, idempotency key). */
+  readonly eventHash: string
+  /** Arrival by the switch's clock, milliseconds since 1970. */
+  readonly arrivedAtMs: number
+  readonly acquirer: string
+  readonly type: string
+  readonly amount: number
+  readonly currency: string
+  readonly channel: string
+  readonly card: {
+    readonly token: string
+    /** First 8 digits (6 where the PAN is shorter than 16). */
+    readonly bin: string
+    readonly country?: string
+    readonly expiry?: string
+  }
+  readonly merchant: {
+    readonly id: string
+    readonly mcc: string
+    readonly name?: string
+    readonly city?: string
+    readonly country?: string
+    readonly latitude?: number
+    readonly longitude?: number
+    readonly timeZone?: string
+  }
+  readonly terminal?: { readonly id?: string; readonly entryMode?: string }
+  readonly device?: {
+    readonly id?: string
+    readonly ip?: string
+    readonly ipCountry?: string
+    readonly userAgent?: string
+  }
+  readonly customer?: { readonly id?: string; readonly email?: string; readonly country?: string }
+  readonly threeDs?: { readonly version?: string; readonly eci?: string; readonly status?: string }
+}
+
+/** A part of the decision that was missing when it was made. */
+export type DegradedPart = 'velocity' | 'model' | 'worker'
+
+/** The answer of scoring, stored whole with the outcome. */
+export interface Decision {
+  readonly outcome: RiskOutcome
+  /** Probability of fraud, 0..1; null when the model was missing. */
+  readonly score: number | null
+  /** Reason codes of the live rules that decided, worst first, without repeats. */
+  readonly reasons: readonly string[]
+  /** Reasons of rules that an acquirer may see (packs with `disclose: false` left out). */
+  readonly disclosedReasons: readonly string[]
+  readonly hits: readonly RuleHit[]
+  readonly degraded: readonly DegradedPart[]
+  /** Hash of the rule set and version of the model; null where that part was missing. */
+  readonly ruleSet: string | null
+  readonly model: string | null
+  /** The model's inputs in manifest order; NaN is missing. Empty when the model was missing. */
+  readonly features: Float32Array
+  /** Values of the aggregates that were asked for, in the plan's order; NaN is missing. */
+  readonly aggregates: Float64Array
+  /** Rules whose condition was unknown. */
+  readonly unknownRules: readonly string[]
+  /** Entities whose ring was saturated inside a window that was asked for. */
+  readonly saturated: readonly Entity[]
+  /** Microseconds a step, for the metrics. */
+  readonly stepMicros: {
+    readonly velocity: number
+    readonly features: number
+    readonly model: number
+    readonly rules: number
+  }
+}
+
+/** What became of an attempt: a later event of the same entities. */
+export interface VelocityOutcome {
+  readonly request: ScoringRequest
+  readonly kind: 'approved' | 'declined' | 'reversed'
+  /** DE39 where declined. */
+  readonly responseCode?: string
+}
+
+/** Port: scores authorizations. The production adapter is the pool of workers. */
+export interface Scorer {
+  /** Never rejects: what is missing is named in `degraded`. Resolves within `deadlineMs`. */
+  score(request: ScoringRequest, deadlineMs: number): Promise<Decision>
+  /** Tells velocity what became of an attempt. Best effort, bounded queue. */
+  publish(outcome: VelocityOutcome): void
+}

@@ -1,0 +1,62 @@
+// Port: velocity counters. Two adapters pass one conformance suite: Redis, and embedded.
+
+import type { Aggregate, AggregatePlan, Entity } from '#rules'
+
+/**
+ * The identity of each entity in one attempt: the bytes that become part of a key. Keyed tokens for
+ * card, customer, device, ip and email; absent means that the attempt has no such entity.
+ */
+export type EntityKeys = { readonly [E in Entity]?: string }
+
+/** One attempt, as velocity sees it. */
+export interface VelocityAttempt {
+  /** 64 bits as 16 hex digits: hash of (acquirer, idempotency key). A resent event is dropped on read. */
+  readonly eventHash: string
+  /** Milliseconds since 1970, the switch's clock at arrival. */
+  readonly atMs: number
+  /** Integer minor units of the base currency; NaN when the rate is missing. */
+  readonly baseAmount: number
+  readonly keys: EntityKeys
+  /** Where it happened, degrees; NaN when unknown. For speedKmh. */
+  readonly latitude: number
+  readonly longitude: number
+}
+
+/** What became of an attempt (a later event). */
+export interface VelocityOutcomeEvent {
+  readonly eventHash: string
+  readonly atMs: number
+  readonly keys: EntityKeys
+  readonly kind: 'approved' | 'declined' | 'reversed'
+}
+
+/**
+ * The values of one attempt, in the plan's order.
+ * `values[i]` is NaN when unknown (entity absent from the attempt, or nothing to compute from:
+ * secondsSinceLast without an earlier event). Count, sum, distinct and declines of a present
+ * entity are never NaN. `saturated[i]` is 1 when the value is a lower bound only.
+ */
+export interface VelocityValues {
+  readonly values: Float64Array
+  readonly saturated: Uint8Array
+}
+
+export interface Velocity {
+  /**
+   * Appends the attempts of a batch (at most `BATCH_MAX`) and answers each with its aggregates, the
+   * attempt itself included; attempts of one batch see those before them in the batch.
+   * Rejects when the store is unreachable or slower than `deadlineMs`: then velocity is missing,
+   * and whether the attempts were appended is unknown.
+   */
+  observe(
+    attempts: readonly VelocityAttempt[],
+    plan: AggregatePlan,
+    deadlineMs: number,
+  ): Promise<readonly VelocityValues[]>
+  /** Appends outcome events. Best effort: rejects like `observe`. */
+  publish(outcomes: readonly VelocityOutcomeEvent[], deadlineMs: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** Whether an aggregate can be answered: the reason where it can't (e.g. distinct over a tile of an unsupported entity). */
+export type SupportsAggregate = (aggregate: Aggregate) => string | undefined

@@ -1,0 +1,68 @@
+// The door to one issuer: how the message path asks it, and what it can say.
+
+import type { Pan } from '../card.ts'
+import type { Attempt, QueuedMessage } from '../store/transaction-store.ts'
+
+/** What the message needs beyond the attempt's durable numbers; never stored. */
+export interface CardData {
+  readonly pan: Pan
+  /** YYMM (DE14). */
+  readonly expiry: string
+  /** Passed on in DE48 where the dialect has a place for it; never stored. */
+  readonly cvv: string | undefined
+}
+
+/** The issuer's answer, already matched to its request. */
+export interface IssuerAnswer {
+  /** DE39 as the dialect writes it. */
+  readonly responseCode: string
+  /** DE38, or null. */
+  readonly approvalCode: string | null
+  /** DE4 of the answer: what was approved, in minor units. */
+  readonly amount: number
+}
+
+/** How an attempt ended. An unknown outcome is never called failed. */
+export type AskResult =
+  | { readonly kind: 'answered'; readonly answer: IssuerAnswer }
+  /** Certainly not sent: no connection, not signed on, or the write was refused before any byte. */
+  | { readonly kind: 'not_sent' }
+  /** Bytes may have left and no answer came in time, or the connection was lost. */
+  | { readonly kind: 'unknown'; readonly why: 'timeout' | 'connection_lost' }
+
+/** An answer that came after its attempt was given up; matched to it all the same. */
+export interface LateIssuerAnswer {
+  readonly attempt: Attempt
+  readonly answer: IssuerAnswer
+}
+
+/** Trace numbers toward one issuer, drawn before the claim so that they are durable with it. */
+export interface TraceNumbers {
+  readonly stan: string
+  readonly transmittedAt: string
+  readonly rrn: string
+}
+
+export type DeliverResult =
+  | { readonly kind: 'answered'; readonly responseCode: string }
+  | { readonly kind: 'not_sent' }
+  | { readonly kind: 'unknown' }
+
+export interface Issuer {
+  readonly name: string
+  /** Connected and signed on. */
+  readonly isUp: boolean
+  /** Draws numbers that are neither pending nor inside the late-answer window. */
+  drawTraceNumbers(): TraceNumbers
+  /** Sends the attempt once and waits for its answer, `timeoutMs` at most. Never rejects. */
+  ask(attempt: Attempt, card: CardData, timeoutMs: number): Promise<AskResult>
+  /** Sends a reversal (0420, or 0421 as a repeat) and waits for its 0430. Never rejects. */
+  deliver(
+    message: QueuedMessage,
+    pan: Pan,
+    isRepeat: boolean,
+    timeoutMs: number,
+  ): Promise<DeliverResult>
+  /** Stops: no new messages; sign-off where connected. */
+  close(): Promise<void>
+}

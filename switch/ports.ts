@@ -1,0 +1,70 @@
+// The ports of the message path. Everything that the path does to the outside world goes through
+// one of these; sockets, files, clocks and randomness are adapters (`switch/adapters/`), and a
+// seeded simulation can stand in for each. `Clock`, `Timers` belong to scoring too and live there.
+
+export type { Clock, TimerHandle, Timers } from '#scoring'
+
+/** A source of random bytes. In production the operating system's, in a simulation a seed's. */
+export interface Random {
+  /** Fills `target` with random bytes and returns it. */
+  fill(target: Uint8Array): Uint8Array
+}
+
+/**
+ * A folder of append-only files. Nothing counts as stored before `sync` has resolved.
+ * Operating errors (disk full, input/output error) reject with the system's error (`code` set).
+ */
+export interface Disk {
+  /** Names of the files in the folder, sorted. */
+  list(): Promise<readonly string[]>
+  /** Opens a file for reading and appending; creates it, durably in its folder, when absent. */
+  open(name: string): Promise<DiskFile>
+  /** Removes a file. */
+  remove(name: string): Promise<void>
+}
+
+export interface DiskFile {
+  readonly name: string
+  /** Length in bytes, appended bytes included. */
+  readonly sizeBytes: number
+  /** Writes at the end. One caller at a time. A rejected append may have written a part. */
+  append(bytes: Uint8Array): Promise<void>
+  /** Resolves when all appended bytes are on stable storage (fdatasync). */
+  sync(): Promise<void>
+  /** Reads up to `lengthBytes` from `position`; shorter at the end of the file. */
+  read(position: number, lengthBytes: number): Promise<Uint8Array>
+  /** Cuts the file, durably. */
+  truncate(sizeBytes: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** Dials byte-stream connections (TCP, TLS). */
+export interface Transport {
+  /** Starts to connect; the outcome comes as `onOpen` or `onClose`, never as a throw. */
+  connect(address: Address, events: ConnectionEvents): Connection
+}
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export interface ConnectionEvents {
+  onOpen(): void
+  /** `bytes` belongs to the callee only until it returns. */
+  onBytes(bytes: Uint8Array): void
+  /** Called exactly once, last. `error` is absent on an orderly end. */
+  onClose(error?: Error): void
+}
+
+export interface Connection {
+  /**
+   * Hands bytes to the connection. False: refused before any byte left, so nothing was sent.
+   * True: the bytes may have left, which is all that a sender can ever know.
+   */
+  write(bytes: Uint8Array): boolean
+  /** Bytes accepted by `write` and not yet handed to the network. */
+  readonly bufferedBytes: number
+  /** Ends the connection at once; `onClose` follows. */
+  destroy(): void
+}

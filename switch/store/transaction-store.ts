@@ -1,0 +1,220 @@
+// Port: where claims, outcomes and queued messages are kept. Every method that promises durability
+// resolves only after the bytes are on stable storage. One conformance suite for all adapters.
+
+import type { Decision } from '#scoring'
+
+/** A PAN with its expiry, AES-256-GCM. Erased (null in the attempt) after `panRetentionDays`. */
+export interface SealedCard {
+  readonly keyId: number
+  readonly iv: Uint8Array
+  /** Ciphertext, then the 16-byte tag. */
+  readonly sealed: Uint8Array
+}
+
+/** One try at one issuer, in the numbers that we use toward it. All strings as on the wire. */
+export interface Attempt {
+  readonly issuer: string
+  /** 0100 or 0200. */
+  readonly mti: string
+  readonly processingCode: string
+  /** DE11, six digits. */
+  readonly stan: string
+  /** DE7, MMDDhhmmss (UTC). */
+  readonly transmittedAt: string
+  /** DE37, twelve characters. */
+  readonly rrn: string
+  /** DE32. */
+  readonly acquiringInstitution: string
+  readonly amount: number
+  /** ISO 4217 numeric, three digits (DE49). */
+  readonly currencyNumeric: string
+  readonly terminalId: string
+  readonly merchantId: string
+  readonly merchantNameLocation: string
+  readonly mcc: string
+  readonly entryMode: string
+  /** DE14 stays sealed with the PAN. */
+  readonly card: SealedCard | null
+}
+
+/** The request as it may be kept: no PAN, no CVV, no track; tokens and masks instead. */
+export type StoredRequest = Readonly<Record<string, unknown>>
+
+/** The kinds of work a claim can stand for; recovery treats each as SEMANTICS says. */
+export type IntentKind = 'financial' | 'inquiry'
+
+export interface Intent {
+  /** `auth_` and a ULID: sorts by time. */
+  readonly id: string
+  readonly kind: IntentKind
+  readonly acquirer: string
+  readonly idempotencyKey: string
+  /** Keyed HMAC-SHA-256 of path and normalized fields, 32 bytes. */
+  readonly fingerprint: Uint8Array
+  /** Milliseconds since 1970. */
+  readonly createdAtMs: number
+  /** The acquirer's RRN, or ours where it sent none: GET ?rrn= finds it. */
+  readonly rrn: string
+  readonly cardToken: string
+  readonly request: StoredRequest
+  /** Null only where no route exists: nothing will be sent. */
+  readonly attempt: Attempt | null
+}
+
+/** Who owns an open claim. Filled in by the store. */
+export interface Ownership {
+  readonly owner: string
+  readonly leaseEpoch: number
+}
+
+/** Why an outcome is what it is. */
+export type OutcomeCause =
+  | 'issuer'
+  | 'risk'
+  | 'no_route'
+  | 'issuer_timeout'
+  | 'issuer_unreachable'
+  | 'issuer_fault'
+  | 'recovery'
+  | 'partial_not_supported'
+
+/** An advice or reversal that must reach an issuer; its wire numbers never change once queued. */
+export interface QueuedMessage {
+  /** `(transaction, step)`: at most one entry for each. */
+  readonly transactionId: string
+  readonly step: 'authorization'
+  readonly issuer: string
+  /** 0420 at first; repeats go out as 0421. */
+  readonly mti: '0420'
+  readonly stan: string
+  readonly transmittedAt: string
+  readonly rrn: string
+  /** What is being reversed, in the numbers we sent (DE90 is made of it). */
+  readonly original: Attempt
+  readonly cause: 'timeout' | 'recovery' | 'late_approval' | 'partial_not_supported' | 'acquirer'
+  readonly queuedAtMs: number
+}
+
+export type DeliveryState = 'queued' | 'acknowledged' | 'dead'
+
+/** A queued message with how its delivery stands. */
+export interface Delivery {
+  readonly message: QueuedMessage
+  readonly state: DeliveryState
+  /** Times it was sent while the link was up. */
+  readonly sends: number
+  /** DE39 of the last answer. */
+  readonly lastResponseCode: string | null
+}
+
+/** The end of an authorization: durable before it is answered, and never changed. */
+export interface Outcome {
+  readonly id: string
+  readonly recordedAtMs: number
+  readonly outcome: 'approved' | 'declined' | 'challenged'
+  readonly responseCode: string
+  readonly cause: OutcomeCause
+  readonly issuerResponseCode: string | null
+  /** The body of the answer to the acquirer, kept so that every retry gets the same bytes. */
+  readonly answer: Readonly<Record<string, unknown>>
+  readonly decision: Decision | null
+  /** Queued in the same store transaction. */
+  readonly reversal: QueuedMessage | null
+}
+
+/** An issuer's answer after the outcome: recorded, changes nothing. */
+export interface LateAnswer {
+  readonly transactionId: string
+  readonly at: number
+  readonly issuer: string
+  readonly responseCode: string
+  readonly approved: boolean
+}
+
+export interface Transaction {
+  readonly intent: Intent
+  readonly ownership: Ownership
+  /** The intent's own attempt first, then those of fail-over. */
+  readonly attempts: readonly Attempt[]
+  /** The record says that the (last) attempt's write was refused: certainly not sent. */
+  readonly notSent: boolean
+  readonly outcome: Outcome | null
+  readonly deliveries: readonly Delivery[]
+  readonly lateAnswers: readonly LateAnswer[]
+}
+
+/** What is known of an idempotency key. */
+export interface KeyEntry {
+  readonly transactionId: string
+  readonly fingerprint: Uint8Array
+  readonly state: 'open' | 'recorded'
+}
+
+export type ClaimResult =
+  | { readonly kind: 'claimed' }
+  /** Another claim holds the key: nothing was stored. */
+  | { readonly kind: 'existing'; readonly entry: KeyEntry }
+
+export interface StoreStatus {
+  /** False after the first failed or late flush, for ever: stop after drain, never retry. */
+  readonly writable: boolean
+  /** Why not writable, for /readyz and the log. */
+  readonly fault: string | null
+  readonly openClaims: number
+  readonly queuedDeliveries: number
+  readonly bytes: number
+  readonly segments: number
+}
+
+/** A write could not be made durable; whether it is on disk is unknown. */
+export class StoreFault extends Error {
+  override readonly name = 'StoreFault'
+  readonly code = 'store_fault'
+}
+
+export interface TransactionStore {
+  /** Synchronous: what this process knows of a key that is younger than `keyRetentionMs`. */
+  findKey(acquirer: string, idempotencyKey: string): KeyEntry | undefined
+  /**
+   * Makes the intent durable. The key is taken before this returns, so that a second claim of it in
+   * the same tick is `existing`. Rejects with StoreFault.
+   */
+  claim(intent: Intent): Promise<ClaimResult>
+  /** A further attempt, durable before its bytes may leave. */
+  addAttempt(transactionId: string, attempt: Attempt): Promise<void>
+  /** Says that the last attempt's bytes certainly did not leave. */
+  markNotSent(transactionId: string): Promise<void>
+  /**
+   * Compare-and-set from open. Resolves with what is recorded once durable: this outcome, or the one
+   * that was there first (then this one, its reversal included, is dropped). Rejects with StoreFault.
+   */
+  record(outcome: Outcome): Promise<Outcome>
+  recordLateAnswer(answer: LateAnswer): Promise<void>
+  /** A reversal on its own (a late approval of something recorded without one). False: it was there already. */
+  queue(message: QueuedMessage): Promise<boolean>
+  /** How a delivery went on. Durable when resolved. */
+  updateDelivery(
+    transactionId: string,
+    step: QueuedMessage['step'],
+    change: {
+      readonly state: DeliveryState
+      readonly sends: number
+      readonly lastResponseCode: string | null
+    },
+  ): Promise<void>
+  read(transactionId: string): Promise<Transaction | undefined>
+  /** Newest first, at most `limit`. */
+  findByRrn(acquirer: string, rrn: string, limit: number): Promise<readonly Transaction[]>
+  /** The newest sealed card behind a token of this acquirer. */
+  findCard(acquirer: string, cardToken: string): Promise<SealedCard | undefined>
+  /** Claims without outcome, oldest first; for recovery at start. */
+  openTransactions(): Promise<readonly Transaction[]>
+  /** Deliveries not yet acknowledged or dead, oldest first. */
+  pendingDeliveries(): Promise<readonly Delivery[]>
+  /** The highest STAN drawn toward an issuer, by the newest attempt or queued message; '000000' if none. */
+  lastStan(issuer: string): string
+  readonly ownership: Ownership
+  readonly status: StoreStatus
+  /** Flushes and closes. Afterwards every write rejects. */
+  close(): Promise<void>
+}
