@@ -54,6 +54,8 @@ export interface Decision {
   readonly outcome: RiskOutcome
   /** Probability of fraud, 0..1; null when the model was missing. */
   readonly score: number | null
+  /** Name of the model's band that holds the score; null when the model was missing. */
+  readonly band: string | null
   /** Reason codes of the live rules that decided, worst first, without repeats. */
   readonly reasons: readonly string[]
   /** Reasons of rules that an acquirer may see (packs with `disclose: false` left out). */
@@ -71,7 +73,10 @@ export interface Decision {
   readonly unknownRules: readonly string[]
   /** Entities whose ring was saturated inside a window that was asked for. */
   readonly saturated: readonly Entity[]
-  /** Microseconds a step, for the metrics. */
+  /**
+   * Microseconds a step, for the metrics: what the message waited for, so each message of a batch has
+   * the time of the whole batch. Zero for a step that was not taken.
+   */
   readonly stepMicros: {
     readonly velocity: number
     readonly features: number
