@@ -1,0 +1,4 @@
+// The door of the switch: what benches, load tests and commands of other folders may use.
+
+export * from './card.ts'
+export * from './iso8583/index.ts'
