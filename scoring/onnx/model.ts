@@ -1,5 +1,7 @@
 // The door to a loaded model. Shapes: rows by features, float32, NaN is missing.
 
+import type { Manifest } from './manifest.ts'
+
 /** A probability band of the manifest, named for metrics and rules. */
 export interface ScoreBand {
   readonly name: string
@@ -13,9 +15,10 @@ export interface Model {
   readonly version: string
   /** In the order of the input columns. */
   readonly featureNames: readonly string[]
+  /** From the lowest, which starts at 0, to the highest. */
   readonly bands: readonly ScoreBand[]
   /**
-   * Scores `rows` rows. `features` holds rows * featureNames.length values, row by row.
+   * Scores `rows` rows. `features` holds at least rows * featureNames.length values, row by row.
    * Resolves with one probability of fraud (0..1) a row; rejects when the runtime fails or a
    * probability is not finite.
    */
@@ -24,14 +27,38 @@ export interface Model {
   release(): Promise<void>
 }
 
+/** Every reason why a model folder is refused. */
+export const MODEL_PROBLEM_CODES = [
+  'manifest_missing',
+  'manifest_unreadable',
+  'manifest_invalid',
+  'model_missing',
+  'model_too_large',
+  'hash_mismatch',
+  'model_unreadable',
+  'operator_refused',
+  'external_data',
+  'feature_order',
+  'input_refused',
+  'output_refused',
+  'runtime_refused',
+  'not_finite',
+  'parity',
+] as const
+export type ModelProblemCode = (typeof MODEL_PROBLEM_CODES)[number]
+
 /** Why a model folder was refused. */
 export interface ModelProblem {
-  /** Stable: `manifest_unreadable`, `hash_mismatch`, `operator_refused`, `external_data`, `feature_order`, `parity`, ... */
-  readonly code: string
-  /** Says which file, vector or operator, and what to do. */
+  readonly code: ModelProblemCode
+  /** Says which file, vector, feature or operator, and what to do. */
   readonly message: string
 }
 
 export type ModelResult =
-  | { readonly ok: true; readonly model: Model }
+  | { readonly ok: true; readonly model: Model; readonly manifest: Manifest }
   | { readonly ok: false; readonly problem: ModelProblem }
+
+/** The band of a score: the highest that starts at or below it. `bands` as in `Model`. */
+export function bandOf(bands: readonly ScoreBand[], score: number): ScoreBand | undefined {
+  return bands.findLast((band) => score >= band.from)
+}

@@ -1,0 +1,11 @@
+export { type ExpectedModel, loadModel, type ModelFileResult, type ModelFolder } from './load.ts'
+export type { Manifest } from './manifest.ts'
+export {
+  bandOf,
+  MODEL_PROBLEM_CODES,
+  type Model,
+  type ModelProblem,
+  type ModelProblemCode,
+  type ModelResult,
+  type ScoreBand,
+} from './model.ts'
