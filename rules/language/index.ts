@@ -1,0 +1,26 @@
+export {
+  type CheckedCondition,
+  type ConditionChecker,
+  type ConditionProblem,
+  type ConditionResult,
+  createConditionChecker,
+} from './check.ts'
+export {
+  type CompiledConditions,
+  compileConditions,
+  type Findings,
+  type ListMembership,
+} from './compile.ts'
+export type { CallValues } from './environment.ts'
+export { celEnvironment } from './environment.ts'
+export { children, type Expression, type Reading } from './expression.ts'
+export { didYouMean, nearest } from './nearest.ts'
+export {
+  AGGREGATE_FUNCTIONS,
+  ENTITY_PATHS,
+  FACT_NAMES,
+  type FactName,
+  factByPath,
+  PLAIN_FUNCTIONS,
+} from './vocabulary.ts'
+export { windowSeconds, windowText } from './window.ts'
