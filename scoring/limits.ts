@@ -1,0 +1,81 @@
+// The limits of scoring, each with its arithmetic. Relations are asserted at the end of the file.
+
+/**
+ * Messages that one batch may carry. At 64 the fixed cost of a task (27-60 us on both threads) is
+ * below 1 us a message, and 64 messages at 40 us each hold a worker for 2.6 ms of a 30 ms deadline.
+ */
+export const BATCH_MAX = 64
+
+/**
+ * Batches under way at one worker. Two: one waits for Redis while the other computes. A third
+ * would only move messages from the queue, where they still can be shed, to the worker's port.
+ */
+export const CONCURRENT_BATCHES_PER_WORKER = 2
+
+/** Worker threads of one process; more cores are used by more processes (DESIGN.md, section 3). */
+export const WORKERS_MAX = 16
+
+/**
+ * Messages waiting for a worker. A score has 30 ms by default: at 12,000/s that is 360 messages; a
+ * queue of 1,024 (85 ms at that rate) is already later than any deadline. About 2 kB each: 2 MB.
+ */
+export const QUEUE_DEPTH_MAX = 1024
+
+/** Outcome events waiting to ride along: 0.7 s at 12,000/s, about 1 kB each: 8 MB. */
+export const OUTCOME_QUEUE_MAX = 8192
+
+/** Outcome events in one batch: as many as messages, so that they keep up with the messages. */
+export const OUTCOMES_PER_BATCH_MAX = BATCH_MAX
+
+/**
+ * How long an outcome event waits for messages to ride along with before it goes alone. Far below
+ * the shortest velocity window (60 s), and at most 40 tasks a second when nothing else happens.
+ */
+export const OUTCOME_WAIT_MS = 25
+
+/** The velocity fetch of one batch: half of the default score deadline (30 ms). */
+export const VELOCITY_DEADLINE_MAX_MS = 15
+
+/** Kept of a message's deadline for what comes after velocity: rules, model, the way back. */
+export const AFTER_VELOCITY_RESERVE_MS = 10
+
+/**
+ * The fetch gets at least this, however late the oldest message of a batch is: messages behind it
+ * have more time, and a healthy Redis answers a batch in 1-2 ms.
+ */
+export const VELOCITY_DEADLINE_MIN_MS = 5
+
+/** Outcome events are nobody's deadline, but a stalled Redis may not pile them up. */
+export const OUTCOME_DEADLINE_MS = 50
+
+/**
+ * Tokens kept for each entity and generation (two generations): 6 entities * 2 * 8,192 * about
+ * 150 bytes = 15 MB a worker. A miss costs one HMAC, 2-5 us.
+ */
+export const TOKEN_CACHE_ENTRIES_MAX = 8192
+
+/** Longest text that the token cache keeps as a key; longer ones (e-mail: 254) are hashed each time. */
+export const TOKEN_CACHE_TEXT_MAX = 320
+
+/** A worker has this long to load rules and model and to warm up; measured: about 1 s here. */
+export const WORKER_START_TIMEOUT_MS = 30_000
+
+/** Batches under way have this long to end at close: far above any batch, below a drain time. */
+export const CLOSE_TIMEOUT_MS = 5_000
+
+/** Deaths of workers in a row, none of them ready in between, after which none is started again. */
+export const WORKER_DEATHS_IN_A_ROW_MAX = 5
+
+/** Problems a refused start reports; the rest is cut. */
+export const START_PROBLEMS_MAX = 1_000
+
+/** True when the numbers above fit each other; `main.ts` asserts it together with its own. */
+export function limitsFit(): boolean {
+  return (
+    QUEUE_DEPTH_MAX >= BATCH_MAX * CONCURRENT_BATCHES_PER_WORKER &&
+    OUTCOMES_PER_BATCH_MAX >= BATCH_MAX &&
+    OUTCOME_QUEUE_MAX >= QUEUE_DEPTH_MAX &&
+    VELOCITY_DEADLINE_MIN_MS <= VELOCITY_DEADLINE_MAX_MS &&
+    VELOCITY_DEADLINE_MAX_MS + AFTER_VELOCITY_RESERVE_MS <= 30
+  )
+}
