@@ -28,6 +28,8 @@ export interface VelocityOutcomeEvent {
   readonly atMs: number
   readonly keys: EntityKeys
   readonly kind: 'approved' | 'declined' | 'reversed'
+  /** DE39 where declined. */
+  readonly responseCode?: string | undefined
 }
 
 /**

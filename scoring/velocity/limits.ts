@@ -1,0 +1,109 @@
+// The limits of velocity, each with its arithmetic. Relations are checked by `velocityLimitsFit`.
+
+/** Attempts or outcomes of one call; the pool never sends more (`scoring/limits.ts`). */
+export const BATCH_MAX = 64
+
+/** Shortest and longest window, in seconds: 1 minute and 30 days. */
+export const WINDOW_SECONDS_MIN = 60
+export const WINDOW_SECONDS_MAX = 30 * 24 * 3600
+
+/**
+ * How long an entity outlives its last attempt: the longest window and an hour, so that nothing
+ * inside a window can expire. Refreshed with every append.
+ */
+export const ENTITY_TTL_SECONDS = WINDOW_SECONDS_MAX + 3600
+
+/** One attempt and one outcome in a ring (see `event.ts`); both are whole units. */
+export const UNIT_BYTES = 16
+export const ATTEMPT_BYTES = 48
+export const OUTCOME_BYTES = 16
+
+/**
+ * A ring keeps its newest 48 attempts (fewer where outcomes lie between): 48 * 48 = 2,304 bytes, so
+ * a transaction of 5 full rings moves 11.5 kB. The 8 bytes on top are less than a unit: a ring is
+ * exactly this long only when something was cut off its front, which is how a reader knows.
+ *
+ * Memory in Redis, jemalloc class of the value + about 136 bytes for key, dictionary and expiry
+ * entries: 1 event 192, 5 events 256 + 136 = 392, 48 events 2,560 + 136. A million cards of 10
+ * events, 480 bytes each in class 512: 650 MB with all five entities of their own far less, since
+ * terminals and devices are fewer.
+ */
+export const RING_BYTES_MAX = 48 * ATTEMPT_BYTES + 8
+
+/**
+ * Events of one entity may be appended out of order by this much: clocks of the switch's processes
+ * and machines (NTP: milliseconds) and batches under way (tens of milliseconds), with room.
+ */
+export const DISORDER_MS = 10_000
+
+/** In front of a tile's log: the version of the compacted part that it continues. */
+export const TILE_HEADER_BYTES = 8
+
+/**
+ * A tile's log is compacted when it is longer than 40 attempts, and the newest 8 stay: 32 attempts
+ * a compaction. Read by every attempt of the entity: 24 attempts, 1.2 kB, on average.
+ */
+export const TILE_COMPACT_BYTES = TILE_HEADER_BYTES + 40 * ATTEMPT_BYTES
+export const TILE_KEEP_BYTES = 8 * ATTEMPT_BYTES
+
+/**
+ * A log that nobody compacts stops growing here: 680 attempts; from then on the entity's values
+ * are lower bounds. Far above what is appended before a compaction comes back: a batch of 64
+ * attempts of one merchant in each of 8 workers is 24 kB.
+ */
+export const TILE_LOG_BYTES_MAX = 32_768
+
+/** Sub-buckets of a tile are at least this wide, and at most 1/12 of their age. */
+export const TILE_QUANTUM_MS = 5_000
+export const TILE_BUCKETS_PER_WINDOW = 12
+
+/** Distinct values of a tile's compacted part are kept one by one up to here, then by HyperLogLog. */
+export const DISTINCT_EXACT_MAX = 64
+
+/**
+ * 2^10 registers: a standard error of 1.04 / sqrt(1024) = 3.3%. An entry (register, rank, time) has
+ * 5 bytes; a register keeps 2 to 7 of them: 10-35 kB for a merchant with 10^4-10^6 cards in 30 days.
+ */
+export const DISTINCT_REGISTER_BITS = 10
+
+/** Compacted parts that one process keeps decoded; each 2 kB (quiet) to 100 kB (a large merchant). */
+export const TILE_CACHE_BYTES_MAX = 32 * 1024 * 1024
+
+/** The embedded store: 64 MB of rings and tiles, about 100,000 entities of 10 events. */
+export const EMBEDDED_BYTES_MAX = 64 * 1024 * 1024
+
+/** What one entity costs in the embedded store beside its bytes: key, map entry, typed array. */
+export const EMBEDDED_ENTITY_BYTES = 250
+
+/** Keys longer than this are hashed; longest readable key of `entity-keys.ts`: 40 * 3 + 2 = 122. */
+export const KEY_TOKEN_MAX = 128
+
+/**
+ * Script calls under way at once. Each holds at most 64 attempts of 8 entities (15 kB out, 150 kB
+ * back): 16 * 165 kB = 2.6 MB. A worker has two batches and one publication under way.
+ */
+export const CALLS_IN_FLIGHT_MAX = 16
+
+/** Tiles that one worker compacts at the same time; others wait for their next attempt. */
+export const COMPACTIONS_IN_FLIGHT_MAX = 64
+
+/** The client's own time-out of a command, above every deadline of `scoring/limits.ts` (50 ms). */
+export const COMMAND_TIMEOUT_MS = 250
+
+/** Failures in a row that open the breaker, and for how long it stays open before one probe. */
+export const BREAKER_FAILURES_MAX = 3
+export const BREAKER_OPEN_MS = 1_000
+
+/** True when the numbers above fit each other; asserted where velocity is created. */
+export function velocityLimitsFit(): boolean {
+  return (
+    ATTEMPT_BYTES % UNIT_BYTES === 0 &&
+    OUTCOME_BYTES % UNIT_BYTES === 0 &&
+    RING_BYTES_MAX % UNIT_BYTES !== 0 &&
+    RING_BYTES_MAX >= ATTEMPT_BYTES + UNIT_BYTES &&
+    TILE_KEEP_BYTES + TILE_HEADER_BYTES < TILE_COMPACT_BYTES &&
+    TILE_COMPACT_BYTES + BATCH_MAX * ATTEMPT_BYTES < TILE_LOG_BYTES_MAX &&
+    TILE_QUANTUM_MS * TILE_BUCKETS_PER_WINDOW <= WINDOW_SECONDS_MIN * 1000 &&
+    DISORDER_MS < WINDOW_SECONDS_MIN * 1000
+  )
+}

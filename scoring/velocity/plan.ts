@@ -1,0 +1,82 @@
+// A plan, sorted by entity: what each ring or tile is asked for, in arrays.
+
+import {
+  type Aggregate,
+  type AggregateFunction,
+  type AggregatePlan,
+  aggregateKey,
+  ENTITIES,
+} from '#rules'
+import { hashIndex } from './event.ts'
+import { WINDOW_SECONDS_MAX, WINDOW_SECONDS_MIN } from './limits.ts'
+
+/** How an entity is kept: few events, exact; or many, with bounded error. In order of `ENTITIES`. */
+export const IS_TILE: readonly boolean[] = ENTITIES.map(
+  (entity) => entity === 'ip' || entity === 'merchant' || entity === 'bin',
+)
+
+/** What one entity is asked for. Aggregate `i` goes to slot `slots[i]`. */
+export interface EntityQuery {
+  /** Index into `ENTITIES`. */
+  readonly entity: number
+  readonly slots: Uint16Array
+  readonly functions: readonly AggregateFunction[]
+  /** Index of the aggregate's window in `windowsMs`. */
+  readonly windows: Uint8Array
+  /** For distinct: which short hash (`hashIndex`); -2 otherwise. */
+  readonly hashes: Int8Array
+  /** The different windows, in milliseconds. */
+  readonly windowsMs: Float64Array
+}
+
+export interface CompiledPlan {
+  /** Number of aggregates. */
+  readonly size: number
+  /** By entity, in order of `ENTITIES`; undefined where nothing is asked of it. */
+  readonly queries: readonly (EntityQuery | undefined)[]
+}
+
+/** Why an aggregate can't be answered; undefined where it can. */
+export function supportsAggregate(aggregate: Aggregate): string | undefined {
+  const { windowSeconds, entity, of } = aggregate
+  if (!Number.isInteger(windowSeconds)) return 'a window is a whole number of seconds'
+  if (windowSeconds < WINDOW_SECONDS_MIN || windowSeconds > WINDOW_SECONDS_MAX) {
+    return `a window is between ${WINDOW_SECONDS_MIN} seconds and ${WINDOW_SECONDS_MAX} (30 days)`
+  }
+  if (aggregate.function === 'distinct') {
+    if (of === undefined) return 'distinct needs to know of which entity'
+    if (of === entity) return `a ${entity} has one ${of} only`
+    if (entity === 'card' && of === 'bin') return 'a card has one bin only'
+    return undefined
+  }
+  if (of !== undefined) return `${aggregate.function} is not counted of another entity`
+  if (aggregate.function === 'speedKmh' && IS_TILE[ENTITIES.indexOf(entity)]) {
+    return `speedKmh follows one thing that moves; many share one ${entity}`
+  }
+  return undefined
+}
+
+/** Throws for an aggregate that `supportsAggregate` refuses: whoever made the plan should have asked. */
+export function compilePlan(plan: AggregatePlan): CompiledPlan {
+  for (const aggregate of plan) {
+    const reason = supportsAggregate(aggregate)
+    if (reason !== undefined) throw new RangeError(`${aggregateKey(aggregate)}: ${reason}`)
+  }
+  const queries = ENTITIES.map((entity, index): EntityQuery | undefined => {
+    const slots = plan.flatMap((aggregate, slot) => (aggregate.entity === entity ? [slot] : []))
+    const own = slots.map((slot) => plan[slot] as Aggregate)
+    const windowsMs = [...new Set(own.map((aggregate) => aggregate.windowSeconds * 1000))]
+    if (own.length === 0) return undefined
+    return {
+      entity: index,
+      slots: Uint16Array.from(slots),
+      functions: own.map((aggregate) => aggregate.function),
+      windows: Uint8Array.from(own, (aggregate) =>
+        windowsMs.indexOf(aggregate.windowSeconds * 1000),
+      ),
+      hashes: Int8Array.from(own, ({ of }) => (of === undefined ? -2 : hashIndex(of))),
+      windowsMs: Float64Array.from(windowsMs),
+    }
+  })
+  return { size: plan.length, queries }
+}
