@@ -1,0 +1,44 @@
+// Makes a dialect's words into straight code: one function to read and one to write, generated once
+// at load. Nothing of the dialect's text reaches the code but numbers that the schema has checked.
+
+import { measureTlv, readTlv, writeTlv } from './ber-tlv.ts'
+import type { DialectSpec } from './dialect-words.ts'
+import { messageBytesMax } from './limits.ts'
+import type { DecodeResult, Dialect, EncodeResult, IsoMessage } from './message.ts'
+import { createProblems } from './problems.ts'
+import { readerCode } from './reader-code.ts'
+import * as wire from './wire.ts'
+import { writerCode } from './writer-code.ts'
+
+const primitives = { ...wire, measureTlv, readTlv, writeTlv }
+
+/** Shared by all dialects: encoding is synchronous, and what was written is copied out. The prefix of
+ * the last field may be written before its value is found too long. */
+const scratch = Buffer.alloc(messageBytesMax)
+
+type Compiled = {
+  readonly decode: (bytes: Uint8Array) => DecodeResult
+  readonly encode: (message: IsoMessage) => EncodeResult
+}
+
+export function compileDialect(spec: DialectSpec): Dialect {
+  const code = `'use strict'
+    const none = []
+    ${readerCode(spec)}
+    ${writerCode(spec)}
+    return { decode, encode }`
+  const build = new Function('w', 'p', 'out', code) as (
+    w: typeof primitives,
+    p: ReturnType<typeof createProblems>,
+    out: Buffer,
+  ) => Compiled
+  const { decode, encode } = build(primitives, createProblems(spec), scratch)
+  const names = new Map(spec.fields.map((field) => [field.number, field.name]))
+  return {
+    name: spec.name,
+    version: spec.version,
+    fieldName: (field) => names.get(field) ?? `field ${field}`,
+    decode,
+    encode,
+  }
+}
