@@ -1,4 +1,5 @@
 export type { DialectProblem } from './dialect-words.ts'
+export * from './framing.ts'
 export type { LoadDialectResult } from './load-dialect.ts'
 export { loadDialect, printDialectProblem } from './load-dialect.ts'
 export * from './message.ts'

@@ -1,0 +1,258 @@
+// Splits a byte stream into messages, and puts messages into it:
+//
+//   frame = length reserved payload trailer
+//
+// `length` is what the spec's words say. A frame of length zero is a keep-alive, and skipped.
+
+import { frameBytesDefault, messageBytesMax } from './limits.ts'
+
+/** How the messages of a stream are told apart, in words as a configuration has them. */
+export interface FramingSpec {
+  /** binary: big-endian; bcd: two digits a byte; ascii: one digit a byte. */
+  readonly encoding: 'binary' | 'bcd' | 'ascii'
+  /** Bytes that the length takes: 2 or 4. */
+  readonly bytes: 2 | 4
+  /** The length counts its own bytes too. */
+  readonly countsItself?: boolean
+  /** Bytes after the length that are written as zeros and read as anything (Visa: 2). Counted. */
+  readonly reservedBytes?: number
+  /** Hex that ends every frame (`03`). Counted. */
+  readonly trailer?: string
+  /** The longest payload that is taken, in bytes; 8,192 where absent. */
+  readonly frameBytesMax?: number
+}
+
+/** What `ISO_PORT` and issuer links speak unless told otherwise. */
+export const defaultFraming: FramingSpec = { encoding: 'binary', bytes: 2 }
+
+/** Why a stream can not be split any further, or a payload not be sent. */
+export interface FramingProblem {
+  readonly code: 'frame_too_long' | 'frame_too_short' | 'bad_frame_length' | 'bad_trailer'
+  /** Offset in the stream of the frame's first byte. */
+  readonly offset: number
+  readonly message: string
+}
+
+export type FrameResult =
+  | { readonly ok: true; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly problem: FramingProblem }
+
+export interface Splitter {
+  /**
+   * Takes the next bytes of the stream and hands on every message that they complete. The bytes are
+   * the caller's again on return. After a problem, or after `stop`, further bytes are ignored.
+   */
+  push(bytes: Uint8Array): void
+  /** Drops what is buffered; no more calls follow. May be called from `onFrame`. */
+  stop(): void
+  /** Bytes of a frame that is not complete yet. */
+  readonly bufferedBytes: number
+}
+
+export interface Framing {
+  /** The payload in a frame, in memory of its own. */
+  encode(payload: Uint8Array): FrameResult
+  /**
+   * `onFrame` gets a message that is valid until it returns. `onProblem` is called once at most: the
+   * stream is lost then, and the connection should be closed.
+   */
+  createSplitter(
+    onFrame: (payload: Uint8Array) => void,
+    onProblem: (problem: FramingProblem) => void,
+  ): Splitter
+}
+
+/** Everything of a spec that splitting needs, worked out once. */
+interface Shape {
+  readonly encoding: FramingSpec['encoding']
+  readonly lengthBytes: number
+  readonly reservedBytes: number
+  readonly trailer: Uint8Array
+  /** What the length says beyond reserved bytes, payload and trailer. */
+  readonly ownBytes: number
+  readonly payloadMax: number
+}
+
+/** The framing of a spec, whose values the configuration's schema has checked. */
+export function createFraming(spec: FramingSpec): Framing {
+  const shape: Shape = {
+    encoding: spec.encoding,
+    lengthBytes: spec.bytes,
+    reservedBytes: spec.reservedBytes ?? 0,
+    trailer: new Uint8Array(Buffer.from(spec.trailer ?? '', 'hex')),
+    ownBytes: spec.countsItself === true ? spec.bytes : 0,
+    payloadMax: Math.min(spec.frameBytesMax ?? frameBytesDefault, messageBytesMax),
+  }
+  return {
+    encode: (payload) => encodeFrame(shape, payload),
+    createSplitter: (onFrame, onProblem) => createSplitter(shape, onFrame, onProblem),
+  }
+}
+
+function encodeFrame(shape: Shape, payload: Uint8Array): FrameResult {
+  const { lengthBytes, reservedBytes, trailer } = shape
+  const body = reservedBytes + payload.length + trailer.length
+  const says = body + shape.ownBytes
+  if (payload.length > shape.payloadMax || says > lengthMax(shape)) {
+    return { ok: false, problem: tooLong(shape, payload.length, 0) }
+  }
+  const bytes = Buffer.allocUnsafe(lengthBytes + body)
+  let rest = says
+  for (let i = lengthBytes - 1; i >= 0; i--) {
+    if (shape.encoding === 'binary') {
+      bytes[i] = rest & 255
+      rest >>>= 8
+    } else if (shape.encoding === 'bcd') {
+      bytes[i] = (rest % 10) | ((((rest / 10) | 0) % 10) << 4)
+      rest = (rest / 100) | 0
+    } else {
+      bytes[i] = 48 + (rest % 10)
+      rest = (rest / 10) | 0
+    }
+  }
+  bytes.fill(0, lengthBytes, lengthBytes + reservedBytes)
+  bytes.set(payload, lengthBytes + reservedBytes)
+  bytes.set(trailer, lengthBytes + reservedBytes + payload.length)
+  return { ok: true, bytes }
+}
+
+function lengthMax(shape: Shape): number {
+  if (shape.encoding === 'binary') return 256 ** shape.lengthBytes - 1
+  return 10 ** (shape.lengthBytes * (shape.encoding === 'bcd' ? 2 : 1)) - 1
+}
+
+/** The number that the length bytes say, or -1 where they are not digits. */
+function readLength(shape: Shape, bytes: Uint8Array, at: number): number {
+  let length = 0
+  for (let i = at; i < at + shape.lengthBytes; i++) {
+    const byte = bytes[i] as number
+    if (shape.encoding === 'binary') length = length * 256 + byte
+    else if (shape.encoding === 'bcd') {
+      if (byte >> 4 > 9 || (byte & 15) > 9) return -1
+      length = length * 100 + (byte >> 4) * 10 + (byte & 15)
+    } else {
+      if (byte < 48 || byte > 57) return -1
+      length = length * 10 + byte - 48
+    }
+  }
+  return length
+}
+
+function createSplitter(
+  shape: Shape,
+  onFrame: (payload: Uint8Array) => void,
+  onProblem: (problem: FramingProblem) => void,
+): Splitter {
+  const { lengthBytes } = shape
+  /** A frame that came in parts: its first `held` bytes. Grows to twice what came, at most. */
+  let partial = Buffer.alloc(0)
+  let held = 0
+  let isStopped = false
+  /** Offset in the stream of the frame at hand. */
+  let offset = 0
+
+  const stop = (): void => {
+    isStopped = true
+    partial = Buffer.alloc(0)
+    held = 0
+  }
+  const fail = (problem: FramingProblem): void => {
+    stop()
+    onProblem(problem)
+  }
+  const hold = (bytes: Uint8Array, from: number, to: number, frameBytes: number): void => {
+    const need = held + to - from
+    if (partial.length < need) {
+      const grown = Buffer.allocUnsafe(Math.min(frameBytes, Math.max(need * 2, 256)))
+      partial.copy(grown, 0, 0, held)
+      partial = grown
+    }
+    partial.set(bytes.subarray(from, to), held)
+    held = need
+  }
+  /** Bytes of the whole frame whose length stands at `at`; -1 after a problem. */
+  const measure = (bytes: Uint8Array, at: number): number => {
+    const says = readLength(shape, bytes, at)
+    const body = says - shape.ownBytes
+    if (body === 0) return lengthBytes
+    const problem = lengthProblem(shape, says, body, offset)
+    if (problem === null) return lengthBytes + body
+    fail(problem)
+    return -1
+  }
+  const deliver = (bytes: Uint8Array, at: number, frameBytes: number): void => {
+    const end = at + frameBytes - shape.trailer.length
+    const isKeepAlive = frameBytes === lengthBytes
+    if (!isKeepAlive && !shape.trailer.every((byte, i) => bytes[end + i] === byte)) {
+      const message = 'the frame does not end with the trailer; the length may count other bytes'
+      fail({ code: 'bad_trailer', offset, message })
+      return
+    }
+    offset += frameBytes
+    if (!isKeepAlive) onFrame(bytes.subarray(at + lengthBytes + shape.reservedBytes, end))
+  }
+  /** Completes the frame that is held; returns how many of `bytes` it took. */
+  const completeHeld = (bytes: Uint8Array): number => {
+    let at = 0
+    if (held < lengthBytes) {
+      at = Math.min(bytes.length, lengthBytes - held)
+      hold(bytes, 0, at, lengthBytes + shape.payloadMax)
+      if (held < lengthBytes) return at
+    }
+    const frameBytes = measure(partial, 0)
+    if (frameBytes < 0) return at
+    const take = Math.min(bytes.length - at, frameBytes - held)
+    hold(bytes, at, at + take, frameBytes)
+    if (held < frameBytes) return at + take
+    const frame = partial
+    held = 0
+    partial = Buffer.alloc(0)
+    deliver(frame, 0, frameBytes)
+    return at + take
+  }
+  const push = (bytes: Uint8Array): void => {
+    if (isStopped) return
+    let at = held > 0 ? completeHeld(bytes) : 0
+    while (!isStopped && at < bytes.length) {
+      const left = bytes.length - at
+      const frameBytes = left < lengthBytes ? left + 1 : measure(bytes, at)
+      if (frameBytes < 0) return
+      if (frameBytes > left) {
+        hold(bytes, at, bytes.length, Math.max(frameBytes, lengthBytes))
+        return
+      }
+      deliver(bytes, at, frameBytes)
+      at += frameBytes
+    }
+  }
+  return {
+    push,
+    stop,
+    get bufferedBytes() {
+      return held
+    },
+  }
+}
+
+function lengthProblem(
+  shape: Shape,
+  says: number,
+  body: number,
+  offset: number,
+): FramingProblem | null {
+  const payload = body - shape.reservedBytes - shape.trailer.length
+  if (says < 0) {
+    const message = `the length is not ${shape.encoding} digits: another framing, or no framing at all`
+    return { code: 'bad_frame_length', offset, message }
+  }
+  if (payload > shape.payloadMax) return tooLong(shape, payload, offset)
+  if (payload > 0) return null
+  const message = `the length says ${says}, which leaves nothing for a message`
+  return { code: 'frame_too_short', offset, message }
+}
+
+function tooLong(shape: Shape, payload: number, offset: number): FramingProblem {
+  const most = Math.min(shape.payloadMax, lengthMax(shape))
+  const message = `a frame of ${payload} bytes, ${most} are allowed: an attack, or another framing`
+  return { code: 'frame_too_long', offset, message }
+}
