@@ -1,0 +1,202 @@
+// `switchyard iso8583`: messages between hex, JSON and people, one line in and one line out.
+
+import type { Readable, Writable } from 'node:stream'
+import type { Command } from 'commander'
+import { listDialects, readDialect } from '../adapters/dialect-files.ts'
+import {
+  type Dialect,
+  type IsoMessage,
+  type IsoProblem,
+  maskMessage,
+  messageFromJson,
+  messageToJson,
+  printDialectProblem,
+} from '../iso8583/index.ts'
+
+/** A message of 65,535 bytes is 131,070 hex characters, or 393,210 where JSON escapes each. */
+const lineBytesMax = 1_048_576
+
+interface Answer {
+  readonly text: string
+  readonly isProblem: boolean
+}
+
+type AnswerLine = (line: string) => Answer
+
+export function registerIso8583(program: Command): void {
+  const iso8583 = program
+    .command('iso8583')
+    .description('decode, encode and describe ISO 8583 messages, one a line')
+  const names = listDialects().join(', ')
+  const dialectHelp = `a dialect file (YAML or JSON), or one of: ${names}`
+  iso8583
+    .command('decode')
+    .description('hex lines from standard input to {"mti", "fields"} or {"error"} a line')
+    .requiredOption('--dialect <file>', dialectHelp)
+    .addHelpText('after', example('decode --dialect iso8583-1987-ascii < messages.hex'))
+    .action((options: { dialect: string }) =>
+      run(options.dialect, (dialect) => (line) => decodeLine(dialect, line)),
+    )
+  iso8583
+    .command('encode')
+    .description('{"mti", "fields"} lines from standard input to {"hex"} or {"error"} a line')
+    .requiredOption('--dialect <file>', dialectHelp)
+    .addHelpText('after', example('encode --dialect partner.yaml < messages.jsonl'))
+    .action((options: { dialect: string }) =>
+      run(options.dialect, (dialect) => (line) => encodeLine(dialect, line)),
+    )
+  iso8583
+    .command('describe')
+    .description('hex lines from standard input, for people; card data is masked')
+    .requiredOption('--dialect <file>', dialectHelp)
+    .option('--unmask', 'show card data in clear')
+    .addHelpText('after', example('describe --dialect iso8583-1987-ascii < messages.hex'))
+    .action((options: { dialect: string; unmask?: boolean }) =>
+      run(
+        options.dialect,
+        (dialect) => (line) => describeLine(dialect, line, options.unmask === true),
+      ),
+    )
+}
+
+function example(rest: string): string {
+  return `\nExample:\n  $ switchyard iso8583 ${rest}`
+}
+
+async function run(name: string, answerWith: (dialect: Dialect) => AnswerLine): Promise<void> {
+  const loaded = readDialect(name)
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) console.error(printDialectProblem(problem))
+    process.exitCode = 2
+    return
+  }
+  if (process.stdin.isTTY) console.error('reading lines from standard input')
+  const problems = await answerLines(process.stdin, process.stdout, answerWith(loaded.dialect))
+  process.exitCode = problems === 0 ? 0 : 1
+}
+
+/**
+ * Answers every line of `input`, a blank one too, in order. What is complete is written before more
+ * is read. Resolves with the number of answers that were problems.
+ */
+export async function answerLines(
+  input: Readable,
+  output: Writable,
+  answer: AnswerLine,
+): Promise<number> {
+  let problems = 0
+  /** The line that has begun; cut where it is too long, so that memory is bounded. */
+  let begun: Buffer[] = []
+  let begunBytes = 0
+  const keep = (part: Buffer): void => {
+    if (begunBytes <= lineBytesMax && part.length > 0) begun.push(Buffer.from(part))
+    begunBytes += part.length
+  }
+  const finish = (): string => {
+    const line = Buffer.concat(begun).toString('utf8')
+    const isTooLong = begunBytes > lineBytesMax
+    begun = []
+    begunBytes = 0
+    const { text, isProblem } = isTooLong ? tooLong() : answer(line.replace(/\r$/, ''))
+    if (isProblem) problems++
+    return `${text}\n`
+  }
+  for await (const chunk of input) {
+    const bytes = Buffer.from(chunk as Uint8Array)
+    let from = 0
+    let text = ''
+    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
+      keep(bytes.subarray(from, end))
+      text += finish()
+      from = end + 1
+    }
+    keep(bytes.subarray(from))
+    await write(output, text)
+  }
+  if (begunBytes > 0) await write(output, finish())
+  return problems
+}
+
+function write(output: Writable, text: string): Promise<void> {
+  if (text === '') return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    output.write(text, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+/** A hex line as `{"mti", "fields"}` or `{"error"}`. */
+export function decodeLine(dialect: Dialect, line: string): Answer {
+  const read = readHex(dialect, line)
+  return 'message' in read
+    ? { text: messageToJson(read.message), isProblem: false }
+    : problemAnswer(read.problem)
+}
+
+/** A `{"mti", "fields"}` line as `{"hex"}` or `{"error"}`. */
+export function encodeLine(dialect: Dialect, line: string): Answer {
+  const read = messageFromJson(line)
+  if (!read.ok) return problemAnswer(read.problem)
+  const encoded = dialect.encode(read.message)
+  if (!encoded.ok) return problemAnswer(encoded.problem)
+  const hex = Buffer.from(encoded.bytes).toString('hex').toUpperCase()
+  return { text: `{"hex": "${hex}"}`, isProblem: false }
+}
+
+/** A hex line as a page for people: names beside fields, card data masked unless `unmask`. */
+export function describeLine(dialect: Dialect, line: string, unmask: boolean): Answer {
+  const read = readHex(dialect, line)
+  if (!('message' in read)) {
+    const { code, offset, field, message } = read.problem
+    return { text: `${code} at byte ${offset}, in ${field}: ${message}\n`, isProblem: true }
+  }
+  const { message } = read
+  const masked = maskMessage(message)
+  const rows = [`MTI ${message.mti}`]
+  message.fields.forEach((value, field) => {
+    if (value === undefined) return
+    const shown = unmask ? value : (masked.fields[field] ?? '')
+    const label = `${String(field).padStart(3)}  ${dialect.fieldName(field).padEnd(44)}`
+    if (typeof shown === 'string') {
+      rows.push(`${label} ${printable(shown)}`)
+      return
+    }
+    rows.push(label.trimEnd())
+    const parts = shown instanceof Map ? [...shown] : Object.entries(shown)
+    for (const [tag, part] of parts) rows.push(`       ${tag.padEnd(8)} ${printable(String(part))}`)
+  })
+  return { text: `${rows.join('\n')}\n`, isProblem: false }
+}
+
+/** A terminal must not run what a message says. */
+function printable(text: string): string {
+  const visible = (character: string): string => {
+    const code = character.charCodeAt(0)
+    return code < 32 || (code > 126 && code < 160) ? '.' : character
+  }
+  return [...text].map(visible).join('')
+}
+
+type Read = { readonly message: IsoMessage } | { readonly problem: IsoProblem }
+
+function readHex(dialect: Dialect, line: string): Read {
+  const hex = line.trim()
+  const wrong = hex.search(/[^0-9A-Fa-f]/)
+  if (wrong >= 0 || hex.length % 2 === 1) {
+    const message =
+      wrong >= 0 ? `character ${wrong + 1} of the line is not hex` : 'the line has half a byte'
+    const offset = (wrong >= 0 ? wrong : hex.length) >> 1
+    return { problem: { code: 'bad_character', offset, field: 'mti', message } }
+  }
+  const decoded = dialect.decode(Buffer.from(hex, 'hex'))
+  return decoded.ok ? { message: decoded.message } : { problem: decoded.problem }
+}
+
+function problemAnswer(problem: IsoProblem): Answer {
+  const { code, offset, field, message } = problem
+  return { text: JSON.stringify({ error: { code, offset, field, message } }), isProblem: true }
+}
+
+function tooLong(): Answer {
+  const message = `a line has ${lineBytesMax} bytes at most`
+  return problemAnswer({ code: 'too_long', offset: lineBytesMax, field: 'mti', message })
+}
