@@ -1,0 +1,4 @@
+// The door of the issuer simulator: what its readers (books, launchers, tests) may know of it.
+
+export { type Behaviour, wellBehaved } from './behaviour.ts'
+export { isLive, type LedgerEntry, type LedgerReversal, type LedgerSummary } from './ledger.ts'

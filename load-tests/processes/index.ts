@@ -1,0 +1,12 @@
+// The door of the process launchers: real processes for tests, load runs and demos.
+
+export { Child, pause, projectFolder } from './child.ts'
+export {
+  type IssuerStatus,
+  type RunningIssuer,
+  readLedger,
+  readStatus,
+  type StartIssuerOptions,
+  startIssuer,
+} from './issuer.ts'
+export { type RunningSwitch, type StartSwitchOptions, startSwitch } from './switch.ts'
