@@ -185,12 +185,13 @@ export interface TransactionStore {
   /** Says that the last attempt's bytes certainly did not leave. */
   markNotSent(transactionId: string): Promise<void>
   /**
-   * Compare-and-set from open. Resolves with what is recorded once durable: this outcome, or the one
-   * that was there first (then this one, its reversal included, is dropped). Rejects with StoreFault.
+   * Compare-and-set from open. Resolves with what is recorded once durable: this outcome, or the
+   * one that was there first (then this one, its reversal included, is dropped). Rejects with
+   * StoreFault.
    */
   record(outcome: Outcome): Promise<Outcome>
   recordLateAnswer(answer: LateAnswer): Promise<void>
-  /** A reversal on its own (a late approval of something recorded without one). False: it was there already. */
+  /** A reversal on its own (a late approval recorded without one). False: it was there already. */
   queue(message: QueuedMessage): Promise<boolean>
   /** How a delivery went on. Durable when resolved. */
   updateDelivery(
@@ -211,7 +212,7 @@ export interface TransactionStore {
   openTransactions(): Promise<readonly Transaction[]>
   /** Deliveries not yet acknowledged or dead, oldest first. */
   pendingDeliveries(): Promise<readonly Delivery[]>
-  /** The highest STAN drawn toward an issuer, by the newest attempt or queued message; '000000' if none. */
+  /** The last STAN drawn toward an issuer, by its newest attempt or queued message, or '000000'. */
   lastStan(issuer: string): string
   readonly ownership: Ownership
   readonly status: StoreStatus

@@ -1,0 +1,426 @@
+// What every transaction store must keep, whatever it is made of. An adapter's test calls
+// `testTransactionStore` with a way to open it.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Decision } from '#scoring'
+import {
+  type Attempt,
+  type Intent,
+  type Outcome,
+  type QueuedMessage,
+  StoreFault,
+  type TransactionStore,
+} from './transaction-store.ts'
+
+/** A store under test, with the world around it. */
+export interface StoreWorld {
+  readonly store: TransactionStore
+  /** Moves the store's clock. */
+  advance(durationMs: number): void
+  /** Closes the store and opens it again, as the next process would. */
+  reopen(): Promise<TransactionStore>
+  /** Ends the world and removes what it left. */
+  end(): Promise<void>
+}
+
+/** Keys of recorded transactions are found for this long in a store under test. */
+export const TEST_KEY_RETENTION_MS = 86_400_000
+
+/** The store's clock at the start of a test. */
+export const TEST_START_MS = Date.UTC(2026, 10, 22, 10)
+
+export function sampleAttempt(changes: Partial<Attempt> = {}): Attempt {
+  return {
+    issuer: 'demo-a',
+    mti: '0100',
+    processingCode: '000000',
+    stan: '000001',
+    transmittedAt: '1122100000',
+    rrn: '632610000001',
+    acquiringInstitution: '00000000001',
+    amount: 2599,
+    currencyNumeric: '978',
+    terminalId: 'T-0001',
+    merchantId: 'M-1001',
+    merchantNameLocation: 'Corner Shop',
+    mcc: '5411',
+    entryMode: '071',
+    card: { keyId: 1, iv: new Uint8Array(12).fill(7), sealed: new Uint8Array(40).fill(9) },
+    ...changes,
+  }
+}
+
+export function sampleIntent(id: string, changes: Partial<Intent> = {}): Intent {
+  return {
+    id,
+    kind: 'financial',
+    acquirer: 'demo',
+    idempotencyKey: `key of ${id}`,
+    fingerprint: new Uint8Array(32).fill(5),
+    createdAtMs: TEST_START_MS,
+    rrn: '632610000123',
+    cardToken: 'tok_1',
+    request: {
+      amount: 2599,
+      currency: 'EUR',
+      merchant: { id: 'M-1001', name: 'Café 角', latitude: 48.137 },
+      device: {},
+    },
+    attempt: sampleAttempt(),
+    ...changes,
+  }
+}
+
+export function sampleDecision(): Decision {
+  return {
+    outcome: 'review',
+    score: 0.0123,
+    band: 'low',
+    reasons: ['velocity_device'],
+    disclosedReasons: [],
+    hits: [],
+    degraded: ['velocity'],
+    ruleSet: 'abc',
+    model: null,
+    features: new Float32Array([1.5, Number.NaN, -0.25]),
+    aggregates: new Float64Array([Number.NaN, 2 ** 53, 0.1]),
+    unknownRules: [],
+    saturated: [],
+    stepMicros: { velocity: 12.5, features: 1, model: 24, rules: 0.5 },
+  }
+}
+
+export function sampleReversal(id: string, changes: Partial<QueuedMessage> = {}): QueuedMessage {
+  return {
+    transactionId: id,
+    step: 'authorization',
+    issuer: 'demo-a',
+    mti: '0420',
+    stan: '000002',
+    transmittedAt: '1122100001',
+    rrn: '632610000002',
+    original: sampleAttempt(),
+    cause: 'timeout',
+    queuedAtMs: TEST_START_MS + 1,
+    ...changes,
+  }
+}
+
+export function sampleOutcome(id: string, changes: Partial<Outcome> = {}): Outcome {
+  return {
+    id,
+    recordedAtMs: TEST_START_MS + 5,
+    outcome: 'approved',
+    responseCode: '00',
+    cause: 'issuer',
+    issuerResponseCode: '00',
+    answer: { id, outcome: 'approved', amount: 2599 },
+    decision: sampleDecision(),
+    reversal: null,
+    ...changes,
+  }
+}
+
+/** Declares the suite. `open` makes an empty store. */
+export function testTransactionStore(name: string, open: () => Promise<StoreWorld>): void {
+  const inWorld = (title: string, test: (world: StoreWorld) => Promise<void>) =>
+    it(title, async () => {
+      const world = await open()
+      try {
+        await test(world)
+      } finally {
+        await world.end()
+      }
+    })
+  describe(`transaction store: ${name}`, () => {
+    testClaims(inWorld)
+    testOutcomes(inWorld)
+    testDeliveries(inWorld)
+    testLookups(inWorld)
+    testEnds(inWorld)
+  })
+}
+
+/** What is found in a store must also be found after a restart. */
+async function nowAndLater(
+  store: TransactionStore,
+  reopen: () => Promise<TransactionStore>,
+  check: (opened: TransactionStore) => Promise<void>,
+): Promise<void> {
+  await check(store)
+  await check(await reopen())
+}
+
+type InWorld = (title: string, test: (world: StoreWorld) => Promise<void>) => void
+
+function testClaims(inWorld: InWorld): void {
+  inWorld('a claim is read back whole, also after a restart', async ({ store, reopen }) => {
+    const intent = sampleIntent('auth_1')
+    assert.deepEqual(await store.claim(intent), { kind: 'claimed' })
+    const { ownership } = store
+    await nowAndLater(store, reopen, async (opened) => {
+      assert.deepEqual(await opened.read('auth_1'), {
+        intent,
+        ownership,
+        attempts: [intent.attempt],
+        notSent: false,
+        outcome: null,
+        deliveries: [],
+        lateAnswers: [],
+      })
+    })
+  })
+
+  inWorld('two claims of one key in one tick: the second gets the first', async ({ store }) => {
+    const first = store.claim(sampleIntent('auth_1', { idempotencyKey: 'k' }))
+    const second = store.claim(sampleIntent('auth_2', { idempotencyKey: 'k' }))
+    assert.deepEqual(await first, { kind: 'claimed' })
+    assert.deepEqual(await second, {
+      kind: 'existing',
+      entry: {
+        transactionId: 'auth_1',
+        fingerprint: new Uint8Array(32).fill(5),
+        state: 'open',
+      },
+    })
+    assert.equal(await store.read('auth_2'), undefined)
+  })
+
+  inWorld('the same key of another acquirer is another key', async ({ store }) => {
+    await store.claim(sampleIntent('auth_1', { idempotencyKey: 'k' }))
+    const other = sampleIntent('auth_2', { idempotencyKey: 'k', acquirer: 'other' })
+    assert.deepEqual(await store.claim(other), { kind: 'claimed' })
+    assert.equal(store.findKey('other', 'k')?.transactionId, 'auth_2')
+    assert.equal(store.findKey('demo', 'other'), undefined)
+  })
+
+  inWorld('a key is found until its retention ends, and longer while open', async (world) => {
+    await world.store.claim(sampleIntent('auth_1', { idempotencyKey: 'done' }))
+    await world.store.claim(sampleIntent('auth_2', { idempotencyKey: 'open' }))
+    await world.store.record(sampleOutcome('auth_1'))
+    const reopened = await world.reopen()
+    world.advance(TEST_KEY_RETENTION_MS)
+    assert.equal(reopened.findKey('demo', 'done')?.state, 'recorded')
+    world.advance(1)
+    assert.equal(reopened.findKey('demo', 'done'), undefined)
+    assert.equal(reopened.findKey('demo', 'open')?.state, 'open')
+    const again = sampleIntent('auth_3', { idempotencyKey: 'done', createdAtMs: TEST_START_MS * 2 })
+    assert.deepEqual(await reopened.claim(again), { kind: 'claimed' })
+    assert.equal(reopened.findKey('demo', 'done')?.transactionId, 'auth_3')
+  })
+
+  inWorld('attempts are kept in order; not sent is said of the last', async ({ store, reopen }) => {
+    const second = sampleAttempt({ issuer: 'demo-b', stan: '000777' })
+    await store.claim(sampleIntent('auth_1'))
+    await store.markNotSent('auth_1')
+    assert.equal((await store.read('auth_1'))?.notSent, true)
+    await store.addAttempt('auth_1', second)
+    assert.equal((await store.read('auth_1'))?.notSent, false)
+    const reopened = await reopen()
+    const read = await reopened.read('auth_1')
+    assert.deepEqual(read?.attempts, [sampleAttempt(), second])
+    assert.equal(read?.notSent, false)
+    await reopened.markNotSent('auth_1')
+    assert.equal((await reopened.read('auth_1'))?.notSent, true)
+  })
+
+  inWorld('each open has its own, higher lease epoch', async ({ store, reopen }) => {
+    await store.claim(sampleIntent('auth_1'))
+    const before = store.ownership.leaseEpoch
+    const reopened = await reopen()
+    assert.ok(reopened.ownership.leaseEpoch > before)
+    await reopened.claim(sampleIntent('auth_2'))
+    const epochs = (await reopened.openTransactions()).map((one) => one.ownership.leaseEpoch)
+    assert.deepEqual(epochs, [before, reopened.ownership.leaseEpoch])
+  })
+}
+
+function testOutcomes(inWorld: InWorld): void {
+  inWorld('an outcome keeps its decision, typed arrays and all', async ({ store, reopen }) => {
+    const outcome = sampleOutcome('auth_1')
+    await store.claim(sampleIntent('auth_1'))
+    assert.deepEqual(await store.record(outcome), outcome)
+    await nowAndLater(store, reopen, async (opened) => {
+      const read = await opened.read('auth_1')
+      assert.deepEqual(read?.outcome, outcome)
+      assert.ok(read?.outcome?.decision?.features instanceof Float32Array)
+      assert.equal(opened.findKey('demo', 'key of auth_1')?.state, 'recorded')
+    })
+  })
+
+  inWorld('the first outcome wins, in one tick and later', async ({ store, reopen }) => {
+    const declined = sampleOutcome('auth_1', {
+      outcome: 'declined',
+      responseCode: '91',
+      reversal: sampleReversal('auth_1'),
+    })
+    await store.claim(sampleIntent('auth_1'))
+    const [first, second] = await Promise.all([
+      store.record(sampleOutcome('auth_1')),
+      store.record(declined),
+    ])
+    assert.equal(first.outcome, 'approved')
+    assert.deepEqual(second, first)
+    const reopened = await reopen()
+    assert.deepEqual(await reopened.record(declined), first)
+    assert.deepEqual(await reopened.pendingDeliveries(), [])
+  })
+
+  inWorld('nobody reads an outcome before it is durable', async ({ store }) => {
+    await store.claim(sampleIntent('auth_1'))
+    const recording = store.record(sampleOutcome('auth_1'))
+    assert.equal(store.findKey('demo', 'key of auth_1')?.state, 'open')
+    assert.equal(store.status.openClaims, 1)
+    await recording
+    assert.equal(store.status.openClaims, 0)
+    assert.equal(store.findKey('demo', 'key of auth_1')?.state, 'recorded')
+  })
+
+  inWorld('late answers are recorded and change nothing', async ({ store, reopen }) => {
+    const answer = {
+      transactionId: 'auth_1',
+      at: TEST_START_MS + 9000,
+      issuer: 'demo-a',
+      responseCode: '00',
+      approved: true,
+    }
+    await store.claim(sampleIntent('auth_1'))
+    await store.record(sampleOutcome('auth_1', { outcome: 'declined' }))
+    await store.recordLateAnswer(answer)
+    const read = await (await reopen()).read('auth_1')
+    assert.deepEqual(read?.lateAnswers, [answer])
+    assert.equal(read?.outcome?.outcome, 'declined')
+  })
+
+  inWorld('what was never claimed, or is decided, is a bug', async ({ store }) => {
+    await assert.rejects(store.record(sampleOutcome('auth_9')))
+    await assert.rejects(store.addAttempt('auth_9', sampleAttempt()))
+    await store.claim(sampleIntent('auth_1'))
+    await store.record(sampleOutcome('auth_1'))
+    await assert.rejects(store.addAttempt('auth_1', sampleAttempt()))
+    await assert.rejects(store.markNotSent('auth_1'))
+    await assert.rejects(store.updateDelivery('auth_1', 'authorization', ACKNOWLEDGED))
+    assert.equal(store.status.writable, true)
+  })
+}
+
+const ACKNOWLEDGED = { state: 'acknowledged', sends: 2, lastResponseCode: '00' } as const
+
+function testDeliveries(inWorld: InWorld): void {
+  inWorld('a reversal is queued with its outcome', async ({ store, reopen }) => {
+    const reversal = sampleReversal('auth_1')
+    await store.claim(sampleIntent('auth_1'))
+    await store.record(sampleOutcome('auth_1', { outcome: 'declined', reversal }))
+    const pending = [{ message: reversal, state: 'queued', sends: 0, lastResponseCode: null }]
+    await nowAndLater(store, reopen, async (opened) => {
+      assert.deepEqual(await opened.pendingDeliveries(), pending)
+      assert.deepEqual((await opened.read('auth_1'))?.deliveries, pending)
+      assert.equal(opened.status.queuedDeliveries, 1)
+    })
+  })
+
+  inWorld('one entry by transaction and step, whoever queues it', async ({ store }) => {
+    const reversal = sampleReversal('auth_1')
+    await store.claim(sampleIntent('auth_1'))
+    const [first, second] = await Promise.all([store.queue(reversal), store.queue(reversal)])
+    assert.deepEqual([first, second], [true, false])
+    const other = sampleReversal('auth_1', { stan: '000999', cause: 'recovery' })
+    const recorded = await store.record(
+      sampleOutcome('auth_1', { outcome: 'declined', reversal: other }),
+    )
+    assert.equal(recorded.reversal, null)
+    assert.deepEqual(
+      (await store.pendingDeliveries()).map(({ message }) => message.stan),
+      ['000002'],
+    )
+  })
+
+  inWorld('deliveries go on, oldest first, until acknowledged or dead', async (world) => {
+    const { store } = world
+    for (const id of ['auth_1', 'auth_2', 'auth_3']) {
+      await store.claim(sampleIntent(id))
+      await store.record(sampleOutcome(id, { outcome: 'declined', reversal: sampleReversal(id) }))
+    }
+    const sent = { state: 'queued', sends: 1, lastResponseCode: '96' } as const
+    await store.updateDelivery('auth_1', 'authorization', sent)
+    await store.updateDelivery('auth_2', 'authorization', ACKNOWLEDGED)
+    const reopened = await world.reopen()
+    const pending = await reopened.pendingDeliveries()
+    assert.deepEqual(
+      pending.map(({ message, sends }) => [message.transactionId, sends]),
+      [
+        ['auth_1', 1],
+        ['auth_3', 0],
+      ],
+    )
+    await reopened.updateDelivery('auth_1', 'authorization', { ...sent, state: 'dead' })
+    await reopened.updateDelivery('auth_3', 'authorization', ACKNOWLEDGED)
+    assert.deepEqual(await reopened.pendingDeliveries(), [])
+    assert.equal((await reopened.read('auth_1'))?.deliveries[0]?.state, 'dead')
+    await assert.rejects(reopened.updateDelivery('auth_3', 'authorization', sent))
+  })
+}
+
+function testLookups(inWorld: InWorld): void {
+  inWorld('open transactions are listed oldest first', async ({ store, reopen }) => {
+    for (const id of ['auth_3', 'auth_1', 'auth_2']) await store.claim(sampleIntent(id))
+    await store.record(sampleOutcome('auth_1'))
+    await nowAndLater(store, reopen, async (opened) => {
+      const ids = (await opened.openTransactions()).map(({ intent }) => intent.id)
+      assert.deepEqual(ids, ['auth_3', 'auth_2'])
+    })
+  })
+
+  inWorld('an RRN finds its acquirer’s transactions, newest first', async ({ store, reopen }) => {
+    for (const id of ['auth_1', 'auth_2', 'auth_3']) await store.claim(sampleIntent(id))
+    await store.claim(sampleIntent('auth_4', { acquirer: 'other' }))
+    await store.claim(sampleIntent('auth_5', { rrn: '63261000012' }))
+    await nowAndLater(store, reopen, async (opened) => {
+      const found = await opened.findByRrn('demo', '632610000123', 2)
+      assert.deepEqual(
+        found.map(({ intent }) => intent.id),
+        ['auth_3', 'auth_2'],
+      )
+      assert.deepEqual(await opened.findByRrn('demo', '3', 2), [])
+    })
+  })
+
+  inWorld('a token finds its newest sealed card', async ({ store, reopen }) => {
+    const card = { keyId: 2, iv: new Uint8Array(12), sealed: new Uint8Array([1, 2, 3]) }
+    await store.claim(sampleIntent('auth_1'))
+    await store.claim(sampleIntent('auth_2', { attempt: sampleAttempt({ card }) }))
+    await store.claim(sampleIntent('auth_3', { attempt: null }))
+    await nowAndLater(store, reopen, async (opened) => {
+      assert.deepEqual(await opened.findCard('demo', 'tok_1'), card)
+      assert.equal(await opened.findCard('demo', 'tok_2'), undefined)
+      assert.equal(await opened.findCard('other', 'tok_1'), undefined)
+    })
+  })
+
+  inWorld('the last STAN of each issuer survives, through its wrap', async ({ store, reopen }) => {
+    assert.equal(store.lastStan('demo-a'), '000000')
+    await store.claim(sampleIntent('auth_1', { attempt: sampleAttempt({ stan: '999998' }) }))
+    await store.claim(sampleIntent('auth_2', { attempt: sampleAttempt({ stan: '000001' }) }))
+    await store.claim(sampleIntent('auth_3', { attempt: sampleAttempt({ stan: '999999' }) }))
+    await store.addAttempt('auth_3', sampleAttempt({ issuer: 'demo-b', stan: '000041' }))
+    const reversal = sampleReversal('auth_3', { issuer: 'demo-b', stan: '000042' })
+    await store.record(sampleOutcome('auth_3', { outcome: 'declined', reversal }))
+    await nowAndLater(store, reopen, async (opened) => {
+      assert.equal(opened.lastStan('demo-a'), '000001')
+      assert.equal(opened.lastStan('demo-b'), '000042')
+    })
+  })
+}
+
+function testEnds(inWorld: InWorld): void {
+  inWorld('close makes what was written durable and ends writing', async ({ store, reopen }) => {
+    const claims = ['auth_1', 'auth_2'].map((id) => store.claim(sampleIntent(id)))
+    const reopened = await reopen()
+    assert.deepEqual(await Promise.all(claims), [{ kind: 'claimed' }, { kind: 'claimed' }])
+    assert.equal(store.status.writable, false)
+    await assert.rejects(store.claim(sampleIntent('auth_3')), StoreFault)
+    assert.equal((await reopened.openTransactions()).length, 2)
+    assert.equal(await reopened.read('auth_3'), undefined)
+  })
+}

@@ -1,0 +1,427 @@
+// Where everything lies: the newest transactions in memory, the older ones in the index. It learns
+// of a record only once that record is durable, in log order, and the same way at a start, when the
+// records that the index lacks are read again; a record that it knows already changes nothing.
+//
+//   index key                                  value
+//   meta                                       [version, log id, covered position, epoch, STANs]
+//   k acquirer key                             transaction id
+//   t id                                       entry (directory-entry.ts)
+//   r acquirer rrn claim's position            transaction id
+//   c acquirer token                           position of the newest claim with a sealed card
+//   o id                                       empty: open
+//   d id                                       empty: has a delivery that is pending
+//
+// Everything before the covered position is in the index; it is moved in the same write.
+
+import { Packr } from 'msgpackr'
+import {
+  type DeliveryEntry,
+  DirectoryEntry,
+  decodeEntry,
+  encodeEntry,
+  NOWHERE,
+} from './directory-entry.ts'
+import { Fifo } from './fifo.ts'
+import type { StoreLimits } from './limits.ts'
+import type { DeliveryRecord, LogRecord } from './log-record.ts'
+import type { IndexPut, RecordIndex } from './record-index.ts'
+import type { Attempt, Intent, QueuedMessage } from './transaction-store.ts'
+
+const INDEX_VERSION = 1
+const META = 'meta'
+const EMPTY = new Uint8Array(0)
+const STAN_SPACE = 1_000_000
+
+type Meta = [
+  version: number,
+  logId: Uint8Array,
+  covered: number,
+  leaseEpoch: number,
+  stans: (readonly [issuer: string, stan: string])[],
+]
+
+const packr = new Packr({ useRecords: false, moreTypes: true, copyBuffers: true })
+
+/** The part of the log that the directory may believe the index about. */
+export interface LogExtent {
+  readonly logId: Uint8Array
+  readonly firstPosition: number
+  readonly endPosition: number
+}
+
+export class Directory {
+  readonly #index: RecordIndex
+  readonly #limits: StoreLimits
+  readonly #logId: Uint8Array
+  readonly #byId = new Map<string, DirectoryEntry>()
+  readonly #byKey = new Map<string, DirectoryEntry>()
+  readonly #byRrn = new Map<string, DirectoryEntry[]>()
+  readonly #byCard = new Map<string, DirectoryEntry>()
+  readonly #open = new Set<DirectoryEntry>()
+  readonly #pending = new Set<DeliveryEntry>()
+  readonly #stans = new Map<string, string>()
+  /** Entries that the index lacks or has an older state of, by `changedAt`. */
+  readonly #changed = new Fifo<DirectoryEntry>()
+  /** Quiet entries, longest there first. */
+  readonly #residents = new Fifo<DirectoryEntry>()
+  #appliedAt: number
+  #leaseEpoch = 0
+
+  private constructor(index: RecordIndex, limits: StoreLimits, extent: LogExtent) {
+    this.#index = index
+    this.#limits = limits
+    this.#logId = extent.logId
+    this.#appliedAt = extent.firstPosition
+  }
+
+  /**
+   * A directory with what the index holds, and the position from which the log must be read. An
+   * index that is another log's, another version's, or does not read back is cleared.
+   */
+  static async load(
+    index: RecordIndex,
+    limits: StoreLimits,
+    extent: LogExtent,
+  ): Promise<{ directory: Directory; readFrom: number; isRebuilt: boolean }> {
+    const directory = new Directory(index, limits, extent)
+    const covered = directory.#restore(extent)
+    if (covered !== undefined) return { directory, readFrom: covered, isRebuilt: false }
+    await index.clear()
+    const empty = new Directory(index, limits, extent)
+    return { directory: empty, readFrom: extent.firstPosition, isRebuilt: true }
+  }
+
+  get leaseEpoch(): number {
+    return this.#leaseEpoch
+  }
+
+  get openCount(): number {
+    return this.#open.size
+  }
+
+  get pendingCount(): number {
+    return this.#pending.size
+  }
+
+  get residentCount(): number {
+    return this.#byId.size
+  }
+
+  /** Transactions that the index lacks or has an older state of. */
+  get changedCount(): number {
+    return this.#changed.length
+  }
+
+  /** Claims without outcome, oldest first. */
+  openEntries(): DirectoryEntry[] {
+    return [...this.#open].sort((a, b) => a.claimAt - b.claimAt)
+  }
+
+  /** Deliveries that are neither acknowledged nor dead, oldest first. */
+  pendingDeliveries(): DeliveryEntry[] {
+    return [...this.#pending].sort((a, b) => a.messageAt - b.messageAt)
+  }
+
+  lastStan(issuer: string): string {
+    return this.#stans.get(issuer) ?? '000000'
+  }
+
+  /** Takes a claim's key, before the claim is durable. */
+  take(intent: Intent): DirectoryEntry {
+    const entry = new DirectoryEntry(intent, (intent.attempt?.card ?? null) !== null)
+    if (this.#byId.has(entry.id)) throw new Error(`transaction ${entry.id} exists already`)
+    this.#byId.set(entry.id, entry)
+    this.#byKey.set(joinKey('k', entry.acquirer, entry.idempotencyKey), entry)
+    return entry
+  }
+
+  find(id: string): DirectoryEntry | undefined {
+    const known = this.#byId.get(id)
+    if (known !== undefined) return known
+    const bytes = this.#index.get(joinKey('t', id))
+    if (bytes === undefined) return undefined
+    const entry = decodeEntry(bytes)
+    this.#byId.set(id, entry)
+    this.#settle(entry)
+    return entry
+  }
+
+  findByKey(acquirer: string, idempotencyKey: string): DirectoryEntry | undefined {
+    const key = joinKey('k', acquirer, idempotencyKey)
+    const known = this.#byKey.get(key)
+    if (known !== undefined) return known
+    const id = this.#index.get(key)
+    return id === undefined ? undefined : this.find(textOf(id))
+  }
+
+  /** Newest first, at most `limit`. */
+  findByRrn(acquirer: string, rrn: string, limit: number): DirectoryEntry[] {
+    const key = joinKey('r', acquirer, rrn)
+    const found = new Set(this.#byRrn.get(key)?.slice(-limit))
+    for (const { value } of this.#index.list(key, limit, 'descending')) {
+      const entry = this.find(textOf(value))
+      if (entry !== undefined) found.add(entry)
+    }
+    return [...found].sort((a, b) => b.claimAt - a.claimAt).slice(0, limit)
+  }
+
+  /** Position of the newest claim with a sealed card behind this token. */
+  findCard(acquirer: string, cardToken: string): number | undefined {
+    const key = joinKey('c', acquirer, cardToken)
+    const known = this.#byCard.get(key)
+    if (known !== undefined) return known.claimAt
+    const bytes = this.#index.get(key)
+    return bytes === undefined ? undefined : Number(textOf(bytes))
+  }
+
+  /** Keeps an issuer's STAN where it is ahead of the last: up to half the number space further. */
+  noteStan(issuer: string, stan: string): void {
+    const last = this.#stans.get(issuer)
+    const ahead = (Number(stan) - Number(last ?? stan) + STAN_SPACE) % STAN_SPACE
+    if (last === undefined || (ahead > 0 && ahead < STAN_SPACE / 2)) this.#stans.set(issuer, stan)
+  }
+
+  /** Learns of a durable record. False: it belongs to a transaction that is not known. */
+  apply(record: LogRecord, position: number): boolean {
+    this.#appliedAt = position
+    switch (record.kind) {
+      case 'lease':
+        this.#leaseEpoch = Math.max(this.#leaseEpoch, record.ownership.leaseEpoch)
+        return true
+      case 'claim':
+        return this.#applyClaim(record.intent, position)
+      case 'attempt':
+        return this.#applyAttempt(record.transactionId, record.attempt, position)
+      case 'not_sent':
+        return this.#change(record.transactionId, position, (entry) => {
+          entry.notSent = true
+        })
+      case 'outcome':
+        if (record.outcome.reversal !== null) this.#noteMessage(record.outcome.reversal)
+        return this.#change(record.outcome.id, position, (entry) => {
+          entry.outcomeAt = position
+          entry.phase = 'recorded'
+          this.#open.delete(entry)
+          if (record.outcome.reversal !== null) {
+            this.#applyMessage(entry, record.outcome.reversal, position)
+          }
+        })
+      case 'late_answer':
+        return this.#change(record.answer.transactionId, position, (entry) => {
+          if (entry.lateAts.length < this.#limits.lateAnswersMax) entry.lateAts.push(position)
+        })
+      case 'queued':
+        this.#noteMessage(record.message)
+        return this.#change(record.message.transactionId, position, (entry) => {
+          this.#applyMessage(entry, record.message, position)
+        })
+      case 'delivery':
+        return this.#applyDelivery(record, position)
+    }
+  }
+
+  /** Writes the oldest changes to the index, one batch. Rejects with the index's error. */
+  async writeBatch(): Promise<void> {
+    const puts: IndexPut[] = []
+    const batch: DirectoryEntry[] = []
+    const savedAts: number[] = []
+    while (batch.length < this.#limits.indexBatchTransactions) {
+      const entry = this.#changed.shift()
+      if (entry === undefined) break
+      entry.isChanged = false
+      batch.push(entry)
+      savedAts.push(entry.lastAt)
+      putEntry(puts, entry)
+    }
+    puts.push({ key: META, value: packr.pack(this.#meta()) })
+    await this.#index.write(puts)
+    for (let i = 0; i < batch.length; i++) {
+      const entry = batch[i] as DirectoryEntry
+      entry.savedAt = savedAts[i] as number
+      this.#settle(entry)
+    }
+  }
+
+  #applyClaim(intent: Intent, position: number): boolean {
+    const { attempt } = intent
+    if (attempt !== null) this.noteStan(attempt.issuer, attempt.stan)
+    const entry = this.find(intent.id) ?? this.take(intent)
+    if (entry.lastAt >= position) return true
+    entry.claimAt = position
+    if (entry.phase === 'claiming') entry.phase = 'open'
+    if (attempt !== null && entry.attemptCount === 0) entry.attemptCount = 1
+    this.#open.add(entry)
+    const rrnKey = joinKey('r', entry.acquirer, entry.rrn)
+    const same = this.#byRrn.get(rrnKey)
+    if (same === undefined) this.#byRrn.set(rrnKey, [entry])
+    else same.push(entry)
+    if (entry.hasCard) this.#byCard.set(joinKey('c', entry.acquirer, entry.cardToken), entry)
+    this.#touch(entry, position)
+    return true
+  }
+
+  #applyAttempt(transactionId: string, attempt: Attempt, position: number): boolean {
+    this.noteStan(attempt.issuer, attempt.stan)
+    return this.#change(transactionId, position, (entry) => {
+      entry.attemptAts.push(position)
+      entry.attemptCount = Math.max(entry.attemptCount, entry.attemptAts.length)
+      entry.notSent = false
+    })
+  }
+
+  #noteMessage(message: QueuedMessage): void {
+    this.noteStan(message.issuer, message.stan)
+  }
+
+  #applyMessage(entry: DirectoryEntry, message: QueuedMessage, position: number): void {
+    const delivery = entry.delivery(message.step) ?? entry.addDelivery(message.step)
+    delivery.messageAt = position
+    this.#pending.add(delivery)
+  }
+
+  #applyDelivery(record: DeliveryRecord, position: number): boolean {
+    return this.#change(record.transactionId, position, (entry) => {
+      const delivery = entry.delivery(record.step)
+      if (delivery === undefined) return
+      delivery.state = record.state
+      delivery.sends = record.sends
+      delivery.lastResponseCode = record.lastResponseCode
+      if (record.state === 'queued') this.#pending.add(delivery)
+      else this.#pending.delete(delivery)
+    })
+  }
+
+  #change(id: string, position: number, apply: (entry: DirectoryEntry) => void): boolean {
+    const entry = this.find(id)
+    if (entry === undefined) return false
+    if (entry.lastAt >= position) return true
+    apply(entry)
+    this.#touch(entry, position)
+    return true
+  }
+
+  #touch(entry: DirectoryEntry, position: number): void {
+    entry.lastAt = position
+    if (entry.isChanged) return
+    entry.isChanged = true
+    entry.changedAt = position
+    this.#changed.push(entry)
+  }
+
+  /** Puts a quiet entry in line for leaving memory, and lets those leave that are over the limit. */
+  #settle(entry: DirectoryEntry): void {
+    if (!entry.isResident && entry.isQuiet) {
+      entry.isResident = true
+      this.#residents.push(entry)
+    }
+    while (this.#residents.length > this.#limits.residentTransactionsMax) {
+      const oldest = this.#residents.shift() as DirectoryEntry
+      oldest.isResident = false
+      if (oldest.isQuiet) this.#forget(oldest)
+    }
+  }
+
+  #forget(entry: DirectoryEntry): void {
+    this.#byId.delete(entry.id)
+    const key = joinKey('k', entry.acquirer, entry.idempotencyKey)
+    if (this.#byKey.get(key) === entry) this.#byKey.delete(key)
+    const cardKey = joinKey('c', entry.acquirer, entry.cardToken)
+    if (this.#byCard.get(cardKey) === entry) this.#byCard.delete(cardKey)
+    const rrnKey = joinKey('r', entry.acquirer, entry.rrn)
+    const rest = this.#byRrn.get(rrnKey)?.filter((other) => other !== entry) ?? []
+    if (rest.length === 0) this.#byRrn.delete(rrnKey)
+    else this.#byRrn.set(rrnKey, rest)
+  }
+
+  #meta(): Meta {
+    const covered = this.#changed.first?.changedAt ?? this.#appliedAt
+    return [INDEX_VERSION, this.#logId, covered, this.#leaseEpoch, [...this.#stans]]
+  }
+
+  /** Takes over what the index holds. Undefined: it is of no use. */
+  #restore(extent: LogExtent): number | undefined {
+    try {
+      const bytes = this.#index.get(META)
+      if (bytes === undefined) return undefined
+      const [version, logId, covered, leaseEpoch, stans] = packr.unpack(bytes) as Meta
+      const isOfThisLog = Buffer.from(logId).equals(extent.logId)
+      if (version !== INDEX_VERSION || !isOfThisLog || covered > extent.endPosition) {
+        return undefined
+      }
+      this.#leaseEpoch = leaseEpoch
+      this.#appliedAt = covered
+      for (const [issuer, stan] of stans) this.#stans.set(issuer, stan)
+      for (const entry of this.#listed('o')) {
+        entry.isListed = true
+        if (entry.phase === 'open') this.#open.add(entry)
+        this.#byKey.set(joinKey('k', entry.acquirer, entry.idempotencyKey), entry)
+      }
+      for (const entry of this.#listed('d')) {
+        for (const delivery of entry.deliveries) {
+          if (delivery.state !== 'queued') continue
+          delivery.isListed = true
+          this.#pending.add(delivery)
+        }
+      }
+      return Math.max(covered, extent.firstPosition)
+    } catch {
+      return undefined
+    }
+  }
+
+  *#listed(list: 'o' | 'd'): Generator<DirectoryEntry> {
+    const all = this.#index.list(listKey(list, ''), Number.MAX_SAFE_INTEGER, 'ascending')
+    for (const { key } of all) {
+      const entry = this.find(key.slice(listKey(list, '').length))
+      if (entry === undefined) throw new Error('the index lists a transaction that it lacks')
+      yield entry
+    }
+  }
+}
+
+/** What one entry's state is in the index. */
+function putEntry(puts: IndexPut[], entry: DirectoryEntry): void {
+  const { id, acquirer } = entry
+  const isOpen = entry.outcomeAt === NOWHERE
+  if (isOpen !== entry.isListed) {
+    puts.push({ key: listKey('o', id), value: isOpen ? EMPTY : null })
+    entry.isListed = isOpen
+  }
+  const wasPending = entry.deliveries.some(({ isListed }) => isListed)
+  let isPending = false
+  for (const delivery of entry.deliveries) {
+    delivery.isListed = delivery.state === 'queued' && delivery.messageAt !== NOWHERE
+    isPending ||= delivery.isListed
+  }
+  if (isPending !== wasPending) {
+    puts.push({ key: listKey('d', id), value: isPending ? EMPTY : null })
+  }
+  puts.push({ key: joinKey('t', id), value: encodeEntry(entry) })
+  if (entry.isIndexed) return
+  entry.isIndexed = true
+  const claimAt = String(entry.claimAt)
+  puts.push({ key: joinKey('k', acquirer, entry.idempotencyKey), value: bytesOf(id) })
+  const rrnKey = joinKey('r', acquirer, entry.rrn) + claimAt.padStart(16, '0')
+  puts.push({ key: rrnKey, value: bytesOf(id) })
+  if (entry.hasCard) {
+    puts.push({ key: joinKey('c', acquirer, entry.cardToken), value: bytesOf(claimAt) })
+  }
+}
+
+/** Each part with its length before it, so that no two lists of parts give one key. */
+function joinKey(kind: string, first: string, second?: string): string {
+  const head = `${kind}${first.length}:${first}`
+  return second === undefined ? head : `${head}${second.length}:${second}:`
+}
+
+function listKey(list: 'o' | 'd', id: string): string {
+  return `${list}:${id}`
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Buffer.from(text, 'utf8')
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+}

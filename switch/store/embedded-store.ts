@@ -1,0 +1,459 @@
+// The store of one process: the segment log is the truth, the directory knows where everything lies
+// in it. A write is encoded once, waits for its group's flush, and only then changes what anybody
+// can read; what it takes (a key, the right to record an outcome) is taken at once.
+
+import type { Clock, Disk, Random, TimerHandle, Timers } from '../ports.ts'
+import { Directory } from './directory.ts'
+import { type DeliveryEntry, type DirectoryEntry, NOWHERE } from './directory-entry.ts'
+import { type Flush, GroupCommit } from './group-commit.ts'
+import { STORE_LIMITS, type StoreLimits } from './limits.ts'
+import { decodeRecord, encodeRecord, type LogRecord } from './log-record.ts'
+import type { RecordIndex } from './record-index.ts'
+import { type CutTail, type LogProblem, SegmentLog } from './segment-log.ts'
+import {
+  type Attempt,
+  type ClaimResult,
+  type Delivery,
+  type Intent,
+  type KeyEntry,
+  type LateAnswer,
+  type Outcome,
+  type Ownership,
+  type QueuedMessage,
+  type SealedCard,
+  StoreFault,
+  type StoreStatus,
+  type Transaction,
+  type TransactionStore,
+} from './transaction-store.ts'
+
+export interface EmbeddedStoreOptions {
+  /** The folder of the log; the caller holds its lock. */
+  readonly disk: Disk
+  /** Opened by the caller, closed by the store. */
+  readonly index: RecordIndex
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  /** Who claims: an instance's name. */
+  readonly owner: string
+  /** Keys of recorded transactions are found for this long. */
+  readonly keyRetentionMs: number
+  readonly limits?: Partial<StoreLimits>
+  /** After each flush, for `store_flush_seconds`. */
+  readonly onFlush?: (flush: Flush) => void
+  /** Once, when writing has ended for ever. */
+  readonly onFault?: (reason: string) => void
+}
+
+/** What a start found. */
+export interface OpenReport {
+  readonly replayedRecords: number
+  /** Records of transactions whose claim is no longer in the log; they change nothing. */
+  readonly orphanRecords: number
+  readonly cutTail: CutTail | null
+  /** The index was new, another log's or unreadable: the whole log was read. */
+  readonly isIndexRebuilt: boolean
+  readonly openClaims: number
+  readonly pendingDeliveries: number
+}
+
+export type StoreProblem =
+  | LogProblem
+  | { readonly code: 'disk_failed' | 'index_failed'; readonly message: string }
+
+export type OpenedStore =
+  | { readonly ok: true; readonly store: TransactionStore; readonly report: OpenReport }
+  | { readonly ok: false; readonly problem: StoreProblem }
+
+/**
+ * Opens the store: checks the log, replays what the index lacks, and makes a new lease durable.
+ * Refuses, with nothing written, a log that is damaged or newer than this version.
+ */
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<OpenedStore> {
+  const limits = { ...STORE_LIMITS, ...options.limits }
+  let log: SegmentLog | undefined
+  try {
+    const opened = await SegmentLog.open({ ...limits, disk: options.disk, random: options.random })
+    if (!opened.ok) return opened
+    log = opened.log
+    const { directory, readFrom, isRebuilt } = await Directory.load(options.index, limits, log)
+    const replay = await replayLog(log, directory, readFrom, limits)
+    if (!replay.ok) {
+      await log.close()
+      return replay
+    }
+    const ownership = { owner: options.owner, leaseEpoch: directory.leaseEpoch + 1 }
+    const store = new EmbeddedStore(options, limits, log, directory, ownership)
+    await store.takeLease()
+    const report: OpenReport = {
+      replayedRecords: replay.records,
+      orphanRecords: replay.orphans,
+      cutTail: opened.cutTail,
+      isIndexRebuilt: isRebuilt,
+      openClaims: directory.openCount,
+      pendingDeliveries: directory.pendingCount,
+    }
+    return { ok: true, store, report }
+  } catch (error) {
+    if (!isOperatingError(error)) throw error
+    return { ok: false, problem: { code: 'disk_failed', message: messageOf(error) } }
+  }
+}
+
+type Replay =
+  | { readonly ok: true; readonly records: number; readonly orphans: number }
+  | { readonly ok: false; readonly problem: StoreProblem }
+
+async function replayLog(
+  log: SegmentLog,
+  directory: Directory,
+  readFrom: number,
+  limits: StoreLimits,
+): Promise<Replay> {
+  let records = 0
+  let orphans = 0
+  const problem = await log.scan(readFrom, (position, payload) => {
+    records++
+    if (!directory.apply(decodeRecord(payload), position)) orphans++
+    return directory.changedCount > limits.indexLagTransactions ? directory.writeBatch() : undefined
+  })
+  return problem === undefined ? { ok: true, records, orphans } : { ok: false, problem }
+}
+
+const CLAIMED: ClaimResult = { kind: 'claimed' }
+
+class EmbeddedStore implements TransactionStore {
+  readonly ownership: Ownership
+  readonly #options: EmbeddedStoreOptions
+  readonly #limits: StoreLimits
+  readonly #log: SegmentLog
+  readonly #directory: Directory
+  readonly #commit: GroupCommit
+  #indexing: Promise<void> | null = null
+  #closing: Promise<void> | null = null
+
+  constructor(
+    options: EmbeddedStoreOptions,
+    limits: StoreLimits,
+    log: SegmentLog,
+    directory: Directory,
+    ownership: Ownership,
+  ) {
+    this.ownership = ownership
+    this.#options = options
+    this.#limits = limits
+    this.#log = log
+    this.#directory = directory
+    this.#commit = new GroupCommit({
+      ...limits,
+      log,
+      clock: options.clock,
+      timers: options.timers,
+      hold: () => this.#keepIndexNear(),
+      ...(options.onFlush === undefined ? {} : { onFlush: options.onFlush }),
+      ...(options.onFault === undefined ? {} : { onFault: options.onFault }),
+    })
+  }
+
+  /** Makes this process's lease durable, before anything else is written. */
+  takeLease(): Promise<void> {
+    const openedAtMs = this.#options.clock.now()
+    return this.#write({ kind: 'lease', ownership: this.ownership, openedAtMs }, null, undefined)
+  }
+
+  get status(): StoreStatus {
+    return {
+      writable: this.#commit.isWritable,
+      fault: this.#commit.fault,
+      openClaims: this.#directory.openCount,
+      queuedDeliveries: this.#directory.pendingCount,
+      bytes: this.#log.bytes,
+      segments: this.#log.segments,
+    }
+  }
+
+  findKey(acquirer: string, idempotencyKey: string): KeyEntry | undefined {
+    const entry = this.#directory.findByKey(acquirer, idempotencyKey)
+    if (entry === undefined) return undefined
+    const isOpen = entry.phase !== 'recorded'
+    const ageMs = this.#options.clock.now() - entry.createdAtMs
+    // An open claim is found at any age: its issuer may still approve it.
+    if (!isOpen && ageMs > this.#options.keyRetentionMs) return undefined
+    return {
+      transactionId: entry.id,
+      fingerprint: entry.fingerprint,
+      state: isOpen ? 'open' : 'recorded',
+    }
+  }
+
+  async claim(intent: Intent): Promise<ClaimResult> {
+    if (!this.#commit.isWritable) throw this.#notWritable()
+    const existing = this.findKey(intent.acquirer, intent.idempotencyKey)
+    if (existing !== undefined) return { kind: 'existing', entry: existing }
+    const record: LogRecord = { kind: 'claim', intent, ownership: this.ownership }
+    const entry = this.#directory.take(intent)
+    if (intent.attempt !== null) {
+      entry.attemptCount = 1
+      this.#directory.noteStan(intent.attempt.issuer, intent.attempt.stan)
+    }
+    return this.#write(record, entry, CLAIMED)
+  }
+
+  async addAttempt(transactionId: string, attempt: Attempt): Promise<void> {
+    const entry = this.#undecided(transactionId)
+    if (entry.attemptCount >= this.#limits.attemptsMax) {
+      throw new Error(`${transactionId} has ${entry.attemptCount} attempts already`)
+    }
+    entry.attemptCount++
+    this.#directory.noteStan(attempt.issuer, attempt.stan)
+    return this.#write({ kind: 'attempt', transactionId, attempt }, entry, undefined)
+  }
+
+  async markNotSent(transactionId: string): Promise<void> {
+    const entry = this.#undecided(transactionId)
+    if (entry.attemptCount === 0) throw new Error(`${transactionId} has no attempt`)
+    return this.#write({ kind: 'not_sent', transactionId }, entry, undefined)
+  }
+
+  async record(outcome: Outcome): Promise<Outcome> {
+    const entry = this.#known(outcome.id)
+    if (entry.phase === 'recording' || entry.phase === 'recorded') {
+      await this.#settled()
+      return this.#readOutcome(entry.outcomeAt)
+    }
+    const { reversal } = outcome
+    if (reversal !== null && reversal.transactionId !== outcome.id) {
+      throw new Error(`the reversal of ${outcome.id} names ${reversal.transactionId}`)
+    }
+    entry.phase = 'recording'
+    // One entry by (transaction, step): what is queued already reaches the issuer.
+    const isQueued = reversal !== null && entry.delivery(reversal.step) !== undefined
+    const recorded = isQueued ? { ...outcome, reversal: null } : outcome
+    if (recorded.reversal !== null) this.#take(entry, recorded.reversal)
+    return this.#write({ kind: 'outcome', outcome: recorded }, entry, recorded)
+  }
+
+  async recordLateAnswer(answer: LateAnswer): Promise<void> {
+    const entry = this.#known(answer.transactionId)
+    return this.#write({ kind: 'late_answer', answer }, entry, undefined)
+  }
+
+  async queue(message: QueuedMessage): Promise<boolean> {
+    const entry = this.#known(message.transactionId)
+    if (entry.delivery(message.step) !== undefined) {
+      await this.#settled()
+      return false
+    }
+    this.#take(entry, message)
+    return this.#write({ kind: 'queued', message }, entry, true)
+  }
+
+  async updateDelivery(
+    transactionId: string,
+    step: QueuedMessage['step'],
+    change: Pick<Delivery, 'state' | 'sends' | 'lastResponseCode'>,
+  ): Promise<void> {
+    const entry = this.#known(transactionId)
+    const delivery = entry.delivery(step)
+    if (delivery === undefined) throw new Error(`${transactionId} has no ${step} delivery`)
+    if (delivery.state === 'acknowledged' && change.state !== 'acknowledged') {
+      throw new Error(`the ${step} delivery of ${transactionId} is acknowledged`)
+    }
+    const { state, sends, lastResponseCode } = change
+    return this.#write(
+      { kind: 'delivery', transactionId, step, state, sends, lastResponseCode },
+      entry,
+      undefined,
+    )
+  }
+
+  async read(transactionId: string): Promise<Transaction | undefined> {
+    const entry = this.#directory.find(transactionId)
+    if (entry === undefined || entry.claimAt === NOWHERE) return undefined
+    return this.#readTransaction(entry)
+  }
+
+  async findByRrn(acquirer: string, rrn: string, limit: number): Promise<readonly Transaction[]> {
+    const entries = this.#directory.findByRrn(acquirer, rrn, limit)
+    return this.#readAll(entries, (entry) => this.#readTransaction(entry))
+  }
+
+  async findCard(acquirer: string, cardToken: string): Promise<SealedCard | undefined> {
+    const position = this.#directory.findCard(acquirer, cardToken)
+    if (position === undefined) return undefined
+    const { intent } = await this.#readRecord(position, 'claim')
+    return intent.attempt?.card ?? undefined
+  }
+
+  async openTransactions(): Promise<readonly Transaction[]> {
+    return this.#readAll(this.#directory.openEntries(), (entry) => this.#readTransaction(entry))
+  }
+
+  async pendingDeliveries(): Promise<readonly Delivery[]> {
+    return this.#readAll(this.#directory.pendingDeliveries(), (entry) => this.#readDelivery(entry))
+  }
+
+  lastStan(issuer: string): string {
+    return this.#directory.lastStan(issuer)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#commit.close()
+    while (this.#commit.fault === null && this.#directory.changedCount > 0) {
+      await (this.#indexing ?? this.#writeIndex(0))
+    }
+    await this.#withinDeadline(this.#options.index.close())
+    await this.#withinDeadline(this.#log.close())
+  }
+
+  #notWritable(): StoreFault {
+    return new StoreFault(this.#commit.fault ?? 'the store is closed')
+  }
+
+  #known(transactionId: string): DirectoryEntry {
+    if (!this.#commit.isWritable) throw this.#notWritable()
+    const entry = this.#directory.find(transactionId)
+    if (entry === undefined) throw new Error(`transaction ${transactionId} was never claimed`)
+    return entry
+  }
+
+  #undecided(transactionId: string): DirectoryEntry {
+    const entry = this.#known(transactionId)
+    if (entry.phase === 'recording' || entry.phase === 'recorded') {
+      throw new Error(`transaction ${transactionId} has its outcome`)
+    }
+    return entry
+  }
+
+  #take(entry: DirectoryEntry, message: QueuedMessage): void {
+    entry.addDelivery(message.step)
+    this.#directory.noteStan(message.issuer, message.stan)
+  }
+
+  /** Resolves with `result` once the record is durable and the directory knows of it. */
+  #write<T>(record: LogRecord, entry: DirectoryEntry | null, result: T): Promise<T> {
+    const payload = encodeRecord(record)
+    if (entry !== null) entry.inFlight++
+    return new Promise<T>((resolve, reject) => {
+      this.#commit.append(payload, {
+        durable: (position) => {
+          if (entry !== null) entry.inFlight--
+          this.#directory.apply(record, position)
+          resolve(result)
+        },
+        failed: reject,
+      })
+    })
+  }
+
+  /** Resolves when everything that was written before is durable. */
+  #settled(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#commit.afterAppended({ durable: () => resolve(), failed: reject })
+    })
+  }
+
+  async #readRecord<K extends LogRecord['kind']>(
+    position: number,
+    kind: K,
+  ): Promise<Extract<LogRecord, { kind: K }>> {
+    const record = decodeRecord(await this.#log.read(position))
+    if (record.kind !== kind) throw new Error(`record ${position} is ${record.kind}, not ${kind}`)
+    return record as Extract<LogRecord, { kind: K }>
+  }
+
+  async #readOutcome(position: number): Promise<Outcome> {
+    return (await this.#readRecord(position, 'outcome')).outcome
+  }
+
+  /** As the entry is now: what becomes durable while this reads is not in it. */
+  async #readTransaction(entry: DirectoryEntry): Promise<Transaction> {
+    const { notSent, outcomeAt } = entry
+    const deliveries = entry.deliveries.filter(({ messageAt }) => messageAt !== NOWHERE)
+    const [claim, attempts, outcome, queued, late] = await Promise.all([
+      this.#readRecord(entry.claimAt, 'claim'),
+      this.#readAll([...entry.attemptAts], (at) => this.#readRecord(at, 'attempt')),
+      outcomeAt === NOWHERE ? null : this.#readOutcome(outcomeAt),
+      this.#readAll(deliveries, (delivery) => this.#readDelivery(delivery)),
+      this.#readAll([...entry.lateAts], (at) => this.#readRecord(at, 'late_answer')),
+    ])
+    const { intent, ownership } = claim
+    const further = attempts.map(({ attempt }) => attempt)
+    return {
+      intent,
+      ownership,
+      attempts: intent.attempt === null ? further : [intent.attempt, ...further],
+      notSent,
+      outcome,
+      deliveries: queued,
+      lateAnswers: late.map(({ answer }) => answer),
+    }
+  }
+
+  async #readDelivery(delivery: DeliveryEntry): Promise<Delivery> {
+    const { state, sends, lastResponseCode, messageAt } = delivery
+    const record = decodeRecord(await this.#log.read(messageAt))
+    const message = record.kind === 'outcome' ? record.outcome.reversal : messageOfQueued(record)
+    if (message === null) throw new Error(`record ${messageAt} holds no message`)
+    return { message, state, sends, lastResponseCode }
+  }
+
+  /** One after another: a long list must not fill the thread pool that the flushes need. */
+  async #readAll<From, To>(list: From[], read: (item: From) => Promise<To>): Promise<To[]> {
+    const all: To[] = []
+    for (const item of list) all.push(await read(item))
+    return all
+  }
+
+  /** Keeps the index near the log's end; holds commits back where it fell too far behind. */
+  #keepIndexNear(): Promise<void> | undefined {
+    const lag = this.#directory.changedCount
+    if (lag <= this.#limits.indexLagTransactions) return undefined
+    this.#indexing ??= this.#writeIndex(this.#limits.indexLagTransactions)
+    return lag > this.#limits.indexLagTransactionsMax ? this.#indexing : undefined
+  }
+
+  /** Never rejects: an index that fails ends writing, or memory would grow without bound. */
+  async #writeIndex(untilLag: number): Promise<void> {
+    while (this.#commit.fault === null && this.#directory.changedCount > untilLag) {
+      await this.#withinDeadline(this.#directory.writeBatch())
+    }
+    this.#indexing = null
+  }
+
+  async #withinDeadline(work: Promise<void>): Promise<void> {
+    const { timers } = this.#options
+    const { indexDeadlineMs } = this.#limits
+    let deadline: TimerHandle
+    const late = new Promise<never>((_, reject) => {
+      const error = new Error(`took longer than ${indexDeadlineMs} ms`)
+      deadline = timers.set(indexDeadlineMs, () => reject(error))
+    })
+    try {
+      await Promise.race([work, late])
+    } catch (error) {
+      this.#commit.fail(`the index failed: ${messageOf(error)}`)
+    } finally {
+      timers.clear(deadline)
+    }
+  }
+}
+
+function messageOfQueued(record: LogRecord): QueuedMessage | null {
+  return record.kind === 'queued' ? record.message : null
+}
+
+/** The system's own errors have a code; anything else is a bug and goes up. */
+function isOperatingError(error: unknown): boolean {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string'
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

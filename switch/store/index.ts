@@ -1,0 +1,17 @@
+export {
+  type EmbeddedStoreOptions,
+  type OpenedStore,
+  type OpenReport,
+  openEmbeddedStore,
+  type StoreProblem,
+} from './embedded-store.ts'
+export type { Flush } from './group-commit.ts'
+export { STORE_LIMITS, type StoreLimits } from './limits.ts'
+export {
+  type IndexEntry,
+  type IndexPut,
+  MemoryRecordIndex,
+  type RecordIndex,
+} from './record-index.ts'
+export type { CutTail, LogProblem } from './segment-log.ts'
+export * from './transaction-store.ts'

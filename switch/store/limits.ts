@@ -1,0 +1,67 @@
+// The limits of the embedded store, with the arithmetic beside each. A record is about 750 bytes
+// (intent) or 900 (outcome with its decision); the target is 12,000 messages a second, two records
+// each: 24,000 records and 20 MB a second.
+
+export interface StoreLimits {
+  /** One record's payload. A request body is at most 64 KiB, a decision of 1,000 hits 100 KiB. */
+  readonly recordBytesMax: number
+  /**
+   * Records waiting for a flush, which are also the largest group. 65,536 is 2.7 s of the target:
+   * a message has at most one record waiting, so admission's limit on messages in flight must be
+   * lower. More is a programmer's error.
+   */
+  readonly waitingRecordsMax: number
+  /** Their bytes: 65,536 records of 1 KiB. */
+  readonly waitingBytesMax: number
+  /** A segment takes no further group from here: 64 MiB is 3 s of the target, 3,200 files a TB. */
+  readonly segmentBytes: number
+  /** An append with its flush that takes longer faults the store: 100 times a slow flush (20 ms). */
+  readonly flushDeadlineMs: number
+  /** The same for one batch of the index, which is not flushed. */
+  readonly indexDeadlineMs: number
+  /** Quiet transactions kept in memory besides the index: about 1 KiB each, 50 MB; 4 s of the target. */
+  readonly residentTransactionsMax: number
+  /**
+   * Changed transactions that the index may lack: claim and outcome of one message then share an
+   * index write, and a start replays at most these (8,192 of them: 16,384 records, about 0.2 s).
+   */
+  readonly indexLagTransactions: number
+  /** Commits wait for the index from here: 65,536 changed transactions are 65 MB. */
+  readonly indexLagTransactionsMax: number
+  /** Transactions an index batch: 4 puts each, about 1 ms on the main thread. */
+  readonly indexBatchTransactions: number
+  /** Attempts of one transaction: routes of a BIN are two or three. */
+  readonly attemptsMax: number
+  /** Late answers of one transaction that `read` shows; further ones are in the log only. */
+  readonly lateAnswersMax: number
+}
+
+export const STORE_LIMITS: StoreLimits = {
+  recordBytesMax: 1024 * 1024,
+  waitingRecordsMax: 65_536,
+  waitingBytesMax: 64 * 1024 * 1024,
+  segmentBytes: 64 * 1024 * 1024,
+  flushDeadlineMs: 2_000,
+  indexDeadlineMs: 10_000,
+  residentTransactionsMax: 50_000,
+  indexLagTransactions: 8_192,
+  indexLagTransactionsMax: 65_536,
+  indexBatchTransactions: 256,
+  attemptsMax: 8,
+  lateAnswersMax: 16,
+}
+
+/** Bytes that a scan reads at once; larger than a frame, so that two reads always hold one. */
+export const SCAN_BYTES = 2 * 1024 * 1024
+
+/** Bytes of the first read of one record: nearly every record is shorter. */
+export const READ_BYTES = 4 * 1024
+
+/** Segments kept open for reading, besides the one that is written. */
+export const OPEN_SEGMENTS_MAX = 32
+
+/** Bytes that the search behind a bad record may checksum before it gives up: about 2 s. */
+export const SEARCH_BYTES_MAX = 4 * 1024 * 1024 * 1024
+
+/** First size of a group's buffer; it grows with the load, and shrinks back when it was a peak. */
+export const GROUP_BUFFER_BYTES = 1024 * 1024

@@ -1,0 +1,250 @@
+// What a record of the log says. A record is one MessagePack array:
+//
+//   record      = [kind, body]
+//   lease    1  = [owner, epoch, opened at]
+//   claim    2  = [intent, owner, epoch]
+//   attempt  3  = [transaction, attempt]
+//   not sent 4  = [transaction]
+//   outcome  5  = [outcome]                       its reversal is inside: one record, one truth
+//   late     6  = [late answer]
+//   queued   7  = [queued message]
+//   delivery 8  = [transaction, step, state, sends, last response code]
+//
+// Intents, attempts, outcomes and the like are rows: their fields in the order of the tables below,
+// without names, which makes them a quarter smaller and a third cheaper than maps (714 bytes and
+// 4 µs instead of 977 and 6). A field is added at the end of its table, never moved or removed, and
+// older records then lack it; `request`, `answer` and `decision` are maps and stored as they are.
+// What an older version could misread needs a new format version in `segment.ts`.
+
+import { Packr } from 'msgpackr'
+import type {
+  Attempt,
+  Delivery,
+  Intent,
+  LateAnswer,
+  Outcome,
+  Ownership,
+  QueuedMessage,
+  SealedCard,
+} from './transaction-store.ts'
+
+export type LogRecord =
+  | { readonly kind: 'lease'; readonly ownership: Ownership; readonly openedAtMs: number }
+  | { readonly kind: 'claim'; readonly intent: Intent; readonly ownership: Ownership }
+  | { readonly kind: 'attempt'; readonly transactionId: string; readonly attempt: Attempt }
+  | { readonly kind: 'not_sent'; readonly transactionId: string }
+  | { readonly kind: 'outcome'; readonly outcome: Outcome }
+  | { readonly kind: 'late_answer'; readonly answer: LateAnswer }
+  | { readonly kind: 'queued'; readonly message: QueuedMessage }
+  | DeliveryRecord
+
+export interface DeliveryRecord {
+  readonly kind: 'delivery'
+  readonly transactionId: string
+  readonly step: QueuedMessage['step']
+  readonly state: Delivery['state']
+  readonly sends: number
+  readonly lastResponseCode: string | null
+}
+
+const KINDS = [
+  'lease',
+  'claim',
+  'attempt',
+  'not_sent',
+  'outcome',
+  'late_answer',
+  'queued',
+  'delivery',
+] as const satisfies readonly LogRecord['kind'][]
+
+/** Fails to compile where a table lacks a field of its type: it would not be stored. */
+type Complete<T, Fields extends readonly (keyof T)[]> =
+  Exclude<keyof T, Fields[number]> extends never ? Fields : never
+
+function table<T>() {
+  return <const Fields extends readonly (keyof T & string)[]>(
+    ...fields: Complete<T, Fields>
+  ): readonly (keyof T & string)[] => fields
+}
+
+const CARD = table<SealedCard>()('keyId', 'iv', 'sealed')
+
+const ATTEMPT = table<Attempt>()(
+  'issuer',
+  'mti',
+  'processingCode',
+  'stan',
+  'transmittedAt',
+  'rrn',
+  'acquiringInstitution',
+  'amount',
+  'currencyNumeric',
+  'terminalId',
+  'merchantId',
+  'merchantNameLocation',
+  'mcc',
+  'entryMode',
+  'card',
+)
+
+const INTENT = table<Intent>()(
+  'id',
+  'kind',
+  'acquirer',
+  'idempotencyKey',
+  'fingerprint',
+  'createdAtMs',
+  'rrn',
+  'cardToken',
+  'request',
+  'attempt',
+)
+
+const MESSAGE = table<QueuedMessage>()(
+  'transactionId',
+  'step',
+  'issuer',
+  'mti',
+  'stan',
+  'transmittedAt',
+  'rrn',
+  'original',
+  'cause',
+  'queuedAtMs',
+)
+
+const OUTCOME = table<Outcome>()(
+  'id',
+  'recordedAtMs',
+  'outcome',
+  'responseCode',
+  'cause',
+  'issuerResponseCode',
+  'answer',
+  'decision',
+  'reversal',
+)
+
+const LATE_ANSWER = table<LateAnswer>()('transactionId', 'at', 'issuer', 'responseCode', 'approved')
+
+/** Fields that are rows themselves. */
+const NESTED: Readonly<Record<string, readonly string[]>> = {
+  card: CARD,
+  attempt: ATTEMPT,
+  original: ATTEMPT,
+  reversal: MESSAGE,
+}
+
+type Row = unknown[]
+type Fields = Readonly<Record<string, unknown>>
+
+// `moreTypes` keeps typed arrays as what they are (a decision's features and aggregates); without
+// `copyBuffers` a decoded value would be a view of the scan's window.
+const packr = new Packr({
+  useRecords: false,
+  moreTypes: true,
+  copyBuffers: true,
+  int64AsType: 'number',
+})
+
+/** One record's payload. The bytes are the caller's to keep. */
+export function encodeRecord(record: LogRecord): Uint8Array {
+  return packr.pack([KINDS.indexOf(record.kind) + 1, encodeBody(record)])
+}
+
+/** Throws where the payload is no record of this format: its CRC held, so that is a bug. */
+export function decodeRecord(payload: Uint8Array): LogRecord {
+  const [number, body] = packr.unpack(payload) as [number, Row]
+  const kind = KINDS[number - 1]
+  if (kind === undefined || !Array.isArray(body)) {
+    throw new Error(`record kind ${number} is not known to this version`)
+  }
+  return decodeBody(kind, body)
+}
+
+function encodeBody(record: LogRecord): Row {
+  switch (record.kind) {
+    case 'lease':
+      return [record.ownership.owner, record.ownership.leaseEpoch, record.openedAtMs]
+    case 'claim': {
+      const { owner, leaseEpoch } = record.ownership
+      return [toRow(INTENT, record.intent), owner, leaseEpoch]
+    }
+    case 'attempt':
+      return [record.transactionId, toRow(ATTEMPT, record.attempt)]
+    case 'not_sent':
+      return [record.transactionId]
+    case 'outcome':
+      return [toRow(OUTCOME, record.outcome)]
+    case 'late_answer':
+      return [toRow(LATE_ANSWER, record.answer)]
+    case 'queued':
+      return [toRow(MESSAGE, record.message)]
+    case 'delivery':
+      return [
+        record.transactionId,
+        record.step,
+        record.state,
+        record.sends,
+        record.lastResponseCode,
+      ]
+  }
+}
+
+function decodeBody(kind: LogRecord['kind'], body: Row): LogRecord {
+  switch (kind) {
+    case 'lease': {
+      const [owner, leaseEpoch, openedAtMs] = body as [string, number, number]
+      return { kind, ownership: { owner, leaseEpoch }, openedAtMs }
+    }
+    case 'claim': {
+      const [intent, owner, leaseEpoch] = body as [Row, string, number]
+      return { kind, intent: fromRow<Intent>(INTENT, intent), ownership: { owner, leaseEpoch } }
+    }
+    case 'attempt': {
+      const [transactionId, attempt] = body as [string, Row]
+      return { kind, transactionId, attempt: fromRow<Attempt>(ATTEMPT, attempt) }
+    }
+    case 'not_sent':
+      return { kind, transactionId: body[0] as string }
+    case 'outcome':
+      return { kind, outcome: fromRow<Outcome>(OUTCOME, body[0] as Row) }
+    case 'late_answer':
+      return { kind, answer: fromRow<LateAnswer>(LATE_ANSWER, body[0] as Row) }
+    case 'queued':
+      return { kind, message: fromRow<QueuedMessage>(MESSAGE, body[0] as Row) }
+    case 'delivery': {
+      const [transactionId, step, state, sends, lastResponseCode] = body as [
+        string,
+        QueuedMessage['step'],
+        Delivery['state'],
+        number,
+        string | null,
+      ]
+      return { kind, transactionId, step, state, sends, lastResponseCode }
+    }
+  }
+}
+
+function toRow(fields: readonly string[], value: object): Row {
+  const row: Row = new Array(fields.length)
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i] as string
+    const part = (value as Fields)[field]
+    const nested = NESTED[field]
+    row[i] = nested === undefined || part === null ? part : toRow(nested, part as object)
+  }
+  return row
+}
+
+function fromRow<T extends object>(fields: readonly string[], row: Row): T {
+  const value: Record<string, unknown> = {}
+  for (let i = 0; i < fields.length && i < row.length; i++) {
+    const field = fields[i] as string
+    const part = row[i]
+    const nested = NESTED[field]
+    value[field] = nested === undefined || part === null ? part : fromRow(nested, part as Row)
+  }
+  return value as T
+}
