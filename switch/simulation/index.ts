@@ -1,0 +1,5 @@
+export * from './disk.ts'
+export * from './issuer.ts'
+export * from './random.ts'
+export * from './time.ts'
+export * from './transport.ts'

@@ -1,0 +1,107 @@
+// An issuer on the simulated network that answers as it is told: late, twice, wrong, or not at all.
+
+import type { Dialect, FieldValue, Framing, IsoMessage } from '../iso8583/index.ts'
+import type { Address, Connection, Timers } from '../ports.ts'
+import type { SimulatedNetwork } from './transport.ts'
+
+/** One answer to send: on whichever connection is open by then. */
+export interface TimedAnswer {
+  readonly afterMs: number
+  readonly message: IsoMessage
+}
+
+export interface SimulatedIssuerOptions {
+  readonly network: SimulatedNetwork
+  readonly address: Address
+  readonly dialect: Dialect
+  readonly framing: Framing
+  readonly timers: Timers
+  /** Everything but network management: any number of answers. */
+  readonly answer: (request: IsoMessage) => readonly TimedAnswer[]
+  /** DE39 to sign-on, sign-off and echo (DE70); null: silence. Absent: always 00. */
+  readonly answerNetwork?: (networkCode: string) => string | null
+}
+
+export interface SimulatedIssuer {
+  /** In the order of arrival, network management included. */
+  readonly received: readonly IsoMessage[]
+  readonly openConnections: number
+  /** Sends a message of its own on the newest connection. False: there is none. */
+  send(message: IsoMessage): boolean
+  /** Sends bytes as they are, a broken frame for instance. */
+  sendBytes(bytes: Uint8Array): boolean
+  /** Ends its connections; takes new ones. */
+  disconnect(): void
+  /** Takes no new connections. */
+  stop(): void
+}
+
+/** Fields that a real issuer repeats in its answer. */
+const ECHOED = [2, 3, 4, 7, 11, 32, 37, 41, 42, 49, 70]
+
+/** The answer to a request: what is echoed, DE39, and then `changes` (undefined removes a field). */
+export function answerOf(
+  request: IsoMessage,
+  responseCode: string,
+  changes: Readonly<Record<number, FieldValue | undefined>> = {},
+): IsoMessage {
+  const fields: (FieldValue | undefined)[] = []
+  for (const field of ECHOED) fields[field] = request.fields[field]
+  fields[39] = responseCode
+  for (const [field, value] of Object.entries(changes)) fields[Number(field)] = value
+  return { mti: `${request.mti.slice(0, 2)}${Number(request.mti[2]) + 1}0`, fields }
+}
+
+export function createSimulatedIssuer(options: SimulatedIssuerOptions): SimulatedIssuer {
+  const { dialect, framing, timers } = options
+  const received: IsoMessage[] = []
+  const connections: Connection[] = []
+
+  const sendBytes = (bytes: Uint8Array): boolean => connections.at(-1)?.write(bytes) ?? false
+  const send = (message: IsoMessage): boolean => {
+    const encoded = dialect.encode(message)
+    if (!encoded.ok) throw new Error(`can't encode: ${encoded.problem.message}`)
+    const frame = framing.encode(encoded.bytes)
+    if (!frame.ok) throw new Error(`can't frame: ${frame.problem.message}`)
+    return sendBytes(frame.bytes)
+  }
+  const take = (payload: Uint8Array): void => {
+    const decoded = dialect.decode(payload)
+    if (!decoded.ok)
+      throw new Error(`the switch sent what can't be read: ${decoded.problem.message}`)
+    const { message } = decoded
+    received.push(message)
+    if (message.mti === '0810') return
+    if (message.mti === '0800') {
+      const code = options.answerNetwork?.(String(message.fields[70])) ?? null
+      const responseCode = options.answerNetwork === undefined ? '00' : code
+      if (responseCode !== null) send(answerOf(message, responseCode))
+      return
+    }
+    for (const { afterMs, message: answer } of options.answer(message)) {
+      timers.set(afterMs, () => send(answer))
+    }
+  }
+  const stop = options.network.listen(options.address, (connection) => {
+    const splitter = framing.createSplitter(take, (problem) => {
+      throw new Error(`the switch sent a broken frame: ${problem.message}`)
+    })
+    return {
+      onOpen: () => connections.push(connection),
+      onBytes: (bytes) => splitter.push(bytes),
+      onClose: () => connections.splice(connections.indexOf(connection), 1),
+    }
+  })
+  return {
+    received,
+    get openConnections() {
+      return connections.length
+    },
+    send,
+    sendBytes,
+    disconnect() {
+      for (const connection of [...connections]) connection.destroy()
+    },
+    stop,
+  }
+}
