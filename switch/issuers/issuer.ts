@@ -1,7 +1,7 @@
 // The door to one issuer: how the message path asks it, and what it can say.
 
 import type { Pan } from '../card.ts'
-import type { Attempt, QueuedMessage } from '../store/transaction-store.ts'
+import type { Attempt, QueuedMessage } from '../store/index.ts'
 
 /** What the message needs beyond the attempt's durable numbers; never stored. */
 export interface CardData {
@@ -43,6 +43,9 @@ export interface TraceNumbers {
   readonly rrn: string
 }
 
+/** What the numbers are for. */
+export type TracePurpose = 'request' | 'reversal'
+
 export type DeliverResult =
   | { readonly kind: 'answered'; readonly responseCode: string }
   | { readonly kind: 'not_sent' }
@@ -52,8 +55,24 @@ export interface Issuer {
   readonly name: string
   /** Connected and signed on. */
   readonly isUp: boolean
-  /** Draws numbers that are neither pending nor inside the late-answer window. */
-  drawTraceNumbers(): TraceNumbers
+  /** How long it may take for an answer, by its configuration. */
+  readonly timeoutMs: number
+  /** How long after it was given up a request may still be answered. */
+  readonly lateAnswerWindowMs: number
+  /**
+   * Draws numbers that are neither pending nor inside the late-answer window. Where none is free
+   * the STAN is '000000' (NO_STAN), which `ask` refuses as `not_sent`; reversals have a reserve.
+   */
+  drawTraceNumbers(purpose?: TracePurpose): TraceNumbers
+  /** Keeps the number of a queued message out of circulation, however long it is queued. */
+  holdStan(stan: string): void
+  /** Ends `holdStan`: the message is acknowledged, or dead. */
+  releaseStan(stan: string): void
+  /**
+   * Says that an earlier process sent this attempt and gave it up: its answer may still come, and
+   * its number rests for the late-answer window.
+   */
+  expectLateAnswer(attempt: Attempt): void
   /** Sends the attempt once and waits for its answer, `timeoutMs` at most. Never rejects. */
   ask(attempt: Attempt, card: CardData, timeoutMs: number): Promise<AskResult>
   /** Sends a reversal (0420, or 0421 as a repeat) and waits for its 0430. Never rejects. */
@@ -63,6 +82,9 @@ export interface Issuer {
     isRepeat: boolean,
     timeoutMs: number,
   ): Promise<DeliverResult>
-  /** Stops: no new messages; sign-off where connected. */
+  /**
+   * Stops: no new messages; what is in flight ends by answer or deadline, then sign-off where
+   * connected.
+   */
   close(): Promise<void>
 }

@@ -1,0 +1,89 @@
+// One message on its way to an issuer and back, and the check that an answer is its own.
+
+import type { Attempt } from '../store/index.ts'
+import type { DeadlineEntry } from './deadlines.ts'
+import type { AskResult } from './issuer.ts'
+import type { ParsedAnswer } from './issuer-message.ts'
+
+/** DE39 of a partial approval: DE4 then says how much, and need not be what was asked. */
+const PARTIAL_APPROVAL = '10'
+
+/** `given_up`: whoever asked was told `unknown`; an answer is still awaited, as a late one. */
+export type ExchangeState = 'in_flight' | 'given_up'
+
+/** What an answer has to say to be the answer of this exchange. */
+export class Exchange implements DeadlineEntry<Exchange> {
+  /** The numeric STAN, by which it is found. */
+  readonly stan: number
+  /** First three digits of the answer's MTI: 011, 021 or 043. */
+  readonly answerClass: string
+  readonly transmittedAt: string
+  readonly rrn: string
+  readonly amount: number
+  readonly terminalId: string
+  readonly currencyNumeric: string
+  /** Of a request; null for a reversal, whose late answer is of no use: its repeat is answered. */
+  readonly attempt: Attempt | null
+  state: ExchangeState = 'in_flight'
+  /** Monotonic: the time-out while in flight, the end of the window once given up. */
+  deadlineMs: number
+  earlier: Exchange | null = null
+  later: Exchange | null = null
+  readonly settle: (result: AskResult) => void
+
+  constructor(
+    expected: ExpectedAnswer,
+    attempt: Attempt | null,
+    deadlineMs: number,
+    settle: (result: AskResult) => void,
+  ) {
+    this.stan = Number(expected.stan)
+    this.answerClass = expected.answerClass
+    this.transmittedAt = expected.transmittedAt
+    this.rrn = expected.rrn
+    this.amount = expected.original.amount
+    this.terminalId = expected.original.terminalId.trimEnd()
+    this.currencyNumeric = expected.original.currencyNumeric
+    this.attempt = attempt
+    this.deadlineMs = deadlineMs
+    this.settle = settle
+  }
+}
+
+/** The numbers that the message itself carries, and the attempt that it is about. */
+export interface ExpectedAnswer {
+  readonly answerClass: string
+  readonly stan: string
+  readonly transmittedAt: string
+  readonly rrn: string
+  readonly original: Attempt
+}
+
+/** The field by which an answer is not that exchange's. */
+export type MismatchField = 'mti' | '4' | '7' | '11' | '37' | '41' | '49'
+
+/**
+ * Null: the answer belongs to the exchange. The STAN is compared by the caller, who found the
+ * exchange by it. A reversal's answer need not echo DE4, DE41 and DE49, but may not contradict.
+ */
+export function mismatchOf(exchange: Exchange, answer: ParsedAnswer): MismatchField | null {
+  const mayOmit = exchange.attempt === null
+  if (!answer.mti.startsWith(exchange.answerClass)) return 'mti'
+  if (answer.transmittedAt !== exchange.transmittedAt) return '7'
+  if (answer.rrn !== exchange.rrn) return '37'
+  if (!amountFits(exchange, answer)) return '4'
+  if (answer.terminalId !== exchange.terminalId && !(mayOmit && answer.terminalId === '')) {
+    return '41'
+  }
+  const currency = answer.currencyNumeric
+  if (currency !== exchange.currencyNumeric && !(mayOmit && currency === '')) return '49'
+  return null
+}
+
+function amountFits(exchange: Exchange, answer: ParsedAnswer): boolean {
+  if (answer.amount === exchange.amount) return true
+  if (exchange.attempt === null) return answer.amount === -1
+  return (
+    answer.responseCode === PARTIAL_APPROVAL && answer.amount > 0 && answer.amount < exchange.amount
+  )
+}

@@ -1,0 +1,8 @@
+export { type BackOff, backOffMs } from './back-off.ts'
+export * from './create-issuer.ts'
+export { type DeadlineEntry, Deadlines } from './deadlines.ts'
+export type { IssuerState } from './iso-issuer.ts'
+export type { LinkDownReason } from './iso-link.ts'
+export * from './issuer.ts'
+export * from './issuer-events.ts'
+export { NO_STAN } from './trace-numbers.ts'

@@ -1,0 +1,271 @@
+// An issuer behind an ISO 8583 link: asks, deliveries, and whose answer is whose.
+
+import type { Pan } from '../card.ts'
+import type { FramingProblem, IsoMessage, IsoProblem } from '../iso8583/index.ts'
+import type { Clock } from '../ports.ts'
+import type { Attempt, QueuedMessage } from '../store/index.ts'
+import { Exchange, type ExpectedAnswer } from './exchange.ts'
+import { InFlight, type Unmatched } from './in-flight.ts'
+import { IsoLink, type IsoLinkOptions, type IsoLinkPorts, type LinkDownReason } from './iso-link.ts'
+import type {
+  AskResult,
+  CardData,
+  DeliverResult,
+  Issuer,
+  IssuerAnswer,
+  LateIssuerAnswer,
+  TraceNumbers,
+  TracePurpose,
+} from './issuer.ts'
+import { createIssuerCounters, type IssuerCounters, type IssuerEvent } from './issuer-events.ts'
+import { buildRequest, buildReversal, type ParsedAnswer, parseAnswer } from './issuer-message.ts'
+import { ANSWERED_HOLD_MS, REVERSALS_IN_FLIGHT_MAX } from './limits.ts'
+import { NO_STAN, TraceBook } from './trace-numbers.ts'
+
+export interface IsoIssuerOptions {
+  readonly name: string
+  readonly link: IsoLinkOptions
+  readonly timeoutMs: number
+  readonly lateAnswerWindowMs: number
+  readonly inFlightMax: number
+  /** The high-water mark of the store, '000000' where there is none. */
+  readonly lastStan: string
+  /** Called on the message path: they must not throw. */
+  readonly onLateAnswer: (late: LateIssuerAnswer) => void
+  readonly onEvent: (event: IssuerEvent) => void
+}
+
+/** What the operator may look at beside the door. */
+export interface IssuerState {
+  readonly counters: Readonly<IssuerCounters>
+  readonly inFlight: number
+  readonly givenUp: number
+  readonly freeStans: number
+}
+
+const NOT_SENT = { kind: 'not_sent' } as const
+
+/** `new Promise` needs a function; this one is made once, and not for each message. */
+let settleOfNewest: (result: AskResult) => void
+const keepSettle = (settle: (result: AskResult) => void): void => {
+  settleOfNewest = settle
+}
+const settleNobody = (): void => {}
+
+export class IsoIssuer implements Issuer {
+  readonly name: string
+  readonly timeoutMs: number
+  readonly lateAnswerWindowMs: number
+  readonly #options: IsoIssuerOptions
+  readonly #clock: Clock
+  readonly #book: TraceBook
+  readonly #inFlight: InFlight
+  readonly #link: IsoLink
+  readonly #counters = createIssuerCounters()
+  #isClosing = false
+  #onEmpty: (() => void) | undefined
+
+  constructor(options: IsoIssuerOptions, ports: IsoLinkPorts) {
+    this.name = options.name
+    this.timeoutMs = options.timeoutMs
+    this.lateAnswerWindowMs = options.lateAnswerWindowMs
+    this.#options = options
+    this.#clock = ports.clock
+    this.#book = new TraceBook(ports.clock, options.lastStan, options.inFlightMax)
+    const countTimeout = () => {
+      this.#counters.timeouts++
+      this.#emptied()
+    }
+    const window = options.lateAnswerWindowMs
+    this.#inFlight = new InFlight(ports.clock, ports.timers, this.#book, window, countTimeout)
+    this.#link = new IsoLink(options.link, ports, this.#book, {
+      linkUp: () => this.#linkUp(),
+      linkDown: (reason, code) => this.#linkDown(reason, code),
+      messageReceived: (message) => this.#messageReceived(message),
+      undecodable: (problem) => this.#undecodable(problem),
+      unencodable: (mti, problem) => this.#unencodable(mti, problem),
+      strayNetworkAnswer: (message) => {
+        this.#report(parseAnswer(message), { field: '11', candidate: null })
+      },
+    })
+  }
+
+  /** Starts to dial. */
+  open(): void {
+    this.#link.open()
+  }
+
+  get isUp(): boolean {
+    return this.#link.isUp && !this.#isClosing
+  }
+
+  get state(): IssuerState {
+    return {
+      counters: this.#counters,
+      inFlight: this.#inFlight.size,
+      givenUp: this.#inFlight.givenUpSize,
+      freeStans: this.#book.free,
+    }
+  }
+
+  drawTraceNumbers(purpose: TracePurpose = 'request'): TraceNumbers {
+    return this.#book.draw(purpose)
+  }
+
+  holdStan(stan: string): void {
+    if (stan !== NO_STAN) this.#book.keep(Number(stan))
+  }
+
+  releaseStan(stan: string): void {
+    if (stan !== NO_STAN) this.#book.rest(Number(stan), ANSWERED_HOLD_MS)
+  }
+
+  expectLateAnswer(attempt: Attempt): void {
+    if (attempt.stan === NO_STAN || this.#inFlight.has(Number(attempt.stan))) return
+    this.#inFlight.awaitLate(new Exchange(expectedOf(attempt), attempt, 0, settleNobody))
+  }
+
+  ask(attempt: Attempt, card: CardData, timeoutMs: number): Promise<AskResult> {
+    const stan = Number(attempt.stan)
+    if (this.#inFlight.has(stan)) throw new Error(`STAN ${attempt.stan} was asked with already`)
+    const isRefused =
+      !this.isUp ||
+      timeoutMs <= 0 ||
+      attempt.stan === NO_STAN ||
+      this.#inFlight.size >= this.#options.inFlightMax
+    if (isRefused || !this.#link.send(buildRequest(attempt, card))) {
+      this.#counters.notSent++
+      return Promise.resolve(NOT_SENT)
+    }
+    this.#book.rest(stan, timeoutMs + this.lateAnswerWindowMs)
+    return this.#await(expectedOf(attempt), attempt, timeoutMs)
+  }
+
+  async deliver(
+    message: QueuedMessage,
+    pan: Pan,
+    isRepeat: boolean,
+    timeoutMs: number,
+  ): Promise<DeliverResult> {
+    const isRefused =
+      !this.isUp ||
+      timeoutMs <= 0 ||
+      message.stan === NO_STAN ||
+      this.#inFlight.has(Number(message.stan)) ||
+      this.#inFlight.size >= this.#options.inFlightMax + REVERSALS_IN_FLIGHT_MAX
+    if (isRefused || !this.#link.send(buildReversal(message, pan, isRepeat))) {
+      this.#counters.notSent++
+      return NOT_SENT
+    }
+    const { stan, transmittedAt, rrn, original } = message
+    const expected = { answerClass: '043', stan, transmittedAt, rrn, original }
+    const result = await this.#await(expected, null, timeoutMs)
+    if (result.kind !== 'answered') return { kind: 'unknown' }
+    return { kind: 'answered', responseCode: result.answer.responseCode }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosing) return
+    this.#isClosing = true
+    if (this.#inFlight.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve
+      })
+    }
+    await this.#link.close()
+    this.#inFlight.close()
+  }
+
+  #await(expected: ExpectedAnswer, attempt: Attempt | null, timeoutMs: number): Promise<AskResult> {
+    this.#counters.sent++
+    const promise = new Promise<AskResult>(keepSettle)
+    const deadlineMs = this.#clock.monotonic() + timeoutMs
+    this.#inFlight.start(new Exchange(expected, attempt, deadlineMs, settleOfNewest))
+    return promise
+  }
+
+  #messageReceived(message: IsoMessage): void {
+    const answer = parseAnswer(message)
+    const match = this.#inFlight.match(answer)
+    if (match === 'duplicate') {
+      this.#counters.duplicates++
+    } else if (!(match instanceof Exchange)) {
+      this.#report(answer, match)
+    } else if (match.state === 'in_flight') {
+      this.#counters.answered++
+      match.settle({ kind: 'answered', answer: answerOf(answer, match) })
+      this.#emptied()
+    } else {
+      this.#counters.answeredLate++
+      const attempt = match.attempt as Attempt
+      this.#options.onLateAnswer({ attempt, answer: answerOf(answer, match) })
+    }
+  }
+
+  #linkUp(): void {
+    this.#counters.linkUps++
+    this.#options.onEvent({ kind: 'link_up', issuer: this.name })
+  }
+
+  #linkDown(reason: LinkDownReason, code: string | null): void {
+    // After a sign-off the connection lives on, and answers to what is in flight still come.
+    const lost = reason === 'signed_off_by_issuer' ? 0 : this.#inFlight.size
+    this.#counters.linkDowns++
+    this.#counters.lost += lost
+    if (lost > 0) this.#inFlight.loseAll()
+    this.#options.onEvent({ kind: 'link_down', issuer: this.name, reason, code, lost })
+    this.#emptied()
+  }
+
+  #undecodable(problem: IsoProblem): void {
+    this.#counters.undecodable++
+    this.#options.onEvent({ kind: 'undecodable_message', issuer: this.name, problem })
+  }
+
+  #unencodable(mti: string, problem: IsoProblem | FramingProblem): void {
+    this.#counters.unencodable++
+    this.#options.onEvent({ kind: 'unencodable_message', issuer: this.name, mti, problem })
+  }
+
+  #report(answer: ParsedAnswer, { field, candidate }: Unmatched): void {
+    this.#counters.unmatched++
+    const { mti, stan, transmittedAt, rrn, responseCode } = answer
+    this.#options.onEvent({
+      kind: 'unmatched_answer',
+      issuer: this.name,
+      mti,
+      stan,
+      transmittedAt,
+      rrn,
+      responseCode,
+      field,
+      candidate:
+        candidate === null
+          ? null
+          : {
+              stan: String(candidate.stan).padStart(6, '0'),
+              transmittedAt: candidate.transmittedAt,
+              rrn: candidate.rrn,
+              state: candidate.state,
+            },
+    })
+  }
+
+  #emptied(): void {
+    if (this.#onEmpty !== undefined && this.#inFlight.size === 0) this.#onEmpty()
+  }
+}
+
+function expectedOf(attempt: Attempt): ExpectedAnswer {
+  const { stan, transmittedAt, rrn } = attempt
+  return { answerClass: `${attempt.mti.slice(0, 2)}1`, stan, transmittedAt, rrn, original: attempt }
+}
+
+/** A declined answer may omit what was approved: nothing was. */
+function answerOf(answer: ParsedAnswer, exchange: Exchange): IssuerAnswer {
+  return {
+    responseCode: answer.responseCode,
+    approvalCode: answer.approvalCode === '' ? null : answer.approvalCode,
+    amount: answer.amount === -1 ? exchange.amount : answer.amount,
+  }
+}

@@ -1,0 +1,90 @@
+// What happens on an issuer link besides answers: for logs and alarms, and counted for metrics.
+// No event holds card data.
+
+import type { FramingProblem, IsoProblem } from '../iso8583/index.ts'
+import type { MismatchField } from './exchange.ts'
+import type { LinkDownReason } from './iso-link.ts'
+
+export type IssuerEvent =
+  | { readonly kind: 'link_up'; readonly issuer: string }
+  | {
+      readonly kind: 'link_down'
+      readonly issuer: string
+      readonly reason: LinkDownReason
+      /** The system's code (ECONNREFUSED), the frame's problem, or DE39 of a refused sign-on. */
+      readonly code: string | null
+      /** Requests and reversals that became unknown by it. */
+      readonly lost: number
+    }
+  | UnmatchedAnswer
+  | {
+      readonly kind: 'undecodable_message'
+      readonly issuer: string
+      readonly problem: IsoProblem
+    }
+  | {
+      readonly kind: 'unencodable_message'
+      readonly issuer: string
+      readonly mti: string
+      readonly problem: IsoProblem | FramingProblem
+    }
+
+/** An answer that was handed to nobody, and what it comes nearest to. */
+export interface UnmatchedAnswer {
+  readonly kind: 'unmatched_answer'
+  readonly issuer: string
+  readonly mti: string
+  readonly stan: string
+  readonly transmittedAt: string
+  readonly rrn: string
+  readonly responseCode: string
+  /** The first field that differs from the candidate; 11 where no request has that STAN. */
+  readonly field: MismatchField
+  readonly candidate: {
+    readonly stan: string
+    readonly transmittedAt: string
+    readonly rrn: string
+    /** Whether its request still waits, or was given up. */
+    readonly state: 'in_flight' | 'given_up'
+  } | null
+}
+
+/** Since the start. One object a link, for the metrics to read. */
+export interface IssuerCounters {
+  /** Requests and reversals whose bytes were handed to the connection. */
+  sent: number
+  /** Refused before any byte. */
+  notSent: number
+  /** In time and matched. */
+  answered: number
+  /** Matched after the request was given up. */
+  answeredLate: number
+  /** Of what was answered before. */
+  duplicates: number
+  /** Handed to nobody. */
+  unmatched: number
+  timeouts: number
+  /** In flight when the connection went. */
+  lost: number
+  undecodable: number
+  unencodable: number
+  linkUps: number
+  linkDowns: number
+}
+
+export function createIssuerCounters(): IssuerCounters {
+  return {
+    sent: 0,
+    notSent: 0,
+    answered: 0,
+    answeredLate: 0,
+    duplicates: 0,
+    unmatched: 0,
+    timeouts: 0,
+    lost: 0,
+    undecodable: 0,
+    unencodable: 0,
+    linkUps: 0,
+    linkDowns: 0,
+  }
+}

@@ -1,0 +1,148 @@
+// The messages between us and an issuer, ISO 8583:1987: durable numbers in, fields out, and back.
+// Pure functions; bytes and framing are the dialect's.
+//
+//   0100 0200   2 3 4 7 11 14 18 22 32 37 41 42 43 48 49
+//   0420 0421   2 3 4 7 11 18 22 32 37 41 42 43 49 90
+//   0800        7 11 70
+//   0810        7 11 39 70
+//
+// DE25, local time (DE12, DE13) and the approval code of a reversed approval are not in the durable
+// attempt, so they are left out rather than invented.
+
+import type { Pan } from '../card.ts'
+import type { FieldValue, IsoMessage } from '../iso8583/index.ts'
+import type { Attempt, QueuedMessage } from '../store/index.ts'
+import type { CardData } from './issuer.ts'
+
+/** DE70 of ISO 8583:1987, as far as a link needs it. */
+export const NETWORK_CODE = { signOn: '001', signOff: '002', echo: '301' } as const
+export type NetworkCode = (typeof NETWORK_CODE)[keyof typeof NETWORK_CODE]
+
+/** DE39 of a network management answer that says yes. */
+export const NETWORK_APPROVED = '00'
+
+/** What an answer says, in the terms that matching needs; absent text is empty, no amount is -1. */
+export interface ParsedAnswer {
+  readonly mti: string
+  readonly amount: number
+  readonly transmittedAt: string
+  readonly stan: string
+  readonly rrn: string
+  readonly approvalCode: string
+  readonly responseCode: string
+  /** Without the padding. */
+  readonly terminalId: string
+  readonly currencyNumeric: string
+  /** DE70. */
+  readonly networkCode: string
+}
+
+/** 0100 or 0200 of an attempt. */
+export function buildRequest(attempt: Attempt, card: CardData): IsoMessage {
+  const fields: (FieldValue | undefined)[] = new Array(50)
+  fields[2] = card.pan.reveal()
+  fields[3] = attempt.processingCode
+  fields[4] = formatAmount(attempt.amount)
+  fields[7] = attempt.transmittedAt
+  fields[11] = attempt.stan
+  fields[14] = card.expiry
+  fillAttempt(fields, attempt)
+  fields[37] = attempt.rrn
+  if (card.cvv !== undefined) fields[48] = formatCardCode(card.cvv)
+  return { mti: attempt.mti, fields }
+}
+
+/** 0420 of a queued reversal, 0421 as its repeat: nothing but the MTI differs. */
+export function buildReversal(message: QueuedMessage, pan: Pan, isRepeat: boolean): IsoMessage {
+  const original = message.original
+  const fields: (FieldValue | undefined)[] = new Array(91)
+  fields[2] = pan.reveal()
+  fields[3] = original.processingCode
+  fields[4] = formatAmount(original.amount)
+  fields[7] = message.transmittedAt
+  fields[11] = message.stan
+  fillAttempt(fields, original)
+  fields[37] = message.rrn
+  fields[90] = originalDataElements(original)
+  return { mti: isRepeat ? '0421' : message.mti, fields }
+}
+
+/** The fields that a request and its reversal share, as they were durable. */
+function fillAttempt(fields: (FieldValue | undefined)[], attempt: Attempt): void {
+  if (attempt.mcc !== '') fields[18] = attempt.mcc
+  if (attempt.entryMode !== '') fields[22] = attempt.entryMode
+  if (attempt.acquiringInstitution !== '') fields[32] = attempt.acquiringInstitution
+  if (attempt.terminalId !== '') fields[41] = attempt.terminalId.padEnd(8)
+  if (attempt.merchantId !== '') fields[42] = attempt.merchantId.padEnd(15)
+  if (attempt.merchantNameLocation !== '') fields[43] = attempt.merchantNameLocation.padEnd(40)
+  fields[49] = attempt.currencyNumeric
+}
+
+/**
+ * DE90 (n 42) of ISO 8583:1987: MTI 4, DE11 6, DE7 10, DE32 11, DE33 11, each institution
+ * right-justified with zeros; we forward for nobody, so DE33 is zeros.
+ */
+export function originalDataElements(original: Attempt): string {
+  const acquiring = original.acquiringInstitution.padStart(11, '0')
+  return `${original.mti}${original.stan}${original.transmittedAt}${acquiring}00000000000`
+}
+
+/** 0800. */
+export function buildNetworkRequest(
+  code: NetworkCode,
+  stan: string,
+  transmittedAt: string,
+): IsoMessage {
+  const fields: (FieldValue | undefined)[] = new Array(71)
+  fields[7] = transmittedAt
+  fields[11] = stan
+  fields[70] = code
+  return { mti: '0800', fields }
+}
+
+/** 0810 to an issuer's own 0800, its numbers echoed. */
+export function buildNetworkAnswer(request: IsoMessage, responseCode: string): IsoMessage {
+  const fields: (FieldValue | undefined)[] = new Array(71)
+  fields[7] = request.fields[7]
+  fields[11] = request.fields[11]
+  fields[39] = responseCode
+  fields[70] = request.fields[70]
+  return { mti: '0810', fields }
+}
+
+/** Reads what an answer (0110, 0210, 0430, 0810) says. Never throws: what is absent matches nothing. */
+export function parseAnswer(message: IsoMessage): ParsedAnswer {
+  return {
+    mti: message.mti,
+    amount: parseAmount(textOf(message, 4)),
+    transmittedAt: textOf(message, 7),
+    stan: textOf(message, 11),
+    rrn: textOf(message, 37),
+    approvalCode: textOf(message, 38).trimEnd(),
+    responseCode: textOf(message, 39),
+    terminalId: textOf(message, 41).trimEnd(),
+    currencyNumeric: textOf(message, 49),
+    networkCode: textOf(message, 70),
+  }
+}
+
+/** The text of a field; empty where it is absent or has parts. */
+export function textOf(message: IsoMessage, field: number): string {
+  const value = message.fields[field]
+  return typeof value === 'string' ? value : ''
+}
+
+/** DE4 (n 12). */
+function formatAmount(amount: number): string {
+  return String(amount).padStart(12, '0')
+}
+
+/** Minor units of DE4, or -1. */
+function parseAmount(text: string): number {
+  return /^[0-9]{12}$/.test(text) ? Number(text) : -1
+}
+
+/** DE48 in tag, length, value: subelement 92 is the card's verification code (Mastercard's CVC 2). */
+function formatCardCode(cvv: string): string {
+  return `92${String(cvv.length).padStart(2, '0')}${cvv}`
+}

@@ -1,0 +1,61 @@
+// The bounds of an issuer link, and why they are what they are.
+//
+//   numbers      STANs 000001..999999 a link
+//   give-ups     at most inFlightMax requests are given up in each timeoutMs:
+//                4,096 / 8 s = 512/s, over a window of 600 s 307,200 numbers held, and as many
+//                again for their reversals: 614,400 of 999,999. So time-outs alone never use up
+//                the numbers, and 285,599 are left for the rest.
+//   answered     rate * answeredHoldMs: 12,000/s * 10 s = 120,000 numbers.
+//   together     734,400: the reserve for reversals (100,000) is not touched.
+
+/** One more than the highest STAN: six digits, 000000 is not used. */
+export const STAN_END = 1_000_000
+
+/** Free numbers that only reversals may draw: 24 times what can be in flight (4,096). */
+export const STANS_RESERVED_FOR_REVERSALS = 100_000
+
+/**
+ * How long a drawn number may wait for its `ask`: the acquirer's deadline (12 s) covers score,
+ * durability and issuer, and a claim that never asks (declined by risk) gives its number back so.
+ */
+export const DRAWN_HOLD_MS = 30_000
+
+/**
+ * How long the number of an answered request rests. DE7 counts seconds, so after one second the
+ * same STAN already makes another key; ten leave room for clocks that step back a little.
+ */
+export const ANSWERED_HOLD_MS = 10_000
+
+/** The longest hold that can be asked for; the book of numbers has a counter for each second. */
+export const HOLD_MAX_MS = 3_600_000
+
+/** Little's law: 12,000/s at 340 ms; at 8 s and no answer at all, 512/s are let through. */
+export const IN_FLIGHT_MAX = 4_096
+
+/**
+ * In flight beside them, for reversals alone: a lane of store-and-forward keeps at most 32 in
+ * flight, and nothing else sends any.
+ */
+export const REVERSALS_IN_FLIGHT_MAX = 64
+
+/**
+ * Given-up requests whose late answer can still be matched, about 0.7 kB each: 46 MB. Beyond it
+ * the oldest is forgotten: its late answer then reaches nobody, which the reversal covers.
+ */
+export const GIVEN_UP_MAX = 65_536
+
+/** Answered requests remembered to tell a duplicate answer from a stray one; 9 bytes each. */
+export const ANSWERED_REMEMBERED = 16_384
+
+/** Bytes accepted and not yet sent: 4,096 requests of 512 bytes are 2 MiB. */
+export const BUFFERED_BYTES_MAX = 2 * 1_048_576
+
+/** Undecodable messages in a row after which the stream is taken to have slipped. */
+export const UNDECODABLE_IN_A_ROW_MAX = 3
+
+export const DEFAULT_TIMEOUT_MS = 8_000
+export const DEFAULT_ECHO_INTERVAL_MS = 15_000
+export const DEFAULT_SIGN_ON_TIMEOUT_MS = 5_000
+export const DEFAULT_RECONNECT_MIN_MS = 200
+export const DEFAULT_RECONNECT_MAX_MS = 30_000
+export const DEFAULT_LATE_ANSWER_WINDOW_MS = 600_000
