@@ -1,6 +1,7 @@
 // The door to compiled rules: what scoring needs of them, and nothing of how they are written.
 
 import type { AggregatePlan } from './aggregate.ts'
+import type { Lists } from './lists/index.ts'
 import type { RiskOutcome, RuleHit, RuleMode } from './outcome.ts'
 
 /** The values that a rule set reads, for one authorization. */
@@ -117,5 +118,12 @@ export interface RuleProblem {
 }
 
 export type RuleSetResult =
-  | { readonly ok: true; readonly ruleSet: RuleSet; readonly problems: readonly RuleProblem[] }
+  | {
+      readonly ok: true
+      readonly ruleSet: RuleSet
+      /** Look-ups in the lists that came with the rules, for the facts that scoring fills in. */
+      readonly lists: Lists
+      /** Warnings and notes. */
+      readonly problems: readonly RuleProblem[]
+    }
   | { readonly ok: false; readonly problems: readonly RuleProblem[] }

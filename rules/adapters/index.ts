@@ -1,0 +1,1 @@
+export { loadRules, readRuleFiles } from './rule-files.ts'

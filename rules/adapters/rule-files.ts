@@ -1,0 +1,48 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ruleFilesMax } from '../limits.ts'
+import { compileRuleSet } from '../load.ts'
+import type { RuleFile } from '../problem.ts'
+import type { RuleSetResult } from '../rule-set.ts'
+
+const folders = [
+  { name: 'packs', pattern: /\.ya?ml$/ },
+  { name: 'lists', pattern: /\.csv$/ },
+] as const
+
+/**
+ * Reads `packs/*.yaml` and `lists/*.csv` of a rules folder. Rejects with the system's error when the
+ * folder or its `packs/` can't be read; `lists/` may be absent. Subfolders and other files are not
+ * read.
+ */
+export async function readRuleFiles(directory: string): Promise<readonly RuleFile[]> {
+  const files: RuleFile[] = []
+  for (const { name: folder, pattern } of folders) {
+    for (const name of await names(join(directory, folder), folder === 'lists')) {
+      if (!pattern.test(name)) continue
+      // One more than allowed is enough for the check to refuse the folder.
+      if (files.length > ruleFilesMax) return files
+      const text = await readFile(join(directory, folder, name), 'utf8')
+      files.push({ name: `${folder}/${name}`, text })
+    }
+  }
+  return files
+}
+
+async function names(directory: string, mayBeAbsent: boolean): Promise<readonly string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true })
+    return entries
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => entry.name)
+      .sort()
+  } catch (error) {
+    if (mayBeAbsent && (error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** Reads and compiles a rules folder. Rejects only when it can't be read. */
+export async function loadRules(directory: string): Promise<RuleSetResult> {
+  return compileRuleSet(await readRuleFiles(directory))
+}

@@ -1,0 +1,142 @@
+// From findings to a verdict: which rules fired, which outcome wins, with which reasons and values.
+
+import { type AggregatePlan, aggregateKey } from './aggregate.ts'
+import type { CompiledConditions, Findings, ListMembership, Reading } from './language/index.ts'
+import type { RiskOutcome, RuleHit, RuleMode } from './outcome.ts'
+import type { RuleFacts, RuleInput, RuleVerdict } from './rule-set.ts'
+
+/** A rule that is evaluated (live or shadow), in the order of the compiled conditions. */
+export interface ActiveRule {
+  readonly id: string
+  readonly mode: RuleMode
+  readonly outcome: RiskOutcome
+  readonly reason: string
+  readonly disclose: boolean
+  readonly overridesDecline: boolean
+  readonly readings: readonly Reading[]
+}
+
+type Values = Record<string, number | string | boolean | null>
+
+const quiet: RuleVerdict = Object.freeze({
+  outcome: 'approve',
+  reasons: Object.freeze([]),
+  disclosedReasons: Object.freeze([]),
+  hits: Object.freeze([]),
+  unknownRules: Object.freeze([]),
+})
+
+/** The evaluation of a rule set. One call at a time, which is all that one thread can make. */
+export function createEvaluate(
+  rules: readonly ActiveRule[],
+  conditions: CompiledConditions,
+  plan: AggregatePlan,
+  lists: ReadonlyMap<string, ListMembership>,
+): (input: RuleInput) => RuleVerdict {
+  const slots = new Map(plan.map((aggregate, slot) => [aggregateKey(aggregate), slot]))
+  const findings: Findings = {
+    hits: new Uint16Array(rules.length),
+    unknown: new Uint16Array(rules.length),
+    counts: new Uint32Array(2),
+  }
+  return (input) => {
+    conditions(input.facts, input.aggregates, input.saturated, input.score, findings)
+    const hitCount = findings.counts[0] ?? 0
+    const unknownCount = findings.counts[1] ?? 0
+    if (hitCount === 0 && unknownCount === 0) return quiet
+    const hits: RuleHit[] = []
+    const live: ActiveRule[] = []
+    for (let index = 0; index < hitCount; index++) {
+      const rule = rules[findings.hits[index] ?? 0]
+      if (rule === undefined) continue
+      hits.push(hitOf(rule, input, slots, lists))
+      if (rule.mode === 'live') live.push(rule)
+    }
+    const unknownRules: string[] = []
+    for (let index = 0; index < unknownCount; index++) {
+      unknownRules.push(rules[findings.unknown[index] ?? 0]?.id ?? '')
+    }
+    return verdictOf(live, hits, unknownRules)
+  }
+}
+
+/**
+ * The worst live hit wins, with two exceptions: an approve rule beats review and challenge, and one
+ * that overrides decline beats that too.
+ */
+function verdictOf(
+  live: readonly ActiveRule[],
+  hits: readonly RuleHit[],
+  unknownRules: readonly string[],
+): RuleVerdict {
+  let approved = false
+  let overridden = false
+  let declined = false
+  let challenged = false
+  for (const rule of live) {
+    if (rule.outcome === 'decline') declined = true
+    else if (rule.outcome === 'challenge') challenged = true
+    else if (rule.outcome === 'approve') {
+      approved = true
+      overridden ||= rule.overridesDecline
+    }
+  }
+  let outcome: RiskOutcome = 'approve'
+  if (declined && !overridden) outcome = 'decline'
+  else if (!approved && challenged) outcome = 'challenge'
+  else if (!approved && live.length > 0) outcome = 'review'
+  const reasons: string[] = []
+  const disclosedReasons: string[] = []
+  for (const rule of live) {
+    if (rule.outcome !== outcome) continue
+    if (!reasons.includes(rule.reason)) reasons.push(rule.reason)
+    if (rule.disclose && !disclosedReasons.includes(rule.reason)) disclosedReasons.push(rule.reason)
+  }
+  return { outcome, reasons, disclosedReasons, hits, unknownRules }
+}
+
+function hitOf(
+  rule: ActiveRule,
+  input: RuleInput,
+  slots: ReadonlyMap<string, number>,
+  lists: ReadonlyMap<string, ListMembership>,
+): RuleHit {
+  const values: Values = {}
+  for (const { label, expression } of rule.readings) {
+    switch (expression.op) {
+      case 'fact':
+        values[label] = known(factValue(input, expression.fact.path))
+        break
+      case 'has':
+        values[label] = known(factValue(input, expression.fact.path)) !== null
+        break
+      case 'aggregate': {
+        const slot = slots.get(aggregateKey(expression.aggregate)) ?? -1
+        values[label] = known(input.aggregates[slot])
+        break
+      }
+      case 'inList': {
+        if (expression.value.op !== 'fact') break
+        const value = factValue(input, expression.value.fact.path)
+        const list = lists.get(expression.list)
+        values[label] = typeof value === 'string' && list !== undefined ? list.has(value) : null
+      }
+    }
+  }
+  const { id, mode, outcome, reason, disclose } = rule
+  return { rule: id, mode, outcome, reason, disclose, values }
+}
+
+/** Unknown is null in a stored decision: neither NaN nor undefined survive JSON. */
+function known(value: unknown): number | string | boolean | null {
+  if (typeof value === 'number') return Number.isNaN(value) ? null : value
+  return typeof value === 'string' || typeof value === 'boolean' ? value : null
+}
+
+function factValue(input: RuleInput, path: string): unknown {
+  if (path === 'score') return input.score
+  const dot = path.indexOf('.')
+  if (dot === -1) return input.facts[path as keyof RuleFacts]
+  const record = input.facts[path.slice(0, dot) as 'card'] as Readonly<Record<string, unknown>>
+  return record[path.slice(dot + 1)]
+}

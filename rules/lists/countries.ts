@@ -1,0 +1,102 @@
+// lists/bins.csv: from,to,country (6 to 8 digits; `to` may be empty) and lists/ip-countries.csv:
+// cidr,country. Both answer "which country", both refuse ranges that overlap.
+
+import type { ProblemList } from '../problem.ts'
+import { parseCidr, parseIpv4, parseIpv6 } from './address.ts'
+import { createRangeTable, type Range, type RangeTable } from './ranges.ts'
+import { listProblem, type Table } from './table.ts'
+
+export type CountryLookup = (key: string) => string | undefined
+
+const countryPattern = /^[A-Z]{2}$/
+const countryMessage = 'the country is two capital letters (ISO 3166-1), as DE'
+
+/** BIN (6 to 8 digits) to country; a shorter BIN must lie in one range as a whole. */
+export function createCountryOfBin(table: Table | undefined, problems: ProblemList): CountryLookup {
+  const ranges: Range<number, string>[] = []
+  for (const { line, fields } of table?.rows ?? []) {
+    if (table === undefined) continue
+    const { from, to } = binRange(fields[0] ?? '', fields[1] === '' ? fields[0] : fields[1])
+    const country = fields[2] ?? ''
+    if (!(from <= to))
+      listProblem(problems, table.file, line, 'a BIN range is 6 to 8 digits: from,to')
+    else if (!countryPattern.test(country)) listProblem(problems, table.file, line, countryMessage)
+    else ranges.push({ from, to, value: country, line })
+  }
+  checkHeader(table, ['from', 'to', 'country'], problems)
+  const lookup = createRangeTable(ranges)
+  noteOverlaps(table, lookup, problems)
+  return (bin) => {
+    const { from, to } = binRange(bin, bin)
+    if (Number.isNaN(from)) return undefined
+    const country = lookup.find(from)
+    return from === to || country === lookup.find(to) ? country : undefined
+  }
+}
+
+/** The 8-digit BINs between two of 6 to 8 digits, both included; NaN when one is malformed. */
+export function binRange(from: string, to = from): { from: number; to: number } {
+  const isBin = (text: string) => /^\d{6,8}$/.test(text)
+  if (!isBin(from) || !isBin(to)) return { from: Number.NaN, to: Number.NaN }
+  return { from: Number(from.padEnd(8, '0')), to: Number(to.padEnd(8, '9')) }
+}
+
+/** IPv4 or IPv6 address to country. */
+export function createCountryOfIp(table: Table | undefined, problems: ProblemList): CountryLookup {
+  checkHeader(table, ['cidr', 'country'], problems)
+  return createAddressTable(table, problems, (fields, line) => {
+    const country = fields[1] ?? ''
+    if (countryPattern.test(country)) return country
+    if (table !== undefined) listProblem(problems, table.file, line, countryMessage)
+    return undefined
+  })
+}
+
+/** Address ranges of a table whose first column is a CIDR, each with the value that `read` gives. */
+export function createAddressTable<Value>(
+  table: Table | undefined,
+  problems: ProblemList,
+  read: (fields: readonly string[], line: number) => Value | undefined,
+): (ip: string) => Value | undefined {
+  const v4: Range<number, Value>[] = []
+  const v6: Range<string, Value>[] = []
+  for (const { line, fields } of table?.rows ?? []) {
+    const range = parseCidr(fields[0] ?? '')
+    const value = read(fields, line)
+    if (range === undefined) {
+      const message = 'expected a CIDR whose host bits are 0, as 203.0.113.0/24 or 2001:db8::/32'
+      listProblem(problems, table?.file ?? '', line, message)
+    } else if (value !== undefined) {
+      if (range.version === 4) v4.push({ from: range.from, to: range.to, value, line })
+      else v6.push({ from: range.from, to: range.to, value, line })
+    }
+  }
+  const [v4Table, v6Table] = [createRangeTable(v4), createRangeTable(v6)]
+  noteOverlaps(table, v4Table, problems)
+  noteOverlaps(table, v6Table, problems)
+  return (ip) => {
+    const v4Address = parseIpv4(ip)
+    if (!Number.isNaN(v4Address)) return v4Table.find(v4Address)
+    const v6Address = parseIpv6(ip)
+    return v6Address === undefined ? undefined : v6Table.find(v6Address)
+  }
+}
+
+function checkHeader(
+  table: Table | undefined,
+  expected: readonly string[],
+  problems: ProblemList,
+): void {
+  if (table === undefined || expected.every((name, index) => table.columns[index] === name)) return
+  listProblem(problems, table.file, 1, `the header starts with ${expected.join(',')}`)
+}
+
+function noteOverlaps<Key, Value>(
+  table: Table | undefined,
+  ranges: RangeTable<Key, Value>,
+  problems: ProblemList,
+): void {
+  for (const [line, otherLine] of ranges.overlaps) {
+    listProblem(problems, table?.file ?? '', line, `overlaps the range on line ${otherLine}`)
+  }
+}
