@@ -1,4 +1,10 @@
 // The door to velocity: counters over entities and windows, on Redis or embedded.
 
+export {
+  createEmbeddedVelocity,
+  type EmbeddedVelocity,
+  type EmbeddedVelocityOptions,
+} from './embedded.ts'
 export { supportsAggregate } from './plan.ts'
 export * from './velocity.ts'
+export { VelocityError, type VelocityErrorCode } from './velocity-error.ts'

@@ -36,21 +36,24 @@ function newestBefore(events: readonly NaiveEvent[], now: NaiveEvent): NaiveEven
 }
 
 /**
- * The value of an aggregate for the attempt `now`, which is among `events`. `lengthenedMs` moves the
- * start of the window back: how tiles are bounded.
+ * The value of an aggregate for the attempt `now`, which is among `events`. The window may be made
+ * longer at both ends: how tiles are bounded.
  */
 export function naiveValue(
   events: readonly NaiveEvent[],
   aggregate: Aggregate,
   now: NaiveEvent,
-  lengthenedMs = 0,
+  earlierMs = 0,
+  laterMs = 0,
 ): number {
   const key = now.keys[aggregate.entity]
   if (key === undefined) return Number.NaN
-  const startMs = now.atMs - aggregate.windowSeconds * 1000 - lengthenedMs
+  const startMs = now.atMs - aggregate.windowSeconds * 1000 - earlierMs
   const inWindow = events.filter(
     (event) =>
-      event.keys[aggregate.entity] === key && event.atMs > startMs && event.atMs <= now.atMs,
+      event.keys[aggregate.entity] === key &&
+      event.atMs > startMs &&
+      event.atMs <= now.atMs + laterMs,
   )
   const attempts = inWindow.filter((event) => event.kind === 'attempt')
   const amounts = attempts.map((event) => event.baseAmount).filter((amount) => amount >= 0)

@@ -80,3 +80,16 @@ export function compilePlan(plan: AggregatePlan): CompiledPlan {
   })
   return { size: plan.length, queries }
 }
+
+/** Compiles plans, and remembers the last: the same one comes with every batch until a reload. */
+export function planCompiler(): (plan: AggregatePlan) => CompiledPlan {
+  let lastPlan: AggregatePlan | undefined
+  let lastCompiled: CompiledPlan | undefined
+  return (plan) => {
+    if (lastCompiled === undefined || plan !== lastPlan) {
+      lastCompiled = compilePlan(plan)
+      lastPlan = plan
+    }
+    return lastCompiled
+  }
+}
