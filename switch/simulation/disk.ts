@@ -156,10 +156,12 @@ export class SimulatedDisk implements Disk {
 
   #handle(name: string): DiskFile {
     const file = this.#file(name)
+    // As on a real disk: what another handle appends is not in this one's length.
+    let sizeBytes = file.sizeBytes
     return {
       name,
       get sizeBytes() {
-        return file.sizeBytes
+        return sizeBytes
       },
       append: async (bytes) => {
         // The caller may reuse its buffer once this settles, and so may a crashed world's next one.
@@ -171,6 +173,7 @@ export class SimulatedDisk implements Disk {
           throw new DiskError('ENOSPC', 'append')
         }
         extend(file, copy)
+        sizeBytes = file.sizeBytes
       },
       sync: async () => {
         const synced = file.bytes.slice(0, file.sizeBytes)
@@ -181,11 +184,12 @@ export class SimulatedDisk implements Disk {
       },
       read: async (position, lengthBytes) => {
         await this.#call('read')
-        return file.bytes.slice(position, Math.min(file.sizeBytes, position + lengthBytes))
+        return file.bytes.slice(position, Math.min(sizeBytes, position + lengthBytes))
       },
-      truncate: async (sizeBytes) => {
+      truncate: async (newSizeBytes) => {
         const cut = () => {
-          file.sizeBytes = Math.min(file.sizeBytes, sizeBytes)
+          file.sizeBytes = Math.min(file.sizeBytes, newSizeBytes)
+          sizeBytes = file.sizeBytes
           file.durable = file.bytes.slice(0, file.sizeBytes)
         }
         await this.#call('truncate', (part) => {

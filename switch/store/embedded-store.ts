@@ -30,7 +30,7 @@ import {
 export interface EmbeddedStoreOptions {
   /** The folder of the log; the caller holds its lock. */
   readonly disk: Disk
-  /** Opened by the caller, closed by the store. */
+  /** Opened by the caller; closed by the store, or by the caller where the store was refused. */
   readonly index: RecordIndex
   readonly clock: Clock
   readonly timers: Timers
@@ -42,6 +42,8 @@ export interface EmbeddedStoreOptions {
   readonly limits?: Partial<StoreLimits>
   /** After each flush, for `store_flush_seconds`. */
   readonly onFlush?: (flush: Flush) => void
+  /** Last of all at `close`: gives the folder free. */
+  readonly release?: () => Promise<void>
   /** Once, when writing has ended for ever. */
   readonly onFault?: (reason: string) => void
 }
@@ -310,6 +312,7 @@ class EmbeddedStore implements TransactionStore {
     }
     await this.#withinDeadline(this.#options.index.close())
     await this.#withinDeadline(this.#log.close())
+    await this.#options.release?.()
   }
 
   #notWritable(): StoreFault {

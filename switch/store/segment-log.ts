@@ -67,6 +67,7 @@ interface Segment {
 
 interface OpenSegment {
   readonly file: Promise<DiskFile>
+  /** Reads under way: it is not closed below them. */
   users: number
 }
 
@@ -85,7 +86,9 @@ export class SegmentLog {
   readonly #recordBytesMax: number
   readonly #segments: Segment[]
   readonly #reading = new Map<string, OpenSegment>()
+  /** The newest segment, for writing and reading: its length is known to this handle alone. */
   #writing: DiskFile
+  #newestOpened: OpenSegment
 
   private constructor(options: SegmentLogOptions, found: FoundLog, writing: DiskFile) {
     if (options.recordBytesMax + FRAME_BYTES > SCAN_BYTES) {
@@ -98,6 +101,7 @@ export class SegmentLog {
     this.#recordBytesMax = options.recordBytesMax
     this.#segments = found.segments
     this.#writing = writing
+    this.#newestOpened = { file: Promise.resolve(writing), users: 0 }
   }
 
   /**
@@ -295,8 +299,9 @@ export class SegmentLog {
     const name = segmentName(base)
     const next = await this.#disk.open(name)
     await startSegment(next, this.logId, base)
-    await this.#writing.close()
+    this.#reading.set(this.#newest().name, this.#newestOpened)
     this.#writing = next
+    this.#newestOpened = { file: Promise.resolve(next), users: 0 }
     this.#segments.push({ name, base, sizeBytes: next.sizeBytes })
   }
 
@@ -316,6 +321,7 @@ export class SegmentLog {
   }
 
   #openForReading(segment: Segment): OpenSegment {
+    if (segment === this.#newest()) return this.#newestOpened
     const known = this.#reading.get(segment.name)
     if (known !== undefined) {
       this.#reading.delete(segment.name)
