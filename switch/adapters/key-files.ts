@@ -1,0 +1,70 @@
+// Adapter: the key file. Made at the first start with mode 0600, refused where it is unsafe.
+
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { type KeyRing, newKeyFile, parseKeyFile } from '../keys.ts'
+import type { Random } from '../ports.ts'
+
+export interface KeyFileOptions {
+  readonly file: string
+  readonly dataDir: string
+  readonly isProduction: boolean
+  readonly random: Random
+}
+
+export type KeyFileResult =
+  | { readonly ok: true; readonly keys: KeyRing; readonly isNew: boolean }
+  | { readonly ok: false; readonly problem: string }
+
+/** Reads the key file, or makes one where that is safe. The problem says what to do. */
+export function readKeyFile(options: KeyFileOptions): KeyFileResult {
+  const file = path.resolve(options.file)
+  const fail = (problem: string): KeyFileResult => ({ ok: false, problem: `${file}: ${problem}` })
+  if (isInside(file, path.resolve(options.dataDir))) {
+    return fail('keys must not lie in DATA_DIR: a copy of the store would hold its own key')
+  }
+  const isNew = !existsSync(file)
+  if (isNew) {
+    if (options.isProduction) {
+      return fail('there is no key file, and none is made in production: `switchyard keys create`')
+    }
+    if (holdsStore(options.dataDir)) {
+      return fail('there is no key file, but a store that needs it: restore it, or set KEYS_FILE')
+    }
+    writeKeyFile(file, options.random)
+  }
+  const parsed = parseKeyFileAt(file)
+  return parsed.ok ? { ok: true, keys: parsed.keys, isNew } : fail(parsed.problem)
+}
+
+/** Reads an existing key file; refused where others than its owner may read it. */
+export function parseKeyFileAt(
+  file: string,
+):
+  | { readonly ok: true; readonly keys: KeyRing }
+  | { readonly ok: false; readonly problem: string } {
+  try {
+    const exposed = statSync(file).mode & 0o077
+    if (exposed !== 0) return { ok: false, problem: 'others may read it: chmod 600' }
+    return parseKeyFile(readFileSync(file, 'utf8'))
+  } catch (error) {
+    return { ok: false, problem: `it can't be read (${(error as NodeJS.ErrnoException).code})` }
+  }
+}
+
+/** Writes a new key file; throws where one exists. */
+export function writeKeyFile(file: string, random: Random): void {
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
+  writeFileSync(file, newKeyFile(random), { mode: 0o600, flag: 'wx' })
+  // The mode of writeFile is masked by umask, never widened; a strict one could take the owner's.
+  chmodSync(file, 0o600)
+}
+
+function isInside(file: string, folder: string): boolean {
+  const relative = path.relative(folder, file)
+  return relative !== '' && !relative.startsWith('..') && !path.isAbsolute(relative)
+}
+
+function holdsStore(dataDir: string): boolean {
+  return existsSync(path.join(dataDir, 'store'))
+}
