@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import test from 'node:test'
+import { maskConfig, readConfig } from './read-config.ts'
+
+const shipped = readFileSync(new URL('./default.yaml', import.meta.url), 'utf8')
+
+function problemsOf(text: string, environment: Record<string, string> = {}): readonly string[] {
+  const result = readConfig(text, environment)
+  assert.ok(!result.ok, 'it was accepted')
+  return result.problems
+}
+
+test('the shipped configuration is valid and frozen to the bottom', () => {
+  const result = readConfig(shipped, {})
+  assert.ok(result.ok)
+  assert.ok(Object.isFrozen(result.config.issuers[0]))
+})
+
+test('the environment wins', () => {
+  const result = readConfig(shipped, { PORT: '9000', DATA_DIR: '/x', LOG_LEVEL: 'debug' })
+  assert.ok(result.ok)
+  assert.equal(result.config.http.port, 9000)
+  assert.equal(result.config.dataDir, '/x')
+  assert.equal(result.config.log.level, 'debug')
+})
+
+test('an unknown key is refused with the nearest known', () => {
+  assert.deepEqual(problemsOf(`${shipped}\nrulesdir: x\n`), [
+    'rulesdir is not a known key; did you mean rulesDir?',
+  ])
+  const nested = shipped.replace('timeoutMs: 8000', 'timeoutMS: 8000')
+  assert.match(problemsOf(nested).join('\n'), /issuers\.0\.timeoutMS .* did you mean timeoutMs/)
+})
+
+const mistakes: readonly [what: string, from: string, to: string, says: RegExp][] = [
+  ['a wrong type', 'port: 8080', 'port: http', /http\.port must be/],
+  ['a route to nowhere', 'issuer: demo-b }', 'issuer: demo-c }', /no issuer demo-c; did you mean/],
+  ['a public address without TLS', 'http: { host: 127.0.0.1', 'http: { host: 0.0.0.0', /loopback/],
+  [
+    'deadlines that do not fit',
+    'acquirerMs: 12000',
+    'acquirerMs: 9000',
+    /must be below acquirerMs/,
+  ],
+  ['a BIN on two routes', '["541333"]', '["476173"]', /each BIN once/],
+  ['a word that is none of the known', 'elsewhere: review', 'elsewhere: maybe', /review, decline/],
+  ['a file that is no YAML', 'dataDir: .data', 'dataDir: [', /line/],
+]
+
+for (const [what, from, to, says] of mistakes) {
+  test(`${what} is refused, and says so`, () => {
+    assert.ok(shipped.includes(from))
+    assert.match(problemsOf(shipped.replace(from, to)).join('\n'), says)
+  })
+}
+
+test('the demo key is refused in production', () => {
+  assert.match(problemsOf(shipped, { NODE_ENV: 'production' }).join('\n'), /demo key/)
+})
+
+test('a port that is no number is refused by the name of its variable', () => {
+  assert.deepEqual(problemsOf(shipped, { PORT: 'eighty' }), ['PORT must be a port number'])
+})
+
+test('printing masks key hashes and the credentials in URLs', () => {
+  const result = readConfig(shipped, { REDIS_URL: 'redis://user:secret@127.0.0.1:6379/0' })
+  assert.ok(result.ok)
+  const printed = JSON.stringify(maskConfig(result.config))
+  assert.ok(!printed.includes('secret'))
+  assert.ok(!printed.includes(result.config.acquirers[0]?.apiKeySha256[0] ?? ''))
+  assert.ok(printed.includes('127.0.0.1:6379'))
+})

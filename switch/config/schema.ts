@@ -1,0 +1,96 @@
+// The configuration's one schema: what `default.yaml` and SWITCHYARD_CONFIG may say.
+
+import Type, { type Static } from 'typebox'
+
+const closed = { additionalProperties: false } as const
+const port = Type.Integer({ minimum: 0, maximum: 65_535 })
+const milliseconds = (minimum: number, maximum: number) => Type.Integer({ minimum, maximum })
+const name = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,31}$' })
+
+const AcquirerSchema = Type.Object(
+  {
+    id: name,
+    /** DE32 toward issuers. */
+    institution: Type.String({ pattern: '^[0-9]{1,11}$' }),
+    /** SHA-256 of each API key in hex: the key itself never stands in a file. */
+    apiKeySha256: Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' }), { minItems: 1 }),
+    /** Whether answers carry `risk`. */
+    discloseRisk: Type.Boolean(),
+    acceptsPartialApproval: Type.Boolean(),
+    /** DE39 of a challenge: 1A Visa style, 65 Mastercard and generic. Contactless gets 70. */
+    stepUpCode: Type.Enum(['1A', '65']),
+  },
+  closed,
+)
+
+const IssuerSchema = Type.Object(
+  {
+    name,
+    host: Type.String({ minLength: 1, maxLength: 255 }),
+    port,
+    dialect: Type.String({ minLength: 1, maxLength: 255 }),
+    timeoutMs: milliseconds(100, 60_000),
+  },
+  closed,
+)
+
+export const ConfigSchema = Type.Object(
+  {
+    http: Type.Object({ host: Type.String({ minLength: 1 }), port }, closed),
+    admin: Type.Object({ host: Type.String({ minLength: 1 }), port }, closed),
+    /** True says that TLS ends in front of the switch, so that it may listen beyond loopback. */
+    behindTlsTerminator: Type.Boolean(),
+    dataDir: Type.String({ minLength: 1 }),
+    rulesDir: Type.String({ minLength: 1 }),
+    modelDir: Type.String({ minLength: 1 }),
+    keysFile: Type.String({ minLength: 1 }),
+    redisUrl: Type.Optional(Type.String({ pattern: '^rediss?://' })),
+    log: Type.Object(
+      {
+        level: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+        /** Of how many authorizations one canonical line is written; 0 for none. */
+        oneLineIn: Type.Integer({ minimum: 0 }),
+      },
+      closed,
+    ),
+    deadlines: Type.Object(
+      {
+        scoreMs: milliseconds(1, 1000),
+        /** The part of scoreMs that velocity may take. */
+        velocityMs: milliseconds(1, 1000),
+        durabilityMs: milliseconds(10, 10_000),
+        acquirerMs: milliseconds(100, 120_000),
+        drainMs: milliseconds(100, 120_000),
+      },
+      closed,
+    ),
+    scoring: Type.Object(
+      { workers: Type.Integer({ minimum: 1, maximum: 64 }), model: Type.String({ minLength: 1 }) },
+      closed,
+    ),
+    challenge: Type.Object(
+      {
+        /** What `challenge` counts as where there is no step-up. */
+        elsewhere: Type.Enum(['review', 'decline']),
+      },
+      closed,
+    ),
+    acquirers: Type.Array(AcquirerSchema, { minItems: 1 }),
+    issuers: Type.Array(IssuerSchema, { minItems: 1 }),
+    routes: Type.Array(
+      Type.Object(
+        {
+          bins: Type.Array(Type.String({ pattern: '^[0-9]{2,8}$' }), { minItems: 1 }),
+          issuer: name,
+        },
+        closed,
+      ),
+      { minItems: 1 },
+    ),
+  },
+  closed,
+)
+
+export type Config = Static<typeof ConfigSchema>
+export type AcquirerConfig = Static<typeof AcquirerSchema>
+export type IssuerConfig = Static<typeof IssuerSchema>
