@@ -1,0 +1,107 @@
+// Step: was this asked before? One synchronous look: running, recorded, or new. A new one takes its
+// key before anything else can happen, so the same key never starts twice.
+
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { type Refusal, refuse, refuseForNow } from './errors.ts'
+import { RETRY_AFTER_SECONDS, SCORING_QUEUE_MAX } from './limits.ts'
+import type { Reply } from './respond.ts'
+import { respondAgain } from './respond.ts'
+import type { World } from './world.ts'
+
+export interface Admitted {
+  readonly kind: 'admitted'
+  /** The key's place in the in-flight table. */
+  readonly place: string
+}
+
+/** Keyed HMAC-SHA-256 over path and normalized fields: what "the same request" means. */
+export function fingerprintOf(key: Uint8Array, path: string, normalized: unknown): Uint8Array {
+  return createHmac('sha256', key)
+    .update(path)
+    .update('\n')
+    .update(JSON.stringify(normalized))
+    .digest()
+}
+
+/**
+ * Admits a request, or says how its answer comes about: a replay, a wait for the first one, or a
+ * refusal. No I/O and no await before the key is taken.
+ */
+export function admit(
+  world: World,
+  acquirer: string,
+  idempotencyKey: string,
+  fingerprint: Uint8Array,
+): Admitted | Refusal | { readonly kind: 'later'; readonly reply: Promise<Reply> } {
+  const place = `${acquirer}\n${idempotencyKey}`
+  const running = world.inFlight.find(place)
+  if (running !== undefined) {
+    if (!timingSafeEqual(running.fingerprint, fingerprint)) return refuseReuse()
+    return { kind: 'later', reply: awaitFirst(world, place) }
+  }
+  const recorded = world.store.findKey(acquirer, idempotencyKey)
+  if (recorded !== undefined) {
+    if (!timingSafeEqual(recorded.fingerprint, fingerprint)) return refuseReuse()
+    if (recorded.state === 'open') return refuseRunning()
+    return { kind: 'later', reply: respondAgain(world, recorded.transactionId) }
+  }
+  const refusal = refuseAtTheDoor(world)
+  if (refusal !== undefined) return refusal
+  world.inFlight.enter(place, fingerprint)
+  return { kind: 'admitted', place }
+}
+
+/** Over a limit: refused here, at once, before the claim; what is admitted keeps its latency. */
+function refuseAtTheDoor(world: World): Refusal | undefined {
+  if (!world.store.status.writable) {
+    world.journal.shed('store')
+    return refuseForNow(
+      'store_unavailable',
+      'nothing can be stored: retry later',
+      RETRY_AFTER_SECONDS,
+    )
+  }
+  if (!world.door.isOpen) {
+    world.journal.shed('draining')
+    return refuseForNow('draining', 'this process is shutting down: retry', RETRY_AFTER_SECONDS)
+  }
+  if (world.inFlight.isFull || world.scorer.queueDepth >= SCORING_QUEUE_MAX) {
+    world.journal.shed(world.inFlight.isFull ? 'in_flight' : 'scoring')
+    return refuseForNow('overloaded', 'too much is in flight: retry', RETRY_AFTER_SECONDS)
+  }
+  return undefined
+}
+
+/** The first one's answer, within the acquirer's deadline. */
+function awaitFirst(world: World, place: string): Promise<Reply> {
+  return new Promise((resolve) => {
+    const waiting = world.inFlight.wait(place, (reply) => {
+      world.timers.clear(timer)
+      resolve(reply.kind === 'answer' ? { ...reply, isReplay: true } : reply)
+    })
+    const timer = world.timers.set(world.config.deadlines.acquirerMs, () => {
+      waiting?.cancel()
+      resolve(refuseRunning())
+    })
+    if (waiting === undefined) {
+      world.timers.clear(timer)
+      resolve(refuseRunning())
+    }
+  })
+}
+
+function refuseReuse(): Refusal {
+  return refuse(
+    'idempotency_key_reused',
+    'this Idempotency-Key belongs to another request: use a new one',
+    'Idempotency-Key',
+  )
+}
+
+function refuseRunning(): Refusal {
+  return refuseForNow(
+    'idempotency_key_in_progress',
+    'the first request with this key has no outcome yet: retry with the same key',
+    RETRY_AFTER_SECONDS,
+  )
+}

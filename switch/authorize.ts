@@ -1,0 +1,90 @@
+// The life of an authorization, top to bottom (docs/life-of-an-authorization.md draws it).
+
+import { admit, fingerprintOf } from './admit.ts'
+import { ask } from './ask.ts'
+import type { OpenCard } from './card-vault.ts'
+import { type Asked, claim, prepare } from './claim.ts'
+import { identifyCard } from './identify-card.ts'
+import { type AuthorizationRequest, storedRequest } from './message.ts'
+import { publish } from './publish.ts'
+import { type Ending, record } from './record.ts'
+import { type Reply, respond, respondUnknown } from './respond.ts'
+import { score } from './score.ts'
+import { riskEffect } from './step-up.ts'
+import { StoreFault } from './store/index.ts'
+import type { RunningAuthorization } from './transaction.ts'
+import type { Acquirer, World } from './world.ts'
+
+const PATH = '/v1/authorizations'
+
+/**
+ * Takes one authenticated, well-formed request to its answer: admitted, claimed and scored side by
+ * side, asked, recorded, answered, published. Resolves with an answer or a refusal; what rejects is
+ * a bug, and the process ends so that recovery decides.
+ */
+export async function authorize(
+  world: World,
+  acquirer: Acquirer,
+  idempotencyKey: string,
+  request: AuthorizationRequest,
+  traceparent: string | undefined,
+): Promise<Reply> {
+  const identified = identifyCard(world, acquirer.id, request.card)
+  const card = identified instanceof Promise ? await identified : identified
+  if ('kind' in card) return card
+
+  const asked = describe(world, acquirer, idempotencyKey, request, card, traceparent)
+  const admission = admit(world, acquirer.id, idempotencyKey, asked.fingerprint)
+  if (admission.kind === 'refused') return admission
+  if (admission.kind === 'later') return admission.reply
+
+  const issuerName = world.router.issuerOf(card.pan)
+  const issuer = issuerName === undefined ? undefined : world.issuers.get(issuerName)
+  const running = prepare(world, asked, issuer)
+  const reply = await seeThrough(world, running)
+  world.inFlight.leave(admission.place, reply)
+  return reply
+}
+
+/** From the claim to the recorded outcome: what must not stop half-way. */
+async function seeThrough(world: World, running: RunningAuthorization): Promise<Reply> {
+  try {
+    // Side by side: the flush of the claim, and the score. Both must be in before the issuer is asked.
+    const [decision] = await Promise.all([score(world, running), claim(world, running)])
+    const effect = riskEffect(decision.outcome, running.request, stepUpPolicy(world, running))
+    const ending: Ending =
+      effect.kind !== 'forward'
+        ? { by: 'risk', effect }
+        : running.issuer === undefined
+          ? { by: 'no_route' }
+          : { by: 'issuer', asked: await ask(world, running) }
+    const outcome = await record(world, running, decision, ending)
+    publish(world, running, outcome)
+    return respond(outcome)
+  } catch (error) {
+    if (error instanceof StoreFault) return respondUnknown()
+    throw error
+  }
+}
+
+/** The request in the one form that is compared and stored: no PAN, no expiry, no CVV. */
+function describe(
+  world: World,
+  acquirer: Acquirer,
+  idempotencyKey: string,
+  request: AuthorizationRequest,
+  card: OpenCard,
+  traceparent: string | undefined,
+): Asked {
+  const cardToken = world.vault.tokenOf(card.pan)
+  const stored = storedRequest(request, cardToken, card.pan)
+  const fingerprint = fingerprintOf(world.keys.fingerprintKey, PATH, [stored, card.expiry])
+  return { acquirer, idempotencyKey, fingerprint, request, card, cardToken, stored, traceparent }
+}
+
+function stepUpPolicy(world: World, running: RunningAuthorization) {
+  return {
+    elsewhere: world.config.challenge.elsewhere,
+    stepUpCode: running.acquirer.stepUpCode,
+  }
+}

@@ -1,0 +1,165 @@
+// Step: make the intent durable, with its first attempt, before anything else counts.
+
+import { hash } from 'node:crypto'
+import type { ScoringRequest } from '#scoring'
+import type { OpenCard } from './card-vault.ts'
+import type { Issuer } from './issuers/index.ts'
+import type {
+  AuthorizationRequest,
+  AuthorizationType,
+  EntryMode,
+  StoredAuthorization,
+} from './message.ts'
+import type { Attempt, Intent } from './store/index.ts'
+import type { RunningAuthorization } from './transaction.ts'
+import type { Acquirer, World } from './world.ts'
+
+/** What is known before the claim. */
+export interface Asked {
+  readonly acquirer: Acquirer
+  readonly idempotencyKey: string
+  readonly fingerprint: Uint8Array
+  readonly request: AuthorizationRequest
+  readonly card: OpenCard
+  readonly cardToken: string
+  readonly stored: StoredAuthorization
+  /** W3C Trace Context, where the acquirer sent it. */
+  readonly traceparent: string | undefined
+}
+
+interface WireKind {
+  readonly mti: '0100' | '0200'
+  /** DE3, ISO 8583:1987: transaction type, then account types from and to. */
+  readonly processingCode: string
+}
+
+const WIRE_KINDS: Readonly<Record<AuthorizationType, WireKind>> = {
+  authorization: { mti: '0100', processingCode: '000000' },
+  preauthorization: { mti: '0100', processingCode: '000000' },
+  sale: { mti: '0200', processingCode: '000000' },
+  cash_withdrawal: { mti: '0200', processingCode: '010000' },
+  balance_inquiry: { mti: '0100', processingCode: '310000' },
+  account_verification: { mti: '0100', processingCode: '330000' },
+}
+
+/** DE22: two digits how the PAN was read, one what the terminal can do with a PIN. */
+const WIRE_ENTRY_MODES: Readonly<Record<EntryMode, string>> = {
+  chip: '051',
+  contactless: '071',
+  magstripe: '901',
+  manual: '010',
+  ecommerce: '810',
+  stored: '100',
+}
+
+/** DE22 where the request doesn't say: unknown, PIN capability unknown. */
+const ENTRY_MODE_UNKNOWN = '000'
+
+/** Draws identity and trace numbers and builds everything that later steps read. No effect yet. */
+export function prepare(
+  world: World,
+  asked: Asked,
+  issuer: Issuer | undefined,
+): RunningAuthorization {
+  const id = world.identifiers.next('auth_')
+  const arrivedAtMs = world.clock.now()
+  const attempt = issuer === undefined ? null : firstAttempt(world, asked, issuer)
+  if (attempt !== null) world.attemptOwners.set(attempt, id)
+  return {
+    id,
+    ...asked,
+    scoring: scoringRequest(id, arrivedAtMs, asked),
+    issuer,
+    attempt,
+    rrn: asked.request.rrn ?? attempt?.rrn ?? id.slice(-12),
+    arrivedAtMs,
+    startedMs: world.clock.monotonic(),
+  }
+}
+
+/** Durable when it resolves. Rejects with StoreFault. Throws where another claim holds the key. */
+export async function claim(world: World, running: RunningAuthorization): Promise<void> {
+  const intent: Intent = {
+    id: running.id,
+    kind: isInquiry(running.request.type) ? 'inquiry' : 'financial',
+    acquirer: running.acquirer.id,
+    idempotencyKey: running.idempotencyKey,
+    fingerprint: running.fingerprint,
+    createdAtMs: running.arrivedAtMs,
+    rrn: running.rrn,
+    cardToken: running.cardToken,
+    request: { ...running.stored },
+    attempt: running.attempt,
+  }
+  const result = await world.store.claim(intent)
+  // `admit` looked in the same synchronous step, and the embedded store has one process only.
+  if (result.kind === 'existing') throw new Error('an admitted key was claimed already')
+  world.journal.step('claim', world.clock.monotonic() - running.startedMs)
+}
+
+export function isInquiry(type: AuthorizationType): boolean {
+  return type === 'balance_inquiry' || type === 'account_verification'
+}
+
+function firstAttempt(world: World, asked: Asked, issuer: Issuer): Attempt | null {
+  const { request, acquirer, card } = asked
+  const trace = issuer.drawTraceNumbers('request')
+  const kind = WIRE_KINDS[request.type]
+  const mode = request.terminal.entryMode
+  return {
+    issuer: issuer.name,
+    mti: kind.mti,
+    processingCode: kind.processingCode,
+    stan: trace.stan,
+    transmittedAt: trace.transmittedAt,
+    rrn: trace.rrn,
+    acquiringInstitution: acquirer.institution,
+    amount: request.amount,
+    currencyNumeric: request.currencyNumeric,
+    terminalId: (request.terminal.id ?? '').padEnd(8),
+    merchantId: request.merchant.id.padEnd(15),
+    merchantNameLocation: nameAndLocation(request.merchant),
+    mcc: request.merchant.mcc,
+    entryMode: mode === undefined ? ENTRY_MODE_UNKNOWN : WIRE_ENTRY_MODES[mode],
+    card: world.vault.seal(card),
+  }
+}
+
+/** DE43 (ISO 8583:1987): name 25 characters, city 13, country 2; ASCII, accents taken off. */
+export function nameAndLocation(merchant: AuthorizationRequest['merchant']): string {
+  const field = (value: string | undefined, length: number) =>
+    (value ?? '')
+      .normalize('NFKD')
+      .replace(/\p{Mark}/gu, '')
+      .replace(/[^ -~]/g, '?')
+      .slice(0, length)
+      .padEnd(length)
+  return field(merchant.name, 25) + field(merchant.city, 13) + field(merchant.country, 2)
+}
+
+/** What scoring is asked: tokens and BIN, never a PAN. */
+function scoringRequest(id: string, arrivedAtMs: number, asked: Asked): ScoringRequest {
+  const { request, card, cardToken, acquirer, idempotencyKey } = asked
+  const country = request.card.country
+  return {
+    id,
+    eventHash: hash('sha256', `${acquirer.id}\n${idempotencyKey}`, 'hex').slice(0, 16),
+    arrivedAtMs,
+    acquirer: acquirer.id,
+    type: request.type,
+    amount: request.amount,
+    currency: request.currency,
+    channel: request.channel,
+    card: {
+      token: cardToken,
+      bin: card.pan.bin,
+      expiry: card.expiry,
+      ...(country === undefined ? {} : { country }),
+    },
+    merchant: request.merchant,
+    terminal: request.terminal,
+    device: request.device,
+    customer: request.customer,
+    threeDs: request.threeDs,
+  }
+}

@@ -1,0 +1,75 @@
+// Every error that an acquirer can be answered, in one place: a stable code, its HTTP status and
+// what to do. `docs/errors.md` has a row for each, and a test that the two agree.
+
+interface ErrorKind {
+  readonly status: number
+  readonly title: string
+}
+
+export const ERRORS = {
+  unreadable_body: { status: 400, title: 'The body is not readable as its Content-Type' },
+  unsupported_content_type: {
+    status: 400,
+    title: 'The Content-Type is not one that is spoken here',
+  },
+  idempotency_key_required: { status: 400, title: 'Every POST needs an Idempotency-Key' },
+  idempotency_key_invalid: { status: 400, title: 'The Idempotency-Key is not usable' },
+  ambiguous_request: { status: 400, title: 'The headers allow more than one reading' },
+  unauthorized: { status: 401, title: 'The API key is missing or unknown' },
+  not_found: { status: 404, title: 'There is nothing here' },
+  idempotency_key_in_progress: { status: 409, title: 'The first request is still running' },
+  authorization_in_progress: { status: 409, title: 'The authorization has no outcome yet' },
+  body_too_large: { status: 413, title: 'The body is over the limit' },
+  missing_field: { status: 422, title: 'A required field is missing' },
+  unknown_field: { status: 422, title: 'A field is not known' },
+  invalid_field: { status: 422, title: 'A field has a wrong value' },
+  invalid_amount: { status: 422, title: 'The amount does not fit the type' },
+  invalid_currency: { status: 422, title: 'The currency is not known' },
+  invalid_pan: { status: 422, title: 'The card number is not valid' },
+  invalid_expiry: { status: 422, title: 'The expiry is not a valid YYMM' },
+  unknown_card_token: { status: 422, title: 'The card token is not known' },
+  idempotency_key_reused: { status: 422, title: 'The key was used for another request' },
+  overloaded: { status: 503, title: 'Too many requests are in flight' },
+  draining: { status: 503, title: 'This process is shutting down' },
+  store_unavailable: { status: 503, title: 'Nothing can be stored' },
+  outcome_unknown: { status: 503, title: 'The outcome could not be made durable' },
+} as const satisfies Readonly<Record<string, ErrorKind>>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** An operating error on its way to the acquirer. Holds no card data. */
+export interface Refusal {
+  readonly kind: 'refused'
+  readonly code: ErrorCode
+  /** What was wrong and what to do. */
+  readonly detail: string
+  /** The field that it is about, as a path: `card.expiry`. */
+  readonly param?: string
+  /** Seconds after which a retry makes sense (`Retry-After`). */
+  readonly retryAfterSeconds?: number
+}
+
+export function refuse(code: ErrorCode, detail: string, param?: string): Refusal {
+  return param === undefined
+    ? { kind: 'refused', code, detail }
+    : { kind: 'refused', code, detail, param }
+}
+
+/** A refusal that asks for a retry. */
+export function refuseForNow(code: ErrorCode, detail: string, retryAfterSeconds: number): Refusal {
+  return { kind: 'refused', code, detail, retryAfterSeconds }
+}
+
+/** The body of RFC 9457, as `application/problem+json`. */
+export function problemDocument(refusal: Refusal, requestId: string): Record<string, unknown> {
+  const { status, title } = ERRORS[refusal.code]
+  return {
+    type: `urn:switchyard:error:${refusal.code}`,
+    title,
+    status,
+    detail: refusal.detail,
+    code: refusal.code,
+    ...(refusal.param === undefined ? {} : { param: refusal.param }),
+    request_id: requestId,
+  }
+}

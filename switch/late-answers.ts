@@ -1,0 +1,33 @@
+// An issuer's answer after its attempt was given up: recorded, and it changes no outcome.
+
+import type { LateIssuerAnswer } from './issuers/index.ts'
+import { isApproval } from './response-codes.ts'
+import { StoreFault } from './store/index.ts'
+import type { World } from './world.ts'
+
+/**
+ * Records the answer and tells store-and-forward of an approval, so that a reversal which the
+ * issuer could not find yet goes out again. The time-out queued that reversal; none is added here.
+ */
+export async function takeLateAnswer(
+  world: Pick<World, 'attemptOwners' | 'clock' | 'journal' | 'store' | 'storeAndForward'>,
+  late: LateIssuerAnswer,
+): Promise<void> {
+  const transactionId = world.attemptOwners.get(late.attempt)
+  if (transactionId === undefined) throw new Error('a late answer matched an attempt of nobody')
+  const approved = isApproval(late.answer.responseCode, late.attempt.amount === 0)
+  world.journal.linkEvent(late.attempt.issuer, approved ? 'late_approval' : 'late_decline')
+  try {
+    await world.store.recordLateAnswer({
+      transactionId,
+      at: world.clock.now(),
+      issuer: late.attempt.issuer,
+      responseCode: late.answer.responseCode,
+      approved,
+    })
+    if (approved) await world.storeAndForward.lateApproval(late.attempt)
+  } catch (error) {
+    // The store says so itself and the process ends; the next start has the reversal in its log.
+    if (!(error instanceof StoreFault)) throw error
+  }
+}

@@ -1,0 +1,61 @@
+// The limits of the message path, with the arithmetic beside each. `main.ts` asserts the relations.
+
+import assert from 'node:assert/strict'
+
+/** CONTRACT: 64 KiB. A request with every field at its longest is below 4 KiB. */
+export const BODY_BYTES_MAX = 64 * 1024
+
+/** CONTRACT: up to 255 characters. */
+export const IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+
+/** CONTRACT: an idempotency key is kept 24 h. */
+export const KEY_RETENTION_MS = 24 * 60 * 60 * 1000
+
+/**
+ * DE4 holds twelve digits in ISO 8583:1987, so this is the most that any issuer can be asked for;
+ * far below 2^53, so that it is exact as a number.
+ */
+export const AMOUNT_MAX = 999_999_999_999
+
+/**
+ * Authorizations admitted and not answered. At 1,000/s and an issuer that takes its full 8 s, 8,000
+ * are in flight; each holds about 6 kB (request, promises, decision): 48 MB. Over it: 503 at once.
+ */
+export const IN_FLIGHT_MAX = 8192
+
+/** Retries of one key that may wait for the first one's answer; more are answered 409 at once. */
+export const WAITERS_PER_KEY_MAX = 8
+
+/**
+ * Authorizations waiting for a scoring worker before new ones are refused. A worker takes 64 at a
+ * time and needs about 2 ms for them: 512 wait 16 ms, inside the 30 ms that a score may take.
+ */
+export const SCORING_QUEUE_MAX = 512
+
+/** TCP connections of acquirers: 10,000 at about 2 kB each in uWebSockets.js is 20 MB. */
+export const HTTP_CONNECTIONS_MAX = 10_000
+
+/** PAN-to-token entries: a string of 16 and one of 26 characters and a map slot, about 150 bytes: 10 MB. */
+export const TOKEN_CACHE_MAX = 65_536
+
+/** `GET ?rrn=` answers at most this many. */
+export const RRN_MATCHES_MAX = 10
+
+/** Retry-After of a refusal at the door: long enough to let a burst pass, short enough to be useful. */
+export const RETRY_AFTER_SECONDS = 1
+
+/**
+ * What the scoring queue holds: the door looks at it, and one event-loop turn may then admit as many
+ * as arrived together, so it is twice what the door lets stand.
+ */
+export const SCORING_QUEUE_CAPACITY = 2 * SCORING_QUEUE_MAX
+
+/** STANs toward one issuer, 000001 to 999999. */
+const STANS = 999_999
+
+/** The relations between limits. Throws: a wrong number must not start. */
+export function assertRelations(): void {
+  assert.ok(SCORING_QUEUE_MAX < SCORING_QUEUE_CAPACITY, 'what the door admits must fit the queue')
+  assert.ok(IN_FLIGHT_MAX < STANS / 2, 'every request in flight needs a STAN, and late answers too')
+  assert.ok(WAITERS_PER_KEY_MAX * IN_FLIGHT_MAX < 100_000, 'waiters hold connections and timers')
+}

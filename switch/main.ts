@@ -1,0 +1,443 @@
+// Puts the world together, starts it, and ends it: the only place where adapters meet the path.
+
+import { writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { createScorerPool, type ScorerPool, type ScoringProblem } from '#scoring'
+import { readDialect } from './adapters/dialect-files.ts'
+import { listen } from './adapters/http-server.ts'
+import { readKeyFile } from './adapters/key-files.ts'
+import { createLogger, type LogOutput } from './adapters/log-output.ts'
+import { createNetTransport } from './adapters/net-transport.ts'
+import { openStoreFolder } from './adapters/store-folder.ts'
+import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
+import { CardVault } from './card-vault.ts'
+import type { Config } from './config/index.ts'
+import { InFlight } from './in-flight.ts'
+import { createAcquirerApi, createOperationsApi, type HttpServer } from './ingress/index.ts'
+import { createIssuer, type Issuer, type IssuerEvent, TraceBook } from './issuers/index.ts'
+import type { KeyRing } from './keys.ts'
+import { takeLateAnswer } from './late-answers.ts'
+import {
+  assertRelations,
+  BODY_BYTES_MAX,
+  HTTP_CONNECTIONS_MAX,
+  IN_FLIGHT_MAX,
+  KEY_RETENTION_MS,
+  SCORING_QUEUE_CAPACITY,
+} from './limits.ts'
+import { Journal } from './observe/index.ts'
+import type { Random } from './ports.ts'
+import { readiness } from './readiness.ts'
+import { type RecoveryReport, recover } from './recover.ts'
+import { Router } from './route.ts'
+import type { OpenReport, TransactionStore } from './store/index.ts'
+import { createStoreAndForward, type StoreAndForwardEvent } from './store-and-forward/index.ts'
+import { IdentifierSource } from './ulid.ts'
+import type { World } from './world.ts'
+
+/** A switch that takes traffic. */
+export interface RunningSwitch {
+  /** Where acquirers reach it. */
+  readonly url: string
+  readonly adminUrl: string
+  /** What an operator wants to see at the start, name and value. */
+  readonly facts: readonly (readonly [name: string, value: string])[]
+  /** The process's exit code, once everything is closed: 0 after a drain, 1 after a fault. */
+  readonly ended: Promise<number>
+}
+
+export type StartResult =
+  | { readonly ok: true; readonly running: RunningSwitch }
+  | { readonly ok: false; readonly problems: readonly string[] }
+
+/**
+ * Starts a switch in this process: opens store and scoring side by side, recovers what a crash left
+ * open, dials the issuers, listens. Each problem says what is wrong and what to do; none names a
+ * secret. It takes SIGTERM and SIGINT, and ends the process on a bug, so that recovery decides.
+ */
+export async function startSwitch(
+  config: Config,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<StartResult> {
+  assertRelations()
+  const random = createSystemRandom()
+  const output = createLogger(config.log.level)
+  const keyFile = readKeyFile({
+    file: config.keysFile,
+    dataDir: config.dataDir,
+    isProduction: environment.NODE_ENV === 'production',
+    random,
+  })
+  if (!keyFile.ok) return { ok: false, problems: [keyFile.problem] }
+  const version = await readVersion()
+  const journal = new Journal({ log: output.log, oneLineIn: config.log.oneLineIn, version })
+  const ending = new Ending(journal, output)
+  const [store, scorer] = await Promise.all([
+    openStore(config, random, journal, ending),
+    openScorer(config, keyFile.keys),
+  ])
+  if (!store.ok || !scorer.ok) {
+    if (store.ok) await store.opened.store.close()
+    if (scorer.ok) await scorer.pool.close()
+    return { ok: false, problems: [...problemsOf(store), ...problemsOf(scorer)] }
+  }
+  const parts = { config, keys: keyFile.keys, random, journal, ending }
+  return putTogether({ ...parts, opened: store.opened, scorer: scorer.pool })
+}
+
+interface OpenedStore {
+  readonly store: TransactionStore
+  readonly report: OpenReport
+}
+
+interface Parts {
+  readonly config: Config
+  readonly keys: KeyRing
+  readonly random: Random
+  readonly journal: Journal
+  readonly ending: Ending
+  readonly opened: OpenedStore
+  readonly scorer: ScorerPool
+}
+
+function problemsOf(part: { ok: true } | { ok: false; problems: readonly string[] }) {
+  return part.ok ? [] : part.problems
+}
+
+async function openStore(config: Config, random: Random, journal: Journal, ending: Ending) {
+  const owner = new IdentifierSource(systemClock, random).next('switch_')
+  const folder = path.join(config.dataDir, 'store')
+  const result = await openStoreFolder(folder, {
+    clock: systemClock,
+    timers: systemTimers,
+    random,
+    owner,
+    keyRetentionMs: KEY_RETENTION_MS,
+    limits: { flushDeadlineMs: config.deadlines.durabilityMs },
+    onFlush: (flush) => journal.flushed(flush.seconds),
+    onFault: (reason) => ending.afterFault(reason),
+  })
+  if (!result.ok) return { ok: false as const, problems: [`${folder}: ${result.problem.message}`] }
+  return { ok: true as const, opened: { store: result.store, report: result.report } }
+}
+
+async function openScorer(config: Config, keys: KeyRing) {
+  const result = await createScorerPool({
+    rulesDir: config.rulesDir,
+    modelFolder: path.join(config.modelDir, config.scoring.model),
+    entityKey: keys.entityKey,
+    workers: config.scoring.workers,
+    velocityDeadlineMaxMs: config.deadlines.velocityMs,
+    queueDepthMax: SCORING_QUEUE_CAPACITY,
+    clock: systemClock,
+    timers: systemTimers,
+    ...(config.redisUrl === undefined ? {} : { redisUrl: config.redisUrl }),
+  })
+  if (result.ok) return result
+  return { ok: false as const, problems: result.problems.map(scoringProblem) }
+}
+
+function scoringProblem(problem: ScoringProblem): string {
+  switch (problem.kind) {
+    case 'rules': {
+      const { file, line, column, code, message } = problem.problem
+      return `${file}:${line}:${column} ${code} ${message}`
+    }
+    case 'model':
+      return `the model was refused: ${problem.problem.code} ${problem.problem.message}`
+    case 'worker':
+      return `a scoring worker did not start: ${problem.message}`
+  }
+}
+
+/** From open parts to a listening switch. */
+async function putTogether(parts: Parts): Promise<StartResult> {
+  const { config, journal, scorer, ending } = parts
+  const { store, report } = parts.opened
+  const dialects = readDialects(config)
+  if (!dialects.ok) {
+    await Promise.all([store.close(), scorer.close()])
+    return dialects
+  }
+  const world = createWorld(parts, dialects.byName)
+  const recovered = await recover({
+    store,
+    clock: systemClock,
+    traceNumbers: (issuer) => traceNumbersOf(world, issuer),
+    expectLateAnswer: (attempt, transactionId) => {
+      world.attemptOwners.set(attempt, transactionId)
+      world.issuers.get(attempt.issuer)?.expectLateAnswer(attempt)
+    },
+  })
+  await world.storeAndForward.start()
+  journal.watch(gauges(world, scorer), { ruleSet: scorer.info.ruleSet, model: scorer.info.model })
+  const servers: HttpServer[] = []
+  ending.takeOver(world, scorer, servers)
+  try {
+    servers.push(await listenForAcquirers(world, ending))
+    servers.push(await listenForOperators(world, scorer, ending))
+  } catch (error) {
+    await ending.drain(1)
+    return { ok: false, problems: [(error as Error).message] }
+  }
+  const [http, admin] = servers as [HttpServer, HttpServer]
+  const running: RunningSwitch = {
+    url: `http://${config.http.host}:${http.port}`,
+    adminUrl: `http://${config.admin.host}:${admin.port}`,
+    facts: facts(world, scorer, report, recovered),
+    ended: ending.ended,
+  }
+  writeAddresses(config.dataDir, running)
+  const started = { url: running.url, adminUrl: running.adminUrl, recovered, log: report }
+  journal.log.info(started, 'listening')
+  return { ok: true, running: { ...running, facts: [...addressFacts(running), ...running.facts] } }
+}
+
+type Dialects = ReadonlyMap<
+  string,
+  Extract<ReturnType<typeof readDialect>, { ok: true }>['dialect']
+>
+
+function readDialects(
+  config: Config,
+): { ok: true; byName: Dialects } | { ok: false; problems: readonly string[] } {
+  const byName = new Map()
+  const problems: string[] = []
+  for (const name of new Set(config.issuers.map((issuer) => issuer.dialect))) {
+    const result = readDialect(name)
+    if (result.ok) byName.set(name, result.dialect)
+    else
+      for (const { source, path, reason } of result.problems) {
+        problems.push(`dialect ${source}: ${path} ${reason}`)
+      }
+  }
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, byName }
+}
+
+function createWorld(parts: Parts, dialects: Dialects): World {
+  const { config, keys, random, journal, scorer, ending } = parts
+  const { store } = parts.opened
+  const vault = new CardVault(keys, store.ownership.owner)
+  const issuers = new Map<string, Issuer>()
+  const storeAndForward = createStoreAndForward({
+    store,
+    issuers,
+    unseal: (card) => vault.unseal(card),
+    clock: systemClock,
+    timers: systemTimers,
+    random,
+    onEvent: (event) => noteDelivery(journal, event),
+  })
+  const world: World = {
+    config,
+    clock: systemClock,
+    timers: systemTimers,
+    keys,
+    vault,
+    identifiers: new IdentifierSource(systemClock, random),
+    store,
+    scorer,
+    router: new Router(config.routes),
+    issuers,
+    storeAndForward,
+    inFlight: new InFlight(IN_FLIGHT_MAX),
+    journal,
+    attemptOwners: new WeakMap(),
+    door: { isOpen: true },
+  }
+  const transport = createNetTransport()
+  for (const link of config.issuers) {
+    const dialect = dialects.get(link.dialect)
+    if (dialect === undefined) throw new Error(`dialect ${link.dialect} was not read`)
+    const issuer = createIssuer(link, {
+      transport,
+      clock: systemClock,
+      timers: systemTimers,
+      random,
+      dialect,
+      lastStan: store.lastStan(link.name),
+      onLateAnswer: (late) => void takeLateAnswer(world, late).catch(ending.afterBug),
+      onEvent: (event) => noteLink(journal, event),
+    })
+    issuers.set(link.name, issuer)
+  }
+  return world
+}
+
+/** The configured link's numbers; for an issuer that is no longer configured, a book of its own. */
+function traceNumbersOf(world: World, issuer: string): Pick<Issuer, 'drawTraceNumbers'> {
+  const configured = world.issuers.get(issuer)
+  if (configured !== undefined) return configured
+  const book = new TraceBook(world.clock, world.store.lastStan(issuer), 1)
+  return { drawTraceNumbers: () => book.draw('reversal') }
+}
+
+function noteLink(journal: Journal, event: IssuerEvent): void {
+  journal.linkEvent(event.issuer, event.kind)
+  if (event.kind === 'link_up') journal.log.info(event, 'issuer link')
+  else journal.log.warn(event, 'issuer link')
+}
+
+/** What an SRE must look at is an error; the rest is counted. */
+function noteDelivery(journal: Journal, event: StoreAndForwardEvent): void {
+  if (event.kind === 'halted') {
+    journal.log.error({ error: event.error.message }, 'store-and-forward halted')
+    return
+  }
+  journal.linkEvent(event.issuer, `reversal_${event.kind}`)
+  if (event.kind === 'acknowledged' || event.kind === 'will_repeat') {
+    journal.log.debug(event, 'reversal')
+  } else {
+    journal.log.error(event, 'reversal needs attention')
+  }
+}
+
+function gauges(world: World, scorer: ScorerPool) {
+  const each = (read: (issuer: string) => number) =>
+    Object.fromEntries([...world.issuers.keys()].map((issuer) => [issuer, read(issuer)]))
+  return {
+    queueDepths: () => ({ scoring: scorer.queueDepth, in_flight: world.inFlight.size }),
+    storeAndForwardDepths: () => each((issuer) => world.storeAndForward.depth(issuer)),
+    deadLetters: () => each((issuer) => world.storeAndForward.deadLetters(issuer)),
+  }
+}
+
+function listenForAcquirers(world: World, ending: Ending): Promise<HttpServer> {
+  const { host, port } = world.config.http
+  return listen({
+    host,
+    port,
+    bodyBytesMax: BODY_BYTES_MAX,
+    connectionsMax: HTTP_CONNECTIONS_MAX,
+    api: createAcquirerApi(world),
+    onBug: ending.afterBug,
+  })
+}
+
+function listenForOperators(world: World, scorer: ScorerPool, ending: Ending): Promise<HttpServer> {
+  const { host, port } = world.config.admin
+  const { ruleSet, rules, model } = scorer.info
+  return listen({
+    host,
+    port,
+    bodyBytesMax: BODY_BYTES_MAX,
+    connectionsMax: 100,
+    api: createOperationsApi({
+      readiness: () => readiness(world, { ruleSet, rules, model }),
+      metrics: () => world.journal.registry.metrics(),
+    }),
+    onBug: ending.afterBug,
+  })
+}
+
+/** For scripts that start a switch on free ports. */
+function writeAddresses(dataDir: string, { url, adminUrl }: RunningSwitch): void {
+  const text = `${JSON.stringify({ http: url, admin: adminUrl, pid: process.pid })}\n`
+  writeFileSync(path.join(dataDir, 'addresses.json'), text)
+}
+
+function addressFacts(running: RunningSwitch): RunningSwitch['facts'] {
+  return [
+    ['acquirers', running.url],
+    ['operations', `${running.adminUrl}/readyz?verbose  ${running.adminUrl}/metrics`],
+  ]
+}
+
+function facts(
+  world: World,
+  scorer: ScorerPool,
+  report: OpenReport,
+  recovered: RecoveryReport,
+): RunningSwitch['facts'] {
+  const { config } = world
+  const { info } = scorer
+  const cut = report.cutTail === null ? '' : `; a torn last record was cut: ${cutText(report)}`
+  const left = `${recovered.declined} left open by a crash, ${recovered.reversed} reversed`
+  return [
+    ['store', `embedded, ${path.join(config.dataDir, 'store')} (${left}${cut})`],
+    ['velocity', info.velocity === 'redis' ? 'Redis' : 'embedded (REDIS_URL is not set)'],
+    ['rules', `${info.rules} rules, set ${info.ruleSet}`],
+    ['model', `${info.modelName} ${info.model}`],
+    ['issuers', config.issuers.map(({ name, host, port }) => `${name} ${host}:${port}`).join(', ')],
+  ]
+}
+
+function cutText(report: OpenReport): string {
+  return JSON.stringify(report.cutTail)
+}
+
+async function readVersion(): Promise<string> {
+  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+/** How this process ends: drained, after a store fault, or on a bug. */
+class Ending {
+  readonly ended: Promise<number>
+  readonly #journal: Journal
+  readonly #output: LogOutput
+  #resolve: (exitCode: number) => void = () => {}
+  #world: World | undefined
+  #scorer: ScorerPool | undefined
+  #servers: readonly HttpServer[] = []
+  #isDraining = false
+
+  constructor(journal: Journal, output: LogOutput) {
+    this.#journal = journal
+    this.#output = output
+    this.ended = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+    process.on('uncaughtException', this.afterBug)
+    process.on('unhandledRejection', this.afterBug)
+  }
+
+  takeOver(world: World, scorer: ScorerPool, servers: readonly HttpServer[]): void {
+    this.#world = world
+    this.#scorer = scorer
+    this.#servers = servers
+    process.once('SIGTERM', () => void this.drain(0))
+    process.once('SIGINT', () => void this.drain(0))
+  }
+
+  /** A bug: its state can't be trusted, so the process ends at once and recovery decides. */
+  readonly afterBug = (error: unknown): void => {
+    const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
+    this.#journal.log.fatal({ error: { name, message, stack } }, 'a bug: the process ends')
+    this.#output.flush()
+    process.exit(70)
+  }
+
+  /** The store can't be written: nothing new, what is in flight is answered 503, then the end. */
+  afterFault(reason: string): void {
+    this.#journal.log.fatal({ reason }, 'the store failed: readiness is off, the process stops')
+    void this.drain(1)
+  }
+
+  /** Readiness off, nothing new, in-flight answered, store flushed, workers released. */
+  async drain(exitCode: number): Promise<void> {
+    const world = this.#world
+    if (this.#isDraining || world === undefined || this.#scorer === undefined) return
+    this.#isDraining = true
+    const { drainMs } = world.config.deadlines
+    this.#journal.log.info({ inFlight: world.inFlight.size, drainMs }, 'draining')
+    const tooLate = systemTimers.set(drainMs, () => {
+      this.#journal.log.error({ inFlight: world.inFlight.size }, 'the drain took too long')
+      this.#output.flush()
+      process.exit(exitCode === 0 ? 75 : exitCode)
+    })
+    world.door.isOpen = false
+    for (const server of this.#servers) server.drain()
+    await world.inFlight.whenEmpty()
+    await world.storeAndForward.close()
+    await Promise.all([...world.issuers.values()].map((issuer) => issuer.close()))
+    await this.#scorer.close()
+    await world.store.close()
+    for (const server of this.#servers) server.close()
+    systemTimers.clear(tooLate)
+    this.#journal.log.info('drained')
+    this.#output.flush()
+    this.#resolve(exitCode)
+  }
+}

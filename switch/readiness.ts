@@ -1,0 +1,43 @@
+// What must hold before traffic may come: /readyz, condition by condition.
+
+import type { ReadinessCheck } from './ingress/index.ts'
+import type { World } from './world.ts'
+
+/** Versions of what scoring decides with; loaded and warm before the switch listens at all. */
+export interface DecidesWith {
+  readonly ruleSet: string
+  readonly rules: number
+  readonly model: string
+}
+
+/** The conditions in the order in which an SRE would ask. */
+export function readiness(world: World, decidesWith: DecidesWith): readonly ReadinessCheck[] {
+  const { status } = world.store
+  const up = [...world.issuers.values()].filter((issuer) => issuer.isUp).map(({ name }) => name)
+  const down = [...world.issuers.keys()].filter((name) => !up.includes(name))
+  return [
+    {
+      name: 'door',
+      isReady: world.door.isOpen,
+      detail: world.door.isOpen ? 'open' : 'draining: nothing new is let in',
+    },
+    {
+      name: 'store',
+      isReady: status.writable,
+      detail: status.writable
+        ? `writable, ${status.openClaims} open claims, ${status.queuedDeliveries} queued`
+        : `not writable: ${status.fault ?? 'closed'}; the process stops, recovery decides`,
+    },
+    {
+      name: 'rules',
+      isReady: true,
+      detail: `${decidesWith.rules} rules, set ${decidesWith.ruleSet}`,
+    },
+    { name: 'model', isReady: true, detail: `${decidesWith.model}, warm` },
+    {
+      name: 'issuers',
+      isReady: up.length > 0,
+      detail: `signed on: ${up.join(', ') || 'none'}; down: ${down.join(', ') || 'none'}`,
+    },
+  ]
+}

@@ -1,0 +1,176 @@
+// Step: make the outcome durable, its reversal in the same store transaction.
+
+import type { Decision } from '#scoring'
+import { isInquiry } from './claim.ts'
+import type { AskResult, Issuer, IssuerAnswer } from './issuers/index.ts'
+import { type Answered, answerBody, type Ruling } from './respond.ts'
+import { isApproval, isResponseCode, RESPONSE_CODE } from './response-codes.ts'
+import type { RiskEffect } from './step-up.ts'
+import type { Attempt, Outcome, OutcomeCause, QueuedMessage } from './store/index.ts'
+import type { RunningAuthorization } from './transaction.ts'
+import type { World } from './world.ts'
+
+/** How an authorization ended, before it is durable. */
+export type Ending =
+  | { readonly by: 'risk'; readonly effect: Exclude<RiskEffect, { kind: 'forward' }> }
+  | { readonly by: 'no_route' }
+  | { readonly by: 'issuer'; readonly asked: AskResult }
+
+interface Conclusion extends Ruling {
+  readonly cause: OutcomeCause
+  /** Why the issuer must be told to undo, or null. */
+  readonly reversal: QueuedMessage['cause'] | null
+}
+
+/**
+ * Records the outcome and hands its reversal to store-and-forward. Resolves with what is recorded
+ * once durable. Rejects with StoreFault.
+ */
+export async function record(
+  world: World,
+  running: RunningAuthorization,
+  decision: Decision,
+  ending: Ending,
+): Promise<Outcome> {
+  const startedMs = world.clock.monotonic()
+  const conclusion = conclude(running, ending)
+  const { attempt, issuer } = running
+  const reversal =
+    conclusion.reversal === null || attempt === null || issuer === undefined
+      ? null
+      : queuedReversal(world, running.id, attempt, issuer, conclusion.reversal)
+  const outcome: Outcome = {
+    id: running.id,
+    recordedAtMs: world.clock.now(),
+    outcome: conclusion.outcome,
+    responseCode: conclusion.responseCode,
+    cause: conclusion.cause,
+    issuerResponseCode: conclusion.issuerAnswer?.responseCode ?? null,
+    answer: answerBody(
+      answered(running),
+      conclusion,
+      running.acquirer.discloseRisk ? decision : null,
+    ),
+    decision,
+    reversal,
+  }
+  const wasNotSent = ending.by === 'issuer' && ending.asked.kind === 'not_sent'
+  // One group: the mark lies before the outcome in the log, so a crash between finds it.
+  const marked = wasNotSent ? world.store.markNotSent(running.id) : undefined
+  const [recorded] = await Promise.all([world.store.record(outcome), marked])
+  if (recorded.reversal !== null) world.storeAndForward.enqueue(recorded.reversal)
+  world.journal.step('record', world.clock.monotonic() - startedMs)
+  return recorded
+}
+
+function answered(running: RunningAuthorization): Answered {
+  return {
+    id: running.id,
+    type: running.request.type,
+    amount: running.request.amount,
+    currency: running.request.currency,
+    stan: running.request.stan,
+    rrn: running.rrn,
+    issuer: running.issuer?.name,
+    cardToken: running.cardToken,
+    maskedPan: running.card.pan.masked,
+    createdAtMs: running.arrivedAtMs,
+  }
+}
+
+function conclude(running: RunningAuthorization, ending: Ending): Conclusion {
+  switch (ending.by) {
+    case 'risk':
+      return {
+        ...declined('risk', ending.effect.responseCode),
+        outcome: ending.effect.kind === 'challenge' ? 'challenged' : 'declined',
+      }
+    case 'no_route':
+      return declined('no_route', RESPONSE_CODE.noRoute)
+    case 'issuer':
+      return concludeAsked(running, ending.asked)
+  }
+}
+
+function concludeAsked(running: RunningAuthorization, asked: AskResult): Conclusion {
+  switch (asked.kind) {
+    case 'not_sent':
+      return declined('issuer_unreachable', RESPONSE_CODE.issuerUnavailable)
+    case 'unknown': {
+      // An inquiry holds no money: there is nothing to undo.
+      const reversal = isInquiry(running.request.type) ? null : 'timeout'
+      return { ...declined('issuer_timeout', RESPONSE_CODE.issuerUnavailable), reversal }
+    }
+    case 'answered':
+      return concludeAnswer(running, asked.answer)
+  }
+}
+
+/** The issuer's word, with the cases in which it can't be taken as it is. */
+function concludeAnswer(running: RunningAuthorization, answer: IssuerAnswer): Conclusion {
+  const { request, acquirer } = running
+  if (!isResponseCode(answer.responseCode)) {
+    return { ...declined('issuer_fault', RESPONSE_CODE.fault), reversal: undo(running) }
+  }
+  const isVerification = request.type === 'account_verification'
+  if (!isApproval(answer.responseCode, isVerification)) {
+    return { ...declined('issuer', answer.responseCode), issuerAnswer: answer }
+  }
+  if (answer.responseCode !== RESPONSE_CODE.partiallyApproved) {
+    return {
+      outcome: 'approved',
+      responseCode: answer.responseCode,
+      issuerAnswer: isInquiry(request.type) ? { ...answer, amount: 0 } : answer,
+      cause: 'issuer',
+      reversal: null,
+    }
+  }
+  const isPartial = answer.amount > 0 && answer.amount < request.amount
+  if (isPartial && acquirer.acceptsPartialApproval) {
+    return {
+      outcome: 'approved',
+      responseCode: answer.responseCode,
+      issuerAnswer: answer,
+      cause: 'issuer',
+      reversal: null,
+    }
+  }
+  // An approval that the acquirer can't take, or of an impossible amount, is money held for nobody.
+  return isPartial
+    ? {
+        ...declined('partial_not_supported', RESPONSE_CODE.insufficientFunds),
+        reversal: 'partial_not_supported',
+      }
+    : { ...declined('issuer_fault', RESPONSE_CODE.fault), reversal: undo(running) }
+}
+
+function undo(running: RunningAuthorization): QueuedMessage['cause'] | null {
+  return isInquiry(running.request.type) ? null : 'timeout'
+}
+
+function declined(cause: OutcomeCause, responseCode: string): Conclusion {
+  return { outcome: 'declined', responseCode, issuerAnswer: undefined, cause, reversal: null }
+}
+
+/** A reversal with wire numbers of its own, fixed from here on. */
+export function queuedReversal(
+  world: Pick<World, 'clock'>,
+  transactionId: string,
+  original: Attempt,
+  issuer: Pick<Issuer, 'drawTraceNumbers'>,
+  cause: QueuedMessage['cause'],
+): QueuedMessage {
+  const trace = issuer.drawTraceNumbers('reversal')
+  return {
+    transactionId,
+    step: 'authorization',
+    issuer: original.issuer,
+    mti: '0420',
+    stan: trace.stan,
+    transmittedAt: trace.transmittedAt,
+    rrn: trace.rrn,
+    original,
+    cause,
+    queuedAtMs: world.clock.now(),
+  }
+}

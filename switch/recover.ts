@@ -1,0 +1,83 @@
+// At start: what a crash left open. The table is SEMANTICS, "Recovery, by kind of open record".
+
+import type { Issuer } from './issuers/index.ts'
+import type { StoredAuthorization } from './message.ts'
+import { queuedReversal } from './record.ts'
+import { type Answered, answerBody, type Ruling } from './respond.ts'
+import { RESPONSE_CODE } from './response-codes.ts'
+import type { Attempt, Outcome, Transaction } from './store/index.ts'
+import type { World } from './world.ts'
+
+export interface RecoveryReport {
+  /** Open claims that were ended `declined`. */
+  readonly declined: number
+  /** Of these, those whose request may have left, so that a reversal was queued. */
+  readonly reversed: number
+}
+
+type RecoveryWorld = Pick<World, 'store' | 'clock'> & {
+  /** Trace numbers toward an issuer by its name, configured today or not. */
+  readonly traceNumbers: (issuer: string) => Pick<Issuer, 'drawTraceNumbers'>
+  /** The attempt's answer may still come: it is matched, recorded, and changes nothing. */
+  readonly expectLateAnswer: (attempt: Attempt, transactionId: string) => void
+}
+
+/**
+ * Ends every open claim before anything new is let in. Reads records only, never today's routes:
+ * an attempt is reversed at the issuer that it names.
+ */
+export async function recover(world: RecoveryWorld): Promise<RecoveryReport> {
+  const open = await world.store.openTransactions()
+  let reversed = 0
+  for (const transaction of open) {
+    const outcome = recoveredOutcome(world, transaction)
+    await world.store.record(outcome)
+    if (outcome.reversal === null) continue
+    reversed++
+    world.expectLateAnswer(outcome.reversal.original, outcome.id)
+  }
+  return { declined: open.length, reversed }
+}
+
+function recoveredOutcome(world: RecoveryWorld, transaction: Transaction): Outcome {
+  const { intent } = transaction
+  const attempt = transaction.attempts.at(-1)
+  const mayHaveLeft = attempt !== undefined && !transaction.notSent
+  const mustReverse = mayHaveLeft && intent.kind === 'financial'
+  const ruling: Ruling = {
+    outcome: 'declined',
+    responseCode: attempt === undefined ? RESPONSE_CODE.noRoute : RESPONSE_CODE.issuerUnavailable,
+    issuerAnswer: undefined,
+  }
+  return {
+    id: intent.id,
+    recordedAtMs: world.clock.now(),
+    outcome: ruling.outcome,
+    responseCode: ruling.responseCode,
+    cause: 'recovery',
+    issuerResponseCode: null,
+    answer: answerBody(answeredOf(transaction), ruling, null),
+    decision: null,
+    reversal: mustReverse
+      ? queuedReversal(world, intent.id, attempt, world.traceNumbers(attempt.issuer), 'recovery')
+      : null,
+  }
+}
+
+/** The record's own words; `prepare` wrote them. */
+function answeredOf(transaction: Transaction): Answered {
+  const { intent } = transaction
+  const stored = intent.request as unknown as StoredAuthorization
+  return {
+    id: intent.id,
+    type: stored.type,
+    amount: stored.amount,
+    currency: stored.currency,
+    stan: stored.stan ?? undefined,
+    rrn: intent.rrn,
+    issuer: transaction.attempts.at(-1)?.issuer,
+    cardToken: intent.cardToken,
+    maskedPan: stored.card.masked,
+    createdAtMs: intent.createdAtMs,
+  }
+}

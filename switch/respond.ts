@@ -1,0 +1,102 @@
+// Step: the answer. Its body is made once, from the recorded outcome, and stored with it, so that
+// every retry and every GET gets the same bytes.
+
+import type { Decision } from '#scoring'
+import { type Refusal, refuseForNow } from './errors.ts'
+import type { IssuerAnswer } from './issuers/index.ts'
+import { RETRY_AFTER_SECONDS } from './limits.ts'
+import type { Outcome } from './store/index.ts'
+import type { World } from './world.ts'
+
+export type AnswerBody = Readonly<Record<string, unknown>>
+
+/** What an acquirer gets: an answer with an outcome, or a refusal. A decline is an answer. */
+export type Reply =
+  | { readonly kind: 'answer'; readonly body: AnswerBody; readonly isReplay: boolean }
+  | Refusal
+
+/** What the answer says of the request; of a running authorization or of a record. */
+export interface Answered {
+  readonly id: string
+  readonly type: string
+  /** What was asked for, integer minor units. */
+  readonly amount: number
+  readonly currency: string
+  readonly stan: string | undefined
+  readonly rrn: string
+  readonly issuer: string | undefined
+  readonly cardToken: string
+  readonly maskedPan: string
+  readonly createdAtMs: number
+}
+
+/** The outcome's fields that the answer's body is made of. */
+export interface Ruling {
+  readonly outcome: Outcome['outcome']
+  readonly responseCode: string
+  /** Where the issuer's word decided. */
+  readonly issuerAnswer: IssuerAnswer | undefined
+}
+
+/**
+ * The body of the answer: CONTRACT's fields, in its order. `decision` is null where the acquirer
+ * may not see it or none is known.
+ */
+export function answerBody(
+  answered: Answered,
+  ruling: Ruling,
+  decision: Decision | null,
+): AnswerBody {
+  const isApproved = ruling.outcome === 'approved'
+  const amount = isApproved ? (ruling.issuerAnswer?.amount ?? answered.amount) : answered.amount
+  const approvalCode = isApproved ? ruling.issuerAnswer?.approvalCode : undefined
+  return {
+    id: answered.id,
+    type: answered.type,
+    outcome: ruling.outcome,
+    responseCode: ruling.responseCode,
+    ...(approvalCode ? { approvalCode } : {}),
+    amount,
+    ...(amount === answered.amount ? {} : { requestedAmount: answered.amount }),
+    currency: answered.currency,
+    ...(answered.stan === undefined ? {} : { stan: answered.stan }),
+    rrn: answered.rrn,
+    ...(answered.issuer === undefined ? {} : { issuer: answered.issuer }),
+    standIn: false,
+    card: { token: answered.cardToken, masked: answered.maskedPan },
+    ...(decision === null ? {} : { risk: riskBody(decision) }),
+    createdAt: new Date(answered.createdAtMs).toISOString(),
+  }
+}
+
+function riskBody(decision: Decision): Record<string, unknown> {
+  return {
+    outcome: decision.outcome,
+    // Four decimals tell bands apart and don't hand out the model to whoever probes it.
+    score: decision.score === null ? null : Math.round(decision.score * 10_000) / 10_000,
+    reasons: decision.disclosedReasons,
+    degraded: decision.degraded,
+  }
+}
+
+export function respond(outcome: Outcome): Reply {
+  return { kind: 'answer', body: outcome.answer, isReplay: false }
+}
+
+/** The first answer again, from the store. */
+export async function respondAgain(world: World, transactionId: string): Promise<Reply> {
+  const transaction = await world.store.read(transactionId)
+  const outcome = transaction?.outcome
+  if (!outcome) throw new Error(`the index knows a recorded ${transactionId}, the log does not`)
+  world.journal.replayed()
+  return { kind: 'answer', body: outcome.answer, isReplay: true }
+}
+
+/** The outcome may be on disk or not: recovery decides, so nobody may be told it failed. */
+export function respondUnknown(): Refusal {
+  return refuseForNow(
+    'outcome_unknown',
+    'the outcome could not be made durable: retry with the same Idempotency-Key',
+    RETRY_AFTER_SECONDS,
+  )
+}

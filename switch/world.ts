@@ -1,0 +1,41 @@
+// What the message path works with: everything outside it, handed in once at the start.
+
+import type { Clock, Scorer, Timers } from '#scoring'
+import type { CardVault } from './card-vault.ts'
+import type { AcquirerConfig, Config } from './config/index.ts'
+import type { InFlight } from './in-flight.ts'
+import type { Issuer } from './issuers/index.ts'
+import type { KeyRing } from './keys.ts'
+import type { Journal } from './observe/index.ts'
+import type { Router } from './route.ts'
+import type { Attempt, TransactionStore } from './store/index.ts'
+import type { StoreAndForward } from './store-and-forward/index.ts'
+import type { IdentifierSource } from './ulid.ts'
+
+export interface World {
+  readonly config: Config
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly keys: KeyRing
+  readonly vault: CardVault
+  readonly identifiers: IdentifierSource
+  readonly store: TransactionStore
+  readonly scorer: Scorer & { readonly queueDepth: number }
+  readonly router: Router
+  readonly issuers: ReadonlyMap<string, Issuer>
+  readonly storeAndForward: StoreAndForward
+  readonly inFlight: InFlight
+  readonly journal: Journal
+  /** Which transaction an attempt belongs to, for answers that come late. Held weakly. */
+  readonly attemptOwners: WeakMap<Attempt, string>
+  /** Set once by SIGTERM or a store fault: nothing new is let in. */
+  readonly door: Door
+}
+
+/** Whether new work is let in. */
+export interface Door {
+  isOpen: boolean
+}
+
+/** Who is asking: an acquirer that proved it. */
+export type Acquirer = AcquirerConfig
