@@ -1,0 +1,206 @@
+// Adapter: HTTP on uWebSockets.js. One `reply` funnel; see docs for what kills the process.
+
+import uws from 'uWebSockets.js'
+import {
+  type Admittance,
+  findAmbiguity,
+  type HttpApi,
+  type HttpHead,
+  type HttpResponse,
+  type HttpServer,
+} from '../ingress/index.ts'
+
+export interface HttpServerOptions<Caller> {
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+  readonly bodyBytesMax: number
+  readonly connectionsMax: number
+  readonly api: HttpApi<Caller>
+  /** The API threw or rejected: a bug. */
+  readonly onBug: (error: unknown) => void
+}
+
+/** What one request's callbacks share. */
+interface Exchange {
+  readonly response: uws.HttpResponse
+  /** True once aborted or answered: `response` must not be touched any more. */
+  isOver: boolean
+}
+
+const NO_BODY = new Uint8Array(0)
+
+/** Statuses as HTTP wants them in the first line. */
+const STATUS_LINES: Readonly<Record<number, string>> = {
+  200: '200 OK',
+  400: '400 Bad Request',
+  401: '401 Unauthorized',
+  404: '404 Not Found',
+  405: '405 Method Not Allowed',
+  409: '409 Conflict',
+  413: '413 Content Too Large',
+  422: '422 Unprocessable Content',
+  503: '503 Service Unavailable',
+}
+
+/** Listens; rejects where the port can't be had. */
+export function listen<Caller>(options: HttpServerOptions<Caller>): Promise<HttpServer> {
+  return new Promise((resolve, reject) => {
+    const server = new Server(options)
+    server.listen((problem) => (problem === undefined ? resolve(server) : reject(problem)))
+  })
+}
+
+/** LIBUS_LISTEN_EXCLUSIVE_PORT of uSockets: a port that is taken is refused, not shared. */
+const LISTEN_EXCLUSIVE = 1
+
+/** The typings lack this overload; the library has it. */
+type ListenWithOptions = (
+  host: string,
+  port: number,
+  options: number,
+  done: (socket: uws.us_listen_socket | false) => void,
+) => void
+
+class Server<Caller> implements HttpServer {
+  readonly #options: HttpServerOptions<Caller>
+  readonly #app = uws.App()
+  #listenSocket: uws.us_listen_socket | undefined
+  #isDraining = false
+  connections = 0
+  port = 0
+
+  constructor(options: HttpServerOptions<Caller>) {
+    this.#options = options
+    // Not an array's filter: it is told of each connection that comes (1) or goes (-1).
+    const onConnection = (response: uws.HttpResponse, change: number): void => {
+      this.connections += change
+      if (change > 0 && this.connections > options.connectionsMax) response.close()
+    }
+    this.#app.filter(onConnection as (response: uws.HttpResponse, change: unknown) => void)
+    this.#app.any('/*', (response, request) => this.#take(response, request))
+  }
+
+  listen(done: (problem: Error | undefined) => void): void {
+    const { host, port } = this.#options
+    // Exclusive: without it a second process would silently share the port, and the embedded store
+    // is for one process.
+    const listenOn = this.#app.listen.bind(this.#app) as unknown as ListenWithOptions
+    listenOn(host, port, LISTEN_EXCLUSIVE, (socket) => {
+      if (!socket) {
+        done(new Error(`${host}:${port} can't be listened on: is it taken?`))
+        return
+      }
+      this.#listenSocket = socket
+      this.port = uws.us_socket_local_port(socket)
+      done(undefined)
+    })
+  }
+
+  drain(): void {
+    this.#isDraining = true
+    if (this.#listenSocket !== undefined) uws.us_listen_socket_close(this.#listenSocket)
+    this.#listenSocket = undefined
+  }
+
+  close(): void {
+    this.drain()
+    this.#app.close()
+  }
+
+  #take(response: uws.HttpResponse, request: uws.HttpRequest): void {
+    const exchange: Exchange = { response, isOver: false }
+    // First statement that can run: without it, an abort or a throw kills the process.
+    response.onAborted(() => {
+      exchange.isOver = true
+    })
+    const names: string[] = []
+    const headers = new Map<string, string>()
+    request.forEach((name, value) => {
+      names.push(name)
+      headers.set(name, value)
+    })
+    const head = {
+      method: request.getMethod().toUpperCase(),
+      path: request.getUrl(),
+      query: request.getQuery() ?? '',
+      headers,
+    }
+    const { api } = this.#options
+    const ambiguity = findAmbiguity(names, headers)
+    if (ambiguity !== undefined) {
+      this.#reply(exchange, api.refuse('ambiguous_request', ambiguity), true)
+      return
+    }
+    const admittance = api.gate(head)
+    if (head.method === 'GET' || head.method === 'HEAD') {
+      this.#answer(exchange, admittance, head, NO_BODY)
+    } else {
+      this.#readBody(exchange, admittance, head)
+    }
+  }
+
+  /** Reads the body whole, within its limit; a refusal of the gate is answered after it. */
+  #readBody(exchange: Exchange, admittance: Admittance<Caller>, head: HttpHead): void {
+    const limit = this.#options.bodyBytesMax
+    const parts: Buffer[] = []
+    let bytes = 0
+    exchange.response.onData((chunk, isLast) => {
+      if (exchange.isOver) return
+      bytes += chunk.byteLength
+      if (bytes > limit) {
+        const { api } = this.#options
+        const tooLarge = () => api.refuse('body_too_large', `the body may hold ${limit} bytes`)
+        this.#reply(exchange, 'refused' in admittance ? admittance.refused : tooLarge(), true)
+        return
+      }
+      if (isLast && parts.length === 0) {
+        // The chunk is emptied when this returns; the handler reads the body before it awaits.
+        this.#answer(exchange, admittance, head, new Uint8Array(chunk))
+        return
+      }
+      parts.push(Buffer.from(chunk.slice(0)))
+      if (isLast) this.#answer(exchange, admittance, head, Buffer.concat(parts))
+    })
+  }
+
+  #answer(
+    exchange: Exchange,
+    admittance: Admittance<Caller>,
+    head: HttpHead,
+    body: Uint8Array,
+  ): void {
+    if ('refused' in admittance) {
+      this.#reply(exchange, admittance.refused, false)
+      return
+    }
+    const { api, onBug } = this.#options
+    let answered: HttpResponse | Promise<HttpResponse>
+    try {
+      answered = api.handle({ ...head, body }, admittance.caller)
+    } catch (error) {
+      onBug(error)
+      return
+    }
+    if (answered instanceof Promise) {
+      answered.then((response) => this.#reply(exchange, response, false), onBug)
+    } else {
+      this.#reply(exchange, answered, false)
+    }
+  }
+
+  /** The one place that answers. A client that is gone gets nothing, and nothing else changes. */
+  #reply(exchange: Exchange, answer: HttpResponse, mustClose: boolean): void {
+    if (exchange.isOver) return
+    exchange.isOver = true
+    const { response } = exchange
+    response.cork(() => {
+      response.writeStatus(STATUS_LINES[answer.status] ?? String(answer.status))
+      response.writeHeader('content-type', answer.contentType)
+      for (const [name, value] of answer.headers) response.writeHeader(name, value)
+      const isClosing = mustClose || this.#isDraining
+      if (isClosing) response.writeHeader('connection', 'close')
+      response.end(answer.body, isClosing)
+    })
+  }
+}

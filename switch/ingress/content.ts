@@ -1,0 +1,60 @@
+// Bodies: JSON or MessagePack, in by Content-Type, out by Accept.
+
+import { Packr, Unpackr } from 'msgpackr'
+import { type Refusal, refuse } from '../errors.ts'
+
+export type ContentKind = 'json' | 'msgpack'
+
+export const CONTENT_TYPES: Readonly<Record<ContentKind, string>> = {
+  json: 'application/json',
+  msgpack: 'application/msgpack',
+}
+
+// Across a trust boundary: plain maps only, no shared record structures, no 64-bit surprises.
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' })
+const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: false })
+
+const MSGPACK = /^application\/(x-|vnd\.)?msgpack$/
+
+/** Undefined: a type that is not spoken here. An absent type is JSON. */
+export function contentKind(contentType: string | undefined): ContentKind | undefined {
+  const type = (contentType ?? 'application/json').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (MSGPACK.test(type)) return 'msgpack'
+  return type === 'application/json' || type === '' ? 'json' : undefined
+}
+
+/** What to answer in: Accept where it names one of ours, else what the request came in. */
+export function acceptedKind(accept: string | undefined, requested: ContentKind): ContentKind {
+  for (const part of (accept ?? '').split(',')) {
+    const type = part.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+    if (MSGPACK.test(type)) return 'msgpack'
+    if (type === 'application/json') return 'json'
+  }
+  return requested
+}
+
+/** Reads a body. Never throws; the refusal repeats nothing of the body. */
+export function readContent(
+  kind: ContentKind,
+  body: Uint8Array,
+): { readonly kind: 'read'; readonly value: unknown } | Refusal {
+  try {
+    const value: unknown =
+      kind === 'json'
+        ? JSON.parse(decoder.decode(body))
+        : unpackr.unpack(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
+    return { kind: 'read', value }
+  } catch {
+    return refuse(
+      'unreadable_body',
+      `the body is not valid ${kind === 'json' ? 'JSON' : 'MessagePack'}`,
+    )
+  }
+}
+
+// Fatal: bytes that are not UTF-8 are an error, not replacement characters in a merchant's name.
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+export function writeContent(kind: ContentKind, value: unknown): string | Uint8Array {
+  return kind === 'json' ? JSON.stringify(value) : packr.pack(value)
+}

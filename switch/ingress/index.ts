@@ -1,0 +1,3 @@
+export * from './acquirer-api.ts'
+export * from './http.ts'
+export * from './operations-api.ts'
