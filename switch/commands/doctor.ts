@@ -1,0 +1,249 @@
+// `switchyard doctor`: is this machine, and this configuration, fit to run the switch?
+
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import path from 'node:path'
+import type { Command } from 'commander'
+import { loadRules } from '#rules'
+import { readConfigFile } from '../adapters/config-files.ts'
+import { readDialect } from '../adapters/dialect-files.ts'
+import { parseKeyFileAt } from '../adapters/key-files.ts'
+import type { Config } from '../config/index.ts'
+
+interface Finding {
+  readonly check: string
+  readonly verdict: 'ok' | 'warning' | 'problem'
+  readonly detail: string
+  /** What to do; empty where all is well. */
+  readonly advice: string
+}
+
+const FLUSHES = 50
+/** Above it one flush alone eats the score's deadline. */
+const FLUSH_SLOW_MS = 30
+
+export function registerDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('check this machine and configuration, and say what to do')
+    .option('--json', 'a line a finding: {check, verdict, detail, advice}')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ switchyard doctor\n  $ REDIS_URL=redis://127.0.0.1:6379 switchyard doctor',
+    )
+    .action(async (options: { json?: boolean }) => {
+      const findings = await examine()
+      for (const finding of findings) {
+        if (options.json) console.log(JSON.stringify(finding))
+        else print(finding)
+      }
+      process.exitCode = findings.some(({ verdict }) => verdict === 'problem') ? 1 : 0
+    })
+}
+
+function print({ check, verdict, detail, advice }: Finding): void {
+  const mark = { ok: 'ok     ', warning: 'warning', problem: 'PROBLEM' }[verdict]
+  console.log(
+    `${mark}  ${check.padEnd(14)} ${detail}${advice === '' ? '' : `\n${' '.repeat(24)}-> ${advice}`}`,
+  )
+}
+
+async function examine(): Promise<Finding[]> {
+  const read = readConfigFile(process.env)
+  if (!read.ok) {
+    const findings = read.problems.map((problem) =>
+      bad('configuration', `${read.file}: ${problem}`, 'mend the file, or SWITCHYARD_CONFIG'),
+    )
+    return [examineNode(), ...findings]
+  }
+  const { config } = read
+  return [
+    examineNode(),
+    fine('configuration', read.file),
+    await examinePort('PORT', config.http.host, config.http.port),
+    await examinePort('ADMIN_PORT', config.admin.host, config.admin.port),
+    examineDisk(config),
+    examineKeys(config),
+    await examineRules(config),
+    ...examineDialects(config),
+    await examineModel(config),
+    await examineRedis(config),
+  ]
+}
+
+const fine = (check: string, detail: string): Finding => ({
+  check,
+  verdict: 'ok',
+  detail,
+  advice: '',
+})
+const bad = (check: string, detail: string, advice: string): Finding => ({
+  check,
+  verdict: 'problem',
+  detail,
+  advice,
+})
+const odd = (check: string, detail: string, advice: string): Finding => ({
+  check,
+  verdict: 'warning',
+  detail,
+  advice,
+})
+
+function examineNode(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  const isNewEnough = major > 20 || (major === 20 && minor >= 19)
+  const detail = `Node.js ${process.versions.node}`
+  if (!isNewEnough) return bad('Node.js', detail, 'install 20.19 or newer')
+  if (major === 20) {
+    return odd(
+      'Node.js',
+      `${detail}, past its end of life`,
+      'use 22 or 24 where glibc is 2.38 or newer',
+    )
+  }
+  return fine('Node.js', detail)
+}
+
+function examinePort(variable: string, host: string, port: number): Promise<Finding> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const advice =
+        error.code === 'EADDRINUSE'
+          ? `a switch may be running already; else set ${variable} to a free port`
+          : `choose another address or ${variable}`
+      resolve(bad(variable, `${host}:${port} can't be listened on (${error.code})`, advice))
+    })
+    server.listen(port, host, () => {
+      server.close(() => resolve(fine(variable, `${host}:${port} is free`)))
+    })
+  })
+}
+
+/** The time of one small append and fdatasync: what every group of records waits for. */
+function examineDisk(config: Config): Finding {
+  const file = path.join(config.dataDir, `doctor-${process.pid}.tmp`)
+  try {
+    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+    const handle = openSync(file, 'w', 0o600)
+    const times: number[] = []
+    for (let i = 0; i < FLUSHES; i++) {
+      const startedMs = performance.now()
+      writeSync(handle, Buffer.alloc(512))
+      fdatasyncSync(handle)
+      times.push(performance.now() - startedMs)
+    }
+    closeSync(handle)
+    rmSync(file)
+    times.sort((a, b) => a - b)
+    const median = times[FLUSHES / 2] as number
+    const worst = times.at(-1) as number
+    const detail = `${config.dataDir}: a flush takes ${median.toFixed(2)} ms, at worst ${worst.toFixed(2)} ms of ${FLUSHES}`
+    return median < FLUSH_SLOW_MS
+      ? fine('disk', detail)
+      : odd('disk', detail, 'use a disk that flushes faster: every answer waits for two flushes')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return bad(
+      'disk',
+      `${config.dataDir} can't be written (${code})`,
+      'set DATA_DIR to a writable folder',
+    )
+  }
+}
+
+function examineKeys(config: Config): Finding {
+  if (!existsSync(config.keysFile)) {
+    return process.env.NODE_ENV === 'production'
+      ? bad('keys', `${config.keysFile} is missing`, 'switchyard keys create, or set KEYS_FILE')
+      : fine('keys', `${config.keysFile} will be made at the first start`)
+  }
+  const result = parseKeyFileAt(config.keysFile)
+  return result.ok
+    ? fine('keys', config.keysFile)
+    : bad('keys', `${config.keysFile}: ${result.problem}`, 'restore the file from its backup')
+}
+
+async function examineRules(config: Config): Promise<Finding> {
+  try {
+    const result = await loadRules(config.rulesDir)
+    if (result.ok)
+      return fine('rules', `${result.ruleSet.rules.length} rules, set ${result.ruleSet.hash}`)
+    const [first] = result.problems
+    const place =
+      first === undefined ? '' : `${first.file}:${first.line}:${first.column} ${first.message}`
+    return bad('rules', `${config.rulesDir}: ${place}`, 'switchyard rules lint shows all of it')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return bad('rules', `${config.rulesDir} can't be read (${code})`, 'set RULES_DIR')
+  }
+}
+
+function examineDialects(config: Config): Finding[] {
+  return [...new Set(config.issuers.map((issuer) => issuer.dialect))].map((name) => {
+    const result = readDialect(name)
+    if (result.ok) return fine('dialect', name)
+    const [first] = result.problems
+    return bad('dialect', `${name}: ${first?.path} ${first?.reason}`, 'mend the dialect file')
+  })
+}
+
+async function examineModel(config: Config): Promise<Finding> {
+  const folder = path.join(config.modelDir, config.scoring.model)
+  const { checkModel } = await import('#scoring')
+  const result = await checkModel(folder)
+  return result.ok
+    ? fine('model', `${result.name} ${result.version}, parity holds`)
+    : bad(
+        'model',
+        `${folder}: ${result.problem}`,
+        'switchyard model check shows it; or set MODEL_DIR',
+      )
+}
+
+/** PING on a plain connection: enough to tell a wrong address from a wrong password. */
+async function examineRedis(config: Config): Promise<Finding> {
+  if (config.redisUrl === undefined) {
+    return fine('Redis', 'not configured: velocity is embedded, for one process')
+  }
+  const { Redis } = await import('ioredis')
+  const client = new Redis(config.redisUrl, {
+    lazyConnect: true,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    connectTimeout: 2000,
+    retryStrategy: () => null,
+  })
+  let problem = ''
+  client.on('error', (error: Error) => {
+    problem = error.message
+  })
+  try {
+    await client.connect()
+    const info = await client.info('server')
+    const memory = await client.config('GET', 'maxmemory-policy').catch(() => [])
+    const version = /redis_version:(\S+)/.exec(info)?.[1] ?? 'unknown'
+    const policy = Array.isArray(memory) ? String(memory[1] ?? '') : ''
+    return policy === '' || policy === 'noeviction'
+      ? fine('Redis', `version ${version}`)
+      : odd(
+          'Redis',
+          `version ${version}, maxmemory-policy ${policy}`,
+          'set noeviction: else velocity is silently forgotten',
+        )
+  } catch (error) {
+    const why = problem === '' ? (error as Error).message : problem
+    return bad('Redis', why, 'check REDIS_URL; without Redis decisions say degraded: velocity')
+  } finally {
+    client.disconnect()
+  }
+}

@@ -1,0 +1,98 @@
+// `switchyard <command>`. Only the module of the command that was named is loaded, so that
+// `switchyard --help` answers at once and a broken optional part breaks its own command alone.
+
+import { Command, CommanderError } from 'commander'
+
+type Register = (program: Command) => void
+
+interface CommandEntry {
+  readonly summary: string
+  readonly load: () => Promise<Register>
+}
+
+const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  start: {
+    summary: 'run the switch (with two demo issuers unless --no-demo)',
+    load: async () => (await import('./start.ts')).registerStart,
+  },
+  doctor: {
+    summary: 'check this machine and configuration, and say what to do',
+    load: async () => (await import('./doctor.ts')).registerDoctor,
+  },
+  rules: {
+    summary: 'lint and test rule packs',
+    load: async () => (await import('./rules.ts')).registerRules,
+  },
+  model: {
+    summary: 'train and check the risk model',
+    load: async () => (await import('./model.ts')).registerModel,
+  },
+  iso8583: {
+    summary: 'decode, encode and describe ISO 8583 messages',
+    load: async () => (await import('./iso8583.ts')).registerIso8583,
+  },
+  store: {
+    summary: 'verify, count and export the transaction store',
+    load: async () => (await import('./store.ts')).registerStore,
+  },
+  keys: {
+    summary: 'make and check the key file',
+    load: async () => (await import('./keys.ts')).registerKeys,
+  },
+  'load-test': {
+    summary: 'offer load at a fixed rate and balance the books',
+    load: async () => (await import('./load-test.ts')).registerLoadTest,
+  },
+  bench: {
+    summary: 'measure the hot functions',
+    load: async () => (await import('./bench.ts')).registerBench,
+  },
+  lint: {
+    summary: 'check formatting, lint rules and the rules of the house',
+    load: async () => (await import('./lint.ts')).registerLint,
+  },
+  typecheck: {
+    summary: 'check the types of the whole tree',
+    load: async () => (await import('./typecheck.ts')).registerTypecheck,
+  },
+  test: {
+    summary: 'run every test, fast ones first',
+    load: async () => (await import('./test.ts')).registerTest,
+  },
+}
+
+/** Runs one command. Sets `process.exitCode`: 0 fine, 1 found something, 2 wrong use. */
+export async function runCommand(argv: readonly string[]): Promise<void> {
+  const program = new Command('switchyard')
+    .description('A payment switch that scores every authorization for fraud.')
+    .addHelpText('after', '\nExample:\n  $ switchyard start\n  $ switchyard rules lint')
+    .exitOverride()
+  const named = COMMANDS[argv[2] ?? '']
+  if (named !== undefined) {
+    const register = await named.load()
+    register(program)
+    for (const command of everyCommand(program)) command.exitOverride()
+  } else {
+    for (const [name, entry] of Object.entries(COMMANDS)) {
+      program.command(name).summary(entry.summary).description(entry.summary)
+    }
+  }
+  if (argv.length <= 2) {
+    program.outputHelp()
+    process.exitCode = 2
+    return
+  }
+  try {
+    await program.parseAsync([...argv])
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    process.exitCode = error.exitCode === 0 ? 0 : 2
+  }
+}
+
+function* everyCommand(command: Command): Generator<Command> {
+  for (const child of command.commands) {
+    yield child
+    yield* everyCommand(child)
+  }
+}
