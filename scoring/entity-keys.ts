@@ -14,7 +14,7 @@
 // A token is the first 16 bytes of HMAC-SHA-256(key, entity NUL parts joined by NUL) in base64url, 22
 // characters: 2^64 values are needed before two are expected to meet.
 
-import { createHmac, hkdfSync } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import type { Entity } from '#rules'
 import { TOKEN_CACHE_ENTRIES_MAX, TOKEN_CACHE_TEXT_MAX } from './limits.ts'
 import type { EntityKeys } from './velocity/index.ts'
@@ -33,16 +33,9 @@ export interface EntitySource {
 export type EntityKeyMaker = (source: EntitySource) => EntityKeys
 
 /**
- * The key for entity tokens, 32 bytes, from the switch's token key (HKDF-SHA-256, RFC 5869). Workers
- * get this one only: who learns it can't compute card tokens.
+ * `key`: at least 16 bytes, derived for this purpose alone, so that who learns it can't compute card
+ * tokens. Throws where it is shorter: a bug.
  */
-export function deriveEntityKey(tokenKey: Uint8Array): Uint8Array {
-  return new Uint8Array(
-    hkdfSync('sha256', tokenKey, new Uint8Array(0), 'switchyard velocity entities', 32),
-  )
-}
-
-/** `key`: at least 16 bytes, from `deriveEntityKey`. Throws where it is shorter: a bug. */
 export function createEntityKeys(key: Uint8Array): EntityKeyMaker {
   if (key.length < 16) throw new RangeError('the entity key has fewer than 16 bytes')
   const customers = createTokens(key, 'customer')

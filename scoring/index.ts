@@ -1,2 +1,29 @@
+// The door to scoring: a request in, a decision out. What runs the model or talks to Redis is loaded by
+// the worker threads only; importing this door loads neither.
+
+export { decideWithoutWorker } from './decide.ts'
+export { limitsFit as scoringLimitsFit } from './limits.ts'
+export {
+  createScorerPool,
+  type ScorerPool,
+  type ScorerPoolInfo,
+  type ScorerPoolOptions,
+  type ScorerPoolResult,
+  type ScorerPoolStats,
+} from './pool.ts'
 export * from './ports.ts'
 export * from './request.ts'
+export {
+  createScoring,
+  type ScoredBatch,
+  type Scoring,
+  type ScoringFaults,
+  type ScoringOptions,
+} from './score.ts'
+export {
+  type BatchRunner,
+  SmartBatches,
+  type SmartBatchesOptions,
+  type SmartBatchesStats,
+} from './smart-batches.ts'
+export type { ScoringInfo, ScoringProblem } from './start.ts'

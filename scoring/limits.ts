@@ -12,9 +12,6 @@ export const BATCH_MAX = 64
  */
 export const CONCURRENT_BATCHES_PER_WORKER = 2
 
-/** Worker threads of one process; more cores are used by more processes (DESIGN.md, section 3). */
-export const WORKERS_MAX = 16
-
 /**
  * Messages waiting for a worker. A score has 30 ms by default: at 12,000/s that is 360 messages; a
  * queue of 1,024 (85 ms at that rate) is already later than any deadline. About 2 kB each: 2 MB.
@@ -57,17 +54,14 @@ export const TOKEN_CACHE_ENTRIES_MAX = 8192
 /** Longest text that the token cache keeps as a key; longer ones (e-mail: 254) are hashed each time. */
 export const TOKEN_CACHE_TEXT_MAX = 320
 
+/** Largest file of a model folder that is read at all; `onnx/limits.ts` is stricter. */
+export const MODEL_FILE_BYTES_MAX = 64 * 1024 * 1024
+
 /** A worker has this long to load rules and model and to warm up; measured: about 1 s here. */
 export const WORKER_START_TIMEOUT_MS = 30_000
 
 /** Batches under way have this long to end at close: far above any batch, below a drain time. */
 export const CLOSE_TIMEOUT_MS = 5_000
-
-/** Deaths of workers in a row, none of them ready in between, after which none is started again. */
-export const WORKER_DEATHS_IN_A_ROW_MAX = 5
-
-/** Problems a refused start reports; the rest is cut. */
-export const START_PROBLEMS_MAX = 1_000
 
 /** True when the numbers above fit each other; `main.ts` asserts it together with its own. */
 export function limitsFit(): boolean {

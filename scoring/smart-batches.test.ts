@@ -66,7 +66,11 @@ class Lanes implements BatchRunner {
       this.batches.push({
         batch,
         answer: () =>
-          resolve({ decisions: batch.requests.map((each) => decision(each.id)), outcomesLost: 0 }),
+          resolve({
+            decisions: batch.requests.map((each) => decision(each.id)),
+            faults: { velocity: null, model: null },
+            outcomesLost: 0,
+          }),
         die: () => reject(new Error('the worker died')),
       })
     })

@@ -42,6 +42,7 @@ export interface SmartBatchesOptions {
   readonly timers: Timers
   readonly queueDepthMax?: number
   readonly outcomeQueueMax?: number
+  readonly velocityDeadlineMaxMs?: number
 }
 
 /** Counters since the start, and what is the case now. */
@@ -65,6 +66,11 @@ export interface SmartBatchesStats {
   /** Outcome events dropped because the queue was full (oldest first), or not taken by velocity. */
   outcomesDropped: number
   outcomesLost: number
+  /** Batches that velocity or the model failed, and why the last one did: velocity's code, or a message. */
+  velocityFaults: number
+  modelFaults: number
+  lastVelocityFault: string | null
+  lastModelFault: string | null
   /** How many batches had each size, 0..BATCH_MAX. Size 0 is a batch of outcome events alone. */
   readonly batchSizes: Float64Array
 }
@@ -239,7 +245,7 @@ export class SmartBatches implements Scorer {
     this.#stats.batchSizes[batch.length] = (this.#stats.batchSizes[batch.length] ?? 0) + 1
     const outcomes = this.#outcomes.take(OUTCOMES_PER_BATCH_MAX)
     const requests = batch.map((waiting) => waiting.request)
-    const deadlineMs = velocityDeadlineMs(batch[0], nowMs)
+    const deadlineMs = this.#velocityDeadlineMs(batch[0], nowMs)
     const free = () => {
       this.#underWay.delete(lane)
       // The next batch leaves before this one's messages go on: the worker is not kept waiting.
@@ -257,8 +263,19 @@ export class SmartBatches implements Scorer {
     )
   }
 
+  /**
+   * How long velocity may take for a batch: what its oldest message has left, less what must come
+   * after, in the bounds of limits.ts.
+   */
+  #velocityDeadlineMs(oldest: Waiting | undefined, nowMs: number): number {
+    const maxMs = this.#options.velocityDeadlineMaxMs ?? VELOCITY_DEADLINE_MAX_MS
+    if (oldest === undefined) return maxMs
+    const leftMs = oldest.deadlineAtMs - nowMs - AFTER_VELOCITY_RESERVE_MS
+    return Math.min(maxMs, Math.max(VELOCITY_DEADLINE_MIN_MS, leftMs))
+  }
+
   #finish(batch: readonly Waiting[], decided: DecidedBatch): void {
-    this.#stats.outcomesLost += decided.outcomesLost
+    this.#countFaults(decided)
     for (let i = 0; i < batch.length; i++) {
       const waiting = batch[i] as Waiting
       if (waiting.settled) {
@@ -267,6 +284,20 @@ export class SmartBatches implements Scorer {
       }
       waiting.settled = true
       waiting.resolve(decided.decisions[i] as Decision)
+    }
+  }
+
+  #countFaults(decided: DecidedBatch): void {
+    const { velocity, model } = decided.faults
+    const stats = this.#stats
+    stats.outcomesLost += decided.outcomesLost
+    if (velocity !== null) {
+      stats.velocityFaults++
+      stats.lastVelocityFault = velocity
+    }
+    if (model !== null) {
+      stats.modelFaults++
+      stats.lastModelFault = model
     }
   }
 
@@ -285,16 +316,6 @@ export class SmartBatches implements Scorer {
   }
 }
 
-/**
- * How long velocity may take for a batch: what its oldest message has left, less what must come after, in
- * the bounds of limits.ts.
- */
-function velocityDeadlineMs(oldest: Waiting | undefined, nowMs: number): number {
-  if (oldest === undefined) return VELOCITY_DEADLINE_MAX_MS
-  const leftMs = oldest.deadlineAtMs - nowMs - AFTER_VELOCITY_RESERVE_MS
-  return Math.min(VELOCITY_DEADLINE_MAX_MS, Math.max(VELOCITY_DEADLINE_MIN_MS, leftMs))
-}
-
 /** Keeps of an outcome what entity keys need: a request may be large, and the queue is long. */
 function outcomeEvent(outcome: VelocityOutcome, atMs: number): OutcomeEvent {
   const { eventHash, acquirer, card, merchant, terminal, device, customer } = outcome.request
@@ -302,6 +323,7 @@ function outcomeEvent(outcome: VelocityOutcome, atMs: number): OutcomeEvent {
     eventHash,
     atMs,
     kind: outcome.kind,
+    responseCode: outcome.responseCode,
     acquirer,
     card,
     merchant,
@@ -326,6 +348,10 @@ function emptyStats(): SmartBatchesStats {
     lateResults: 0,
     outcomesDropped: 0,
     outcomesLost: 0,
+    velocityFaults: 0,
+    modelFaults: 0,
+    lastVelocityFault: null,
+    lastModelFault: null,
     batchSizes: new Float64Array(BATCH_MAX + 1),
   }
 }

@@ -53,6 +53,7 @@ const outcome = fc.record({
   terminal: fc.record({ id: maybeText }),
   device: fc.record({ id: maybeText, ip: maybeText }),
   customer: fc.record({ id: maybeText, email: maybeText }),
+  responseCode: maybeText,
 })
 
 test('a batch comes out of the wire as it went in', () => {
@@ -151,11 +152,13 @@ const decided = fc
     ),
   )
 
+const faults = fc.record({ velocity: fc.option(text), model: fc.option(text) }, plain)
+
 test('decisions come out of the wire as they went in, typed arrays and NaN included', () => {
   fc.assert(
-    fc.property(decided, fc.nat(), (decisions, outcomesLost) => {
-      const out = decodeDecided(encodeDecided({ decisions, outcomesLost }))
-      assert.deepEqual(out, { decisions, outcomesLost })
+    fc.property(decided, faults, fc.nat(), (decisions, faults, outcomesLost) => {
+      const out = decodeDecided(encodeDecided({ decisions, faults, outcomesLost }))
+      assert.deepEqual(out, { decisions, faults, outcomesLost })
       for (const decision of out.decisions) {
         assert.ok(decision.features instanceof Float32Array)
         assert.equal(decision.features.byteLength, decision.features.buffer.byteLength)

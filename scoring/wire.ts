@@ -13,9 +13,10 @@
 //                customer: id?, email?, country?,
 //                threeDs:  version?, eci?, status? ]                       32 fields, absent is nil
 //   outcome  = [ eventHash, atMs, kind, acquirer, card token, bin, merchant id,
-//                terminal id?, device id?, ip?, customer id?, email? ]
+//                terminal id?, device id?, ip?, customer id?, email?, responseCode? ]
 //
-//   decided  = [ ruleSet, model, stepMicros (4), features, aggregates, rows, outcomesLost ]
+//   decided  = [ ruleSet, model, stepMicros (4), features, aggregates, rows, outcomesLost,
+//                velocity fault?, model fault? ]
 //   features, aggregates = binary: float32 and float64 matrices, a row a message, little-endian as in
 //                memory; no features where the model was missing
 //   row      = [ outcome, score?, band?, reasons, disclosedReasons, hits, degraded (bits),
@@ -26,6 +27,7 @@ import { Packr, Unpackr } from 'msgpackr'
 import type { Entity, RiskOutcome, RuleHit, RuleMode } from '#rules'
 import type { EntitySource } from './entity-keys.ts'
 import type { Decision, DegradedPart, ScoringRequest } from './request.ts'
+import type { ScoredBatch } from './score.ts'
 
 /** What became of an attempt, with no more of its request than entity keys need. */
 export interface OutcomeEvent extends EntitySource {
@@ -33,6 +35,8 @@ export interface OutcomeEvent extends EntitySource {
   /** When it became known: the switch's clock, milliseconds since 1970. */
   readonly atMs: number
   readonly kind: 'approved' | 'declined' | 'reversed'
+  /** DE39 where declined. */
+  readonly responseCode: string | undefined
 }
 
 /** What a worker gets at once. */
@@ -44,9 +48,7 @@ export interface ScoringBatch {
 }
 
 /** What a worker answers. */
-export interface DecidedBatch {
-  /** One a request, in their order. */
-  readonly decisions: readonly Decision[]
+export interface DecidedBatch extends ScoredBatch {
   /** Outcome events that velocity did not take since the last answer. */
   readonly outcomesLost: number
 }
@@ -168,6 +170,7 @@ function outcomeToRow(outcome: OutcomeEvent): Row {
     device?.ip,
     customer?.id,
     customer?.email,
+    outcome.responseCode,
   ]
 }
 
@@ -182,6 +185,7 @@ function rowToOutcome(row: Row): OutcomeEvent {
     terminal: { id: present(row[7]) },
     device: { id: present(row[8]), ip: present(row[9]) },
     customer: { id: present(row[10]), email: present(row[11]) },
+    responseCode: present(row[12]),
   }
   return outcome as unknown as OutcomeEvent
 }
@@ -219,6 +223,8 @@ type DecidedRow = [
   Uint8Array,
   DecisionRow[],
   number,
+  string | null,
+  string | null,
 ]
 
 /**
@@ -246,6 +252,8 @@ export function encodeDecided(decided: DecidedBatch): Uint8Array<ArrayBuffer> {
     new Uint8Array(aggregates.buffer),
     rows,
     decided.outcomesLost,
+    decided.faults.velocity,
+    decided.faults.model,
   ]
   return pack(row)
 }
@@ -253,6 +261,7 @@ export function encodeDecided(decided: DecidedBatch): Uint8Array<ArrayBuffer> {
 export function decodeDecided(bytes: Uint8Array): DecidedBatch {
   const row = unpackr.unpack(bytes) as DecidedRow
   const [ruleSet, model, steps, featureBytes, aggregateBytes, rows, outcomesLost] = row
+  const faults = { velocity: row[7], model: row[8] }
   // Copied once: the views below need aligned memory.
   const features = new Float32Array(new Uint8Array(featureBytes).buffer)
   const aggregates = new Float64Array(new Uint8Array(aggregateBytes).buffer)
@@ -281,7 +290,7 @@ export function decodeDecided(bytes: Uint8Array): DecidedBatch {
       stepMicros,
     }
   })
-  return { decisions, outcomesLost }
+  return { decisions, faults, outcomesLost }
 }
 
 function decisionToRow(decision: Decision): DecisionRow {

@@ -1,0 +1,50 @@
+// Before a worker takes its first message it has scored some hundred: compiled rules, features, the model
+// and the wire are then optimized code, and the first real message meets its deadline.
+
+import type { ScoringRequest } from './request.ts'
+import type { Scoring } from './score.ts'
+import { createEmbeddedVelocity, type Velocity } from './velocity/index.ts'
+import { decodeBatch, decodeDecided, encodeBatch, encodeDecided } from './wire.ts'
+
+/** Sizes of batches, in turn: single messages as well as full batches. */
+const BATCH_SIZES = [1, 1, 1, 64, 1, 16, 1, 4]
+const ROUNDS = 20
+
+/**
+ * Scores made-up messages with the real rules and model, on counters of its own that are thrown away.
+ * Measured: 1,780 messages, 0.1-0.2 s.
+ */
+export async function warmUp(scoringOn: (velocity: Velocity) => Scoring): Promise<void> {
+  const velocity = createEmbeddedVelocity()
+  const scoring = scoringOn(velocity)
+  let number = 0
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const size of BATCH_SIZES) {
+      const requests = Array.from({ length: size }, () => madeUpRequest(number++))
+      const batch = decodeBatch(encodeBatch({ requests, outcomes: [], velocityDeadlineMs: 1_000 }))
+      const scored = await scoring.score(batch.requests, batch.velocityDeadlineMs)
+      decodeDecided(encodeDecided({ ...scored, outcomesLost: 0 }))
+    }
+  }
+  await velocity.close()
+}
+
+const CHANNELS = ['pos', 'ecommerce', 'atm', 'recurring']
+
+function madeUpRequest(number: number): ScoringRequest {
+  return {
+    id: `warm-up-${number}`,
+    eventHash: number.toString(16).padStart(16, '0'),
+    arrivedAtMs: 1_795_000_000_000 + number * 1_000,
+    acquirer: 'warm-up',
+    type: 'authorization',
+    amount: 100 + ((number * 7_919) % 50_000),
+    currency: 'EUR',
+    channel: CHANNELS[number % CHANNELS.length] as string,
+    card: { token: `warm-up-${number % 50}`, bin: '47617390', expiry: '2912' },
+    merchant: { id: `M-${number % 20}`, mcc: '5411', name: 'Shop', country: 'DE' },
+    terminal: { id: `T-${number % 40}`, entryMode: 'contactless' },
+    device: { id: `D-${number % 60}`, ip: `203.0.113.${number % 250}` },
+    customer: { id: `C-${number % 50}` },
+  }
+}
