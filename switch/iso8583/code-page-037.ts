@@ -1,5 +1,5 @@
-// EBCDIC code page 037 (IBM CECP US/Canada): every byte is one character of ISO 8859-1 and the other
-// way round, so text in it never fails to decode and always encodes to the same bytes.
+// EBCDIC code page 037 (IBM CECP US/Canada): every byte is one character of ISO 8859-1 and the
+// other way round, so text in it never fails to decode and always encodes to the same bytes.
 // Source: the Unicode Consortium's mapping table VENDORS/MICSFT/EBCDIC/CP037.TXT.
 
 const table =

@@ -541,7 +541,7 @@ test('a dialect keeps nothing of one message for the next', () => {
   assert.deepEqual(present(again.message.fields), present(vector.message.fields))
 })
 
-// ---- Properties: any dialect, any message, any bytes ----------------------------------------------
+// ---- Properties: any dialect, any message, any bytes ----
 
 const textOf: Readonly<Record<'ascii' | 'ebcdic' | 'utf8', fc.Arbitrary<string>>> = {
   ascii: fc.nat(0x7f).map((code) => String.fromCharCode(code)),

@@ -12,8 +12,7 @@ import { writerCode } from './writer-code.ts'
 
 const primitives = { ...wire, measureTlv, readTlv, writeTlv }
 
-/** Shared by all dialects: encoding is synchronous, and what was written is copied out. The prefix of
- * the last field may be written before its value is found too long. */
+/** Shared by all dialects: encoding is synchronous, and what was written is copied out. */
 const scratch = Buffer.alloc(messageBytesMax)
 
 type Compiled = {

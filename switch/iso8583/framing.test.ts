@@ -14,7 +14,7 @@ const specs: readonly FramingSpec[] = [
   { encoding: 'binary', bytes: 2, reservedBytes: 2, frameBytesMax: 2048 },
 ]
 
-/** Collects what a splitter says; messages are copied, since they are valid only inside the call. */
+/** Collects what a splitter says. Messages are copied: they are valid only inside the call. */
 function collect(spec: FramingSpec) {
   const frames: string[] = []
   const problems: FramingProblem[] = []

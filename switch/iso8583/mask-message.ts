@@ -1,5 +1,5 @@
-// A message as it may be printed. What is shown in clear is a list of what is known to be harmless, so
-// that a private field of a partner nobody has looked at yet stays covered.
+// A message as it may be printed. What is shown in clear is a list of what is known to be harmless,
+// so that a private field of a partner nobody has looked at yet stays covered.
 
 import { maskPan, passesLuhn } from '../card.ts'
 import type { FieldParts, FieldValue, IsoMessage } from './message.ts'
@@ -12,9 +12,9 @@ export interface MaskedMessage {
 
 /**
  * Fields that hold no card data in any edition: amounts, dates, codes, traces, the merchant, the
- * currencies, network management, original data elements. Not 14 (expiry), 34 to 36 and 45 (account and
- * tracks), 46 to 48 and 55 to 63 (private: a CVV may stand there), 52, 53 and 96 (PIN and keys), 72
- * (file records in 1993), 101 to 103 (files and accounts), 104 to 127 (private).
+ * currencies, network management, original data elements. Not 14 (expiry), 34 to 36 and 45 (account
+ * and tracks), 46 to 48 and 55 to 63 (private: a CVV may stand there), 52, 53 and 96 (PIN and
+ * keys), 72 (file records in 1993), 101 to 103 (files and accounts), 104 to 127 (private).
  */
 const shown = new Set([
   ...range(3, 13),
@@ -30,7 +30,8 @@ const shown = new Set([
 
 /**
  * Tags of field 55 that are shown: what the terminal and the cryptogram say about the transaction.
- * Not 57, 5A, 56, 9F6B, 9F1F and 9F20 (account and tracks), 5F20 (name), 5F24 (expiry), nor templates.
+ * Not 57, 5A, 56, 9F6B, 9F1F and 9F20 (account and tracks), 5F20 (name), 5F24 (expiry), nor
+ * templates.
  */
 const shownTags = new Set(
   (

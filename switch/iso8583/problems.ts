@@ -1,4 +1,5 @@
-// Errors that help: what compiled code says when a message is wrong. All of it is off the fast path.
+// Errors that help: what compiled code says when a message is wrong. All of it is off the fast
+// path.
 
 import type { DialectSpec, FieldSpec } from './dialect-words.ts'
 import { likelyCause } from './likely-cause.ts'
@@ -10,8 +11,8 @@ export const MTI = 0
 export const BITMAP = 1
 
 /**
- * What the compiled code of one dialect calls. Each method notes the problem and returns -1, so that
- * the caller can return it at once; `take` then gives the problem, with its likely cause.
+ * What the compiled code of one dialect calls. Each method notes the problem and returns -1, so
+ * that the caller can return it at once; `take` then gives the problem, with its likely cause.
  */
 export interface Problems {
   truncated(at: number, field: number, needBytes: number, end: number): -1

@@ -1,9 +1,9 @@
-// Writes the JavaScript that reads one dialect. Everything that the dialect fixes (lengths, offsets in
-// the bitmap, encodings) is a literal in it; what is left at run time is the message.
+// Writes the JavaScript that reads one dialect. Everything that the dialect fixes (lengths, offsets
+// in the bitmap, encodings) is a literal in it; what is left at run time is the message.
 //
-// Names in the code: `bytes`, `end` the message; `at` the offset; `fields` the result; `bits` 32 bits
-// of bitmap, most significant first; `text`, `hex`, `ebcdic` the whole message as a string, made at most
-// once, of which fields are slices; `p` the problems; `w` the primitives of `wire.ts`.
+// Names in the code: `bytes`, `end` the message; `at` the offset; `fields` the result; `bits` 32
+// bits of bitmap, most significant first; `text`, `hex`, `ebcdic` the whole message as a string,
+// made at most once, of which fields are slices; `p` the problems; `w` the primitives of `wire.ts`.
 
 import type { DialectSpec, FieldSpec, LengthPrefix } from './dialect-words.ts'
 import { messageBytesMax } from './limits.ts'

@@ -1,7 +1,7 @@
-// The primitives that compiled dialects call: characters, digits, nibbles and hex between a message's
-// bytes and strings. Each is one loop over the bytes of one field, so the cost is bounded by them.
-// Readers answer with the offset of the first wrong byte or nibble, or -1 where all is well; writers
-// with the offset after what they wrote, or -1 where a character can not be written.
+// The primitives that compiled dialects call: characters, digits, nibbles and hex between a
+// message's bytes and strings. Each is one loop over the bytes of one field, so the cost is bounded
+// by them. Readers answer with the offset of the first wrong byte or nibble, or -1 where all is
+// well; writers with the offset after what they wrote, or -1 where a character can not be written.
 
 import { ebcdicOfLatin1, latin1OfEbcdic } from './code-page-037.ts'
 
