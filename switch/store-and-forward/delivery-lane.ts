@@ -1,0 +1,410 @@
+// The queue of one issuer: reversals in the order in which they were queued, until acknowledged.
+//
+//                    ┌──────────── back-off over ─────────────┐
+//                    v                                        │
+//   add ──> ready ──> sending ── 91, 96, 25 early, none ──> waiting
+//             ^          │  ├── 00, 21, 25 late ──> acknowledged
+//             └ not sent ┘  └── 12, 30 ──────────> dead, alarmed
+//
+// First sends leave in queue order on one connection, so none overtakes its request or another. One
+// that has to be repeated waits by itself and holds up nobody. While the link is down nothing is
+// sent and nothing is counted.
+
+import type { Pan } from '../card.ts'
+import { backOffMs, type DeadlineEntry, Deadlines, type Issuer, NO_STAN } from '../issuers/index.ts'
+import type { Clock, Random, TimerHandle, Timers } from '../ports.ts'
+import type {
+  Attempt,
+  DeliveryState,
+  QueuedMessage,
+  SealedCard,
+  TransactionStore,
+} from '../store/index.ts'
+import type { StoreAndForwardLimits } from './limits.ts'
+import { verdictOf } from './verdict.ts'
+
+/** What others may want to know: metrics, logs, alarms. Holds no card data. */
+export type StoreAndForwardEvent =
+  | {
+      readonly kind: 'acknowledged'
+      readonly issuer: string
+      readonly transactionId: string
+      readonly cause: QueuedMessage['cause']
+      readonly responseCode: string
+      readonly sends: number
+    }
+  | {
+      readonly kind: 'will_repeat'
+      readonly issuer: string
+      readonly transactionId: string
+      /** DE39, or null where no answer came. */
+      readonly responseCode: string | null
+      readonly sends: number
+    }
+  /** An alarm: somebody has to look at it. */
+  | {
+      readonly kind: 'dead_letter'
+      readonly issuer: string
+      readonly transactionId: string
+      readonly why: DeadLetterCause
+      readonly responseCode: string | null
+    }
+  /** An alarm: the key file lacks the key of a queued card. It is tried again. */
+  | { readonly kind: 'card_unreadable'; readonly issuer: string; readonly transactionId: string }
+  /** An alarm: there is a reversal for an issuer that is not configured. */
+  | { readonly kind: 'no_issuer'; readonly issuer: string; readonly transactionId: string }
+  /** The store failed: nothing is sent any more, the next start resumes. */
+  | { readonly kind: 'halted'; readonly error: Error }
+
+export type DeadLetterCause = 'refused_by_issuer' | 'card_erased' | 'no_trace_number'
+
+export type UnsealCard = (card: SealedCard) => { readonly pan: Pan; readonly expiry: string }
+
+/** What all lanes share. */
+export interface LaneContext {
+  readonly store: Pick<TransactionStore, 'updateDelivery' | 'pendingDeliveries'>
+  readonly unseal: UnsealCard
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly limits: StoreAndForwardLimits
+  readonly onEvent: (event: StoreAndForwardEvent) => void
+  /** The store failed: stop every lane. */
+  readonly onHalt: (error: Error) => void
+}
+
+class Entry implements DeadlineEntry<Entry> {
+  readonly message: QueuedMessage
+  /** How often it was sent while the link was up. */
+  sends: number
+  /** The store knows that it may have been sent. */
+  isSendStored: boolean
+  lastResponseCode: string | null
+  /** Monotonic. */
+  readonly settlesAtMs: number
+  failures = 0
+  state: 'ready' | 'sending' | 'waiting' = 'ready'
+  approvedLate = false
+  deadlineMs = 0
+  earlier: Entry | null = null
+  later: Entry | null = null
+
+  constructor(
+    message: QueuedMessage,
+    sends: number,
+    lastResponseCode: string | null,
+    settlesAtMs: number,
+  ) {
+    this.message = message
+    this.sends = sends
+    this.isSendStored = sends > 0
+    this.lastResponseCode = lastResponseCode
+    this.settlesAtMs = settlesAtMs
+  }
+}
+
+/** Names an original within its issuer: the numbers that we sent. */
+function originalKey(attempt: Attempt): string {
+  return `${attempt.stan}${attempt.transmittedAt}${attempt.rrn}`
+}
+
+export class DeliveryLane {
+  readonly issuerName: string
+  readonly #issuer: Issuer | undefined
+  readonly #context: LaneContext
+  readonly #entries = new Map<string, Entry>()
+  readonly #waiting: Deadlines<Entry>
+  #ready: Entry[] = []
+  #readyHead = 0
+  #inFlight = 0
+  /** Queued in the store and not in memory. */
+  #overflow = 0
+  #isReloading = false
+  #dead = 0
+  #isStopped = false
+  #tokens: number
+  #tokensAtMs: number
+  #timer: TimerHandle | undefined
+  #onIdle: (() => void) | undefined
+
+  constructor(issuerName: string, issuer: Issuer | undefined, context: LaneContext) {
+    this.issuerName = issuerName
+    this.#issuer = issuer
+    this.#context = context
+    this.#tokens = context.limits.burstMax
+    this.#tokensAtMs = context.clock.monotonic()
+    this.#waiting = new Deadlines(context.clock, context.timers, (entry) => this.#wake(entry))
+  }
+
+  /** Queued and neither acknowledged nor dead. */
+  get depth(): number {
+    return this.#entries.size + this.#overflow
+  }
+
+  /** Dead letters since the start. */
+  get deadLetters(): number {
+    return this.#dead
+  }
+
+  /** Takes over a message that is durable already. `sends` as stored. */
+  add(message: QueuedMessage, sends: number, lastResponseCode: string | null): void {
+    const key = originalKey(message.original)
+    if (this.#entries.has(key)) return
+    if (this.#issuer === undefined) {
+      const { transactionId } = message
+      this.#context.onEvent({ kind: 'no_issuer', issuer: this.issuerName, transactionId })
+    }
+    if (this.#entries.size >= this.#context.limits.queuedMax) {
+      this.#overflow++
+      return
+    }
+    const settlesAtMs = this.#settlesAtMs(this.#issuer, message)
+    const entry = new Entry(message, sends, lastResponseCode, settlesAtMs)
+    this.#entries.set(key, entry)
+    this.#issuer?.holdStan(message.stan)
+    this.#ready.push(entry)
+    this.#pump()
+  }
+
+  /** The original was approved after all: a 25 to its reversal is no last word any more. */
+  approvedLate(original: Attempt): void {
+    const entry = this.#entries.get(originalKey(original))
+    if (entry === undefined) return
+    entry.approvedLate = true
+    if (entry.state !== 'waiting' || entry.lastResponseCode !== '25') return
+    this.#waiting.remove(entry)
+    this.#wake(entry)
+  }
+
+  /** Starts nothing more. Resolves when nothing is in flight and its result is stored. */
+  stop(): Promise<void> {
+    this.#isStopped = true
+    this.#disarm()
+    for (const entry of this.#entries.values()) {
+      if (entry.state !== 'waiting') continue
+      this.#waiting.remove(entry)
+      entry.state = 'ready'
+    }
+    if (this.#inFlight === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onIdle = resolve
+    })
+  }
+
+  #wake(entry: Entry): void {
+    entry.state = 'ready'
+    this.#ready.push(entry)
+    this.#pump()
+  }
+
+  /** Sends what may be sent now; otherwise sees to it that it is called again. */
+  #pump(): void {
+    const issuer = this.#issuer
+    if (issuer === undefined) return
+    while (!this.#isStopped && this.#readyHead < this.#ready.length) {
+      if (this.#inFlight >= this.#context.limits.inFlightMax) return
+      const delayMs = issuer.isUp ? this.#paceMs() : this.#context.limits.linkPollMs
+      if (delayMs > 0) {
+        this.#arm(delayMs)
+        return
+      }
+      this.#tokens--
+      void this.#send(issuer, this.#takeFirst())
+    }
+  }
+
+  /** 0: one may be sent now; otherwise in how many milliseconds. */
+  #paceMs(): number {
+    const { clock, limits } = this.#context
+    const nowMs = clock.monotonic()
+    const earned = ((nowMs - this.#tokensAtMs) * limits.sendsPerSecond) / 1_000
+    this.#tokens = Math.min(limits.burstMax, this.#tokens + earned)
+    this.#tokensAtMs = nowMs
+    return this.#tokens >= 1 ? 0 : Math.ceil(((1 - this.#tokens) * 1_000) / limits.sendsPerSecond)
+  }
+
+  #takeFirst(): Entry {
+    const entry = this.#ready[this.#readyHead++] as Entry
+    if (this.#readyHead * 2 > this.#ready.length) {
+      this.#ready = this.#ready.slice(this.#readyHead)
+      this.#readyHead = 0
+    }
+    return entry
+  }
+
+  #putFirst(entry: Entry): void {
+    entry.state = 'ready'
+    if (this.#readyHead > 0) this.#ready[--this.#readyHead] = entry
+    else this.#ready.unshift(entry)
+  }
+
+  #arm(delayMs: number): void {
+    if (this.#timer !== undefined) return
+    this.#timer = this.#context.timers.set(delayMs, () => {
+      this.#timer = undefined
+      this.#pump()
+    })
+  }
+
+  #disarm(): void {
+    if (this.#timer === undefined) return
+    this.#context.timers.clear(this.#timer)
+    this.#timer = undefined
+  }
+
+  async #send(issuer: Issuer, entry: Entry): Promise<void> {
+    entry.state = 'sending'
+    this.#inFlight++
+    try {
+      await this.#sendOnce(issuer, entry)
+    } catch (error) {
+      this.#context.onHalt(error as Error)
+    }
+    this.#inFlight--
+    if (this.#inFlight === 0) this.#onIdle?.()
+    this.#pump()
+  }
+
+  async #sendOnce(issuer: Issuer, entry: Entry): Promise<void> {
+    const { message } = entry
+    if (message.stan === NO_STAN) return this.#bury(entry, 'no_trace_number', null)
+    const { card } = message.original
+    if (card === null) return this.#bury(entry, 'card_erased', null)
+    const pan = this.#unsealPan(card)
+    if (pan === undefined) return this.#cardUnreadable(entry)
+    const isRepeat = entry.sends > 0
+    if (!entry.isSendStored) {
+      // Durable before its bytes leave, so that after a crash it goes out as the repeat it may be.
+      await this.#store(entry, 'queued', 1)
+      entry.isSendStored = true
+    }
+    const { answerTimeoutMs } = this.#context.limits
+    const result = await issuer.deliver(message, pan, isRepeat, answerTimeoutMs)
+    if (result.kind === 'not_sent') return this.#notSent(issuer, entry)
+    entry.sends++
+    if (result.kind === 'unknown') return this.#repeat(entry, null)
+    entry.lastResponseCode = result.responseCode
+    switch (verdictOf(result.responseCode, this.#isSettled(entry))) {
+      case 'done':
+        return this.#acknowledge(entry, result.responseCode)
+      case 'dead':
+        return this.#bury(entry, 'refused_by_issuer', result.responseCode)
+      default:
+        return this.#repeat(entry, result.responseCode)
+    }
+  }
+
+  #unsealPan(card: SealedCard): Pan | undefined {
+    try {
+      return this.#context.unseal(card).pan
+    } catch {
+      return undefined
+    }
+  }
+
+  /** A key file that lacks a key can be put right: the reversal waits for it and is not given up. */
+  #cardUnreadable(entry: Entry): void {
+    const { transactionId } = entry.message
+    const issuer = this.issuerName
+    this.#context.onEvent({ kind: 'card_unreadable', issuer, transactionId })
+    this.#waitFor(entry)
+  }
+
+  /**
+   * When a 25 becomes the last word: the link's window for the original began before its reversal
+   * was queued, and a time-out's length after it is surely over. Measured on the monotonic clock,
+   * which no operator sets, as far as this process has seen it.
+   */
+  #settlesAtMs(issuer: Issuer | undefined, message: QueuedMessage): number {
+    if (issuer === undefined) return Number.POSITIVE_INFINITY
+    const { clock } = this.#context
+    const spanMs = issuer.lateAnswerWindowMs + issuer.timeoutMs
+    const queuedForMs = Math.max(0, clock.now() - message.queuedAtMs)
+    return clock.monotonic() + Math.max(0, spanMs - queuedForMs)
+  }
+
+  #isSettled(entry: Entry): boolean {
+    return !entry.approvedLate && this.#context.clock.monotonic() >= entry.settlesAtMs
+  }
+
+  /** Did not leave: first again when the link is back; where the link is up, after a while. */
+  #notSent(issuer: Issuer, entry: Entry): void {
+    if (issuer.isUp) this.#waitFor(entry)
+    else this.#putFirst(entry)
+  }
+
+  async #repeat(entry: Entry, responseCode: string | null): Promise<void> {
+    const { transactionId } = entry.message
+    // A late approval that came while a 25 was under way: it is worth a try at once.
+    if (responseCode === '25' && entry.approvedLate) entry.failures = 0
+    await this.#store(entry, 'queued', entry.sends)
+    const { sends } = entry
+    const issuer = this.issuerName
+    this.#context.onEvent({ kind: 'will_repeat', issuer, transactionId, responseCode, sends })
+    this.#waitFor(entry)
+  }
+
+  #waitFor(entry: Entry): void {
+    if (this.#isStopped) {
+      entry.state = 'ready'
+      return
+    }
+    const { clock, limits, random } = this.#context
+    entry.deadlineMs = clock.monotonic() + backOffMs(limits.retry, entry.failures++, random)
+    entry.state = 'waiting'
+    this.#waiting.add(entry)
+  }
+
+  async #acknowledge(entry: Entry, responseCode: string): Promise<void> {
+    const { message, sends } = entry
+    await this.#store(entry, 'acknowledged', sends)
+    this.#forget(entry)
+    const { transactionId, cause } = message
+    const issuer = this.issuerName
+    const kind = 'acknowledged'
+    this.#context.onEvent({ kind, issuer, transactionId, cause, responseCode, sends })
+  }
+
+  async #bury(entry: Entry, why: DeadLetterCause, responseCode: string | null): Promise<void> {
+    const { transactionId } = entry.message
+    await this.#store(entry, 'dead', entry.sends)
+    this.#forget(entry)
+    this.#dead++
+    const issuer = this.issuerName
+    this.#context.onEvent({ kind: 'dead_letter', issuer, transactionId, why, responseCode })
+  }
+
+  #store(entry: Entry, state: DeliveryState, sends: number): Promise<void> {
+    const { transactionId, step } = entry.message
+    const { lastResponseCode } = entry
+    return this.#context.store.updateDelivery(transactionId, step, {
+      state,
+      sends,
+      lastResponseCode,
+    })
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(originalKey(entry.message.original))
+    this.#issuer?.releaseStan(entry.message.stan)
+    const isHalfDone = this.#entries.size * 2 <= this.#context.limits.queuedMax
+    if (this.#overflow > 0 && isHalfDone) void this.#reload()
+  }
+
+  /** Takes from the store what did not fit in. */
+  async #reload(): Promise<void> {
+    if (this.#isReloading || this.#isStopped) return
+    this.#isReloading = true
+    const overflowBefore = this.#overflow
+    try {
+      const deliveries = await this.#context.store.pendingDeliveries()
+      this.#overflow -= overflowBefore
+      for (const { message, sends, lastResponseCode } of deliveries) {
+        if (message.issuer === this.issuerName) this.add(message, sends, lastResponseCode)
+      }
+    } catch (error) {
+      this.#context.onHalt(error as Error)
+    }
+    this.#isReloading = false
+  }
+}

@@ -1,0 +1,34 @@
+// The bounds of store-and-forward, one lane an issuer.
+
+export interface StoreAndForwardLimits {
+  /**
+   * Deliveries kept in memory a lane, about 1 kB each: 50 MB. What is over it stays in the store
+   * alone and is read from there when half of the lane is done.
+   */
+  readonly queuedMax: number
+  /** Sent and not yet answered, a lane. A link keeps this much room beside the live requests. */
+  readonly inFlightMax: number
+  /**
+   * A backlog may not crowd out live traffic: 10,000 reversals leave in 50 s, and 200/s is below
+   * a fiftieth of what a link carries.
+   */
+  readonly sendsPerSecond: number
+  /** Sends that may follow each other at once. */
+  readonly burstMax: number
+  /** How long a 0430 is awaited. */
+  readonly answerTimeoutMs: number
+  /** After an answer that asks for another try, or none. */
+  readonly retry: { readonly minMs: number; readonly maxMs: number }
+  /** How often a lane with a backlog looks whether its link is up. */
+  readonly linkPollMs: number
+}
+
+export const STORE_AND_FORWARD_LIMITS: StoreAndForwardLimits = {
+  queuedMax: 50_000,
+  inFlightMax: 32,
+  sendsPerSecond: 200,
+  burstMax: 32,
+  answerTimeoutMs: 8_000,
+  retry: { minMs: 1_000, maxMs: 60_000 },
+  linkPollMs: 200,
+}

@@ -1,0 +1,87 @@
+// Reversals that must reach their issuers: one lane an issuer, over the store's durable queue.
+
+import type { Issuer } from '../issuers/index.ts'
+import type { Clock, Random, Timers } from '../ports.ts'
+import type { Attempt, QueuedMessage, TransactionStore } from '../store/index.ts'
+import {
+  DeliveryLane,
+  type LaneContext,
+  type StoreAndForwardEvent,
+  type UnsealCard,
+} from './delivery-lane.ts'
+import { STORE_AND_FORWARD_LIMITS, type StoreAndForwardLimits } from './limits.ts'
+
+export interface StoreAndForwardOptions {
+  readonly store: Pick<TransactionStore, 'pendingDeliveries' | 'updateDelivery'>
+  /** By name, read when a lane is first used. A queued message of an issuer that is not here stays queued, and is alarmed. */
+  readonly issuers: ReadonlyMap<string, Issuer>
+  /** Opens a sealed card; may throw where the key is missing. */
+  readonly unseal: UnsealCard
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly limits?: StoreAndForwardLimits
+  /** Called on the message path: it must not throw. */
+  readonly onEvent: (event: StoreAndForwardEvent) => void
+}
+
+export interface StoreAndForward {
+  /** Takes up what is queued in the store. Rejects with StoreFault. */
+  start(): Promise<void>
+  /** Takes over a message that is durable already. A second time is nothing. */
+  enqueue(message: QueuedMessage): void
+  /**
+   * An approval came after its attempt was given up: a reversal that was answered 25 is sent again
+   * at once, and 25 does not end it any more. No reversal is added.
+   */
+  lateApproval(attempt: Attempt): void
+  /** Neither acknowledged nor dead, of that issuer. */
+  depth(issuer: string): number
+  /** Dead since the start, of that issuer. */
+  deadLetters(issuer: string): number
+  /**
+   * Sends nothing more; resolves when what is in flight has ended and its result is stored. No timer
+   * is left; what is queued is in the store, for the next start.
+   */
+  close(): Promise<void>
+}
+
+export function createStoreAndForward(options: StoreAndForwardOptions): StoreAndForward {
+  const limits = options.limits ?? STORE_AND_FORWARD_LIMITS
+  const lanes = new Map<string, DeliveryLane>()
+
+  const stopAll = async (): Promise<void> => {
+    await Promise.all([...lanes.values()].map((lane) => lane.stop()))
+  }
+  let isHalted = false
+  const context: LaneContext = {
+    ...options,
+    limits,
+    onHalt(error) {
+      if (isHalted) return
+      isHalted = true
+      options.onEvent({ kind: 'halted', error })
+      void stopAll()
+    },
+  }
+  const laneOf = (name: string): DeliveryLane => {
+    const known = lanes.get(name)
+    if (known !== undefined) return known
+    const lane = new DeliveryLane(name, options.issuers.get(name), context)
+    lanes.set(name, lane)
+    return lane
+  }
+
+  return {
+    async start() {
+      for (const { message, sends, lastResponseCode } of await options.store.pendingDeliveries()) {
+        laneOf(message.issuer).add(message, sends, lastResponseCode)
+      }
+    },
+    enqueue: (message) => laneOf(message.issuer).add(message, 0, null),
+    lateApproval: (attempt) => lanes.get(attempt.issuer)?.approvedLate(attempt),
+    depth: (issuer) => lanes.get(issuer)?.depth ?? 0,
+    deadLetters: (issuer) => lanes.get(issuer)?.deadLetters ?? 0,
+    close: stopAll,
+  }
+}
