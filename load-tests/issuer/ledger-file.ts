@@ -1,6 +1,7 @@
 // The ledger's file: lines gathered by the turn, appended in one write.
 
-import { closeSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 
 export class LedgerFile {
   readonly #descriptor: number
@@ -10,8 +11,9 @@ export class LedgerFile {
     this.#descriptor = descriptor
   }
 
-  /** Opens for appending; mode 0600. */
+  /** Opens for appending, mode 0600; makes its folder where absent. */
   static open(path: string): LedgerFile {
+    mkdirSync(dirname(path), { recursive: true })
     return new LedgerFile(openSync(path, 'a', 0o600))
   }
 

@@ -5,7 +5,7 @@
 // One line of JSON on standard output says where it listens; another, at its end, what it did.
 
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { fstatSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { type Dialect, loadDialect, printDialectProblem } from '#switch'
 import { type Behaviour, changeBehaviour, wellBehaved } from './behaviour.ts'
@@ -129,7 +129,11 @@ async function main(): Promise<void> {
   )
   const port = await simulator.listen(options.port)
   say({ ready: true, name: options.name, port, controlPort: control.port, pid: process.pid })
+  let isStopped = false
   const stop = () => {
+    if (isStopped) return
+    isStopped = true
+    process.stdin.destroy()
     simulator.close()
     control.server.close()
     control.server.closeAllConnections()
@@ -138,6 +142,16 @@ async function main(): Promise<void> {
   }
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
+  endWithParent(stop)
+}
+
+/**
+ * A Node.js parent that spawned this with a pipe for standard input takes it along when it ends, even
+ * by SIGKILL. Such a pipe is a socket; a shell's pipe, a terminal or /dev/null says nothing.
+ */
+function endWithParent(stop: () => void): void {
+  if (!fstatSync(0).isSocket()) return
+  process.stdin.resume().once('end', stop).once('error', stop)
 }
 
 function statusOf(

@@ -64,7 +64,8 @@ export class Child {
     const child = spawn(options.program ?? process.execPath, options.args, {
       cwd: projectFolder,
       env: { ...process.env, ...options.env },
-      stdio: ['ignore', log ?? 'pipe', log ?? 'pipe'],
+      // Standard input ends with this process, however it ends; an issuer then ends too.
+      stdio: ['pipe', log ?? 'pipe', log ?? 'pipe'],
     })
     if (log !== undefined) closeSync(log)
     if (child.pid === undefined) throw new Error(`${options.title}: could not be started`)

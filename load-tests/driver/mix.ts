@@ -1,0 +1,144 @@
+// What the load asks for. Request `i` is a pure function of (seed, i), so that it can be asked again
+// with the same key and compared with the ledgers without being kept.
+//
+// A card belongs to one customer with one device and one address, lives in one city and shops there;
+// a few merchants take most of the trade. Nothing in it is fraud, so that a switch that declines
+// is seen to: fast declines would flatter a measurement.
+
+import { mix32 } from '../random.ts'
+
+export interface MixOptions {
+  readonly seed: number
+  /** Different cards, 1 to 10,000,000. */
+  readonly cards: number
+  /** Share of cards in BIN 541333 (its demo issuer approves amounts that end in 00), 0 to 100. */
+  readonly secondIssuerPercent: number
+  /** Start of the run, milliseconds since 1970. */
+  readonly startedAtMs: number
+  readonly ratePerSecond: number
+}
+
+/** One request, as far as anybody needs to know it. */
+export interface MixedRequest {
+  readonly body: string
+  readonly amount: number
+  readonly pan: string
+  readonly terminalId: string
+}
+
+interface City {
+  readonly name: string
+  readonly country: string
+  readonly currency: string
+  readonly timeZone: string
+  readonly latitude: number
+  readonly longitude: number
+}
+
+const cities: readonly City[] = [
+  city('Berlin', 'DE', 'Europe/Berlin', 52.52, 13.41),
+  city('Hamburg', 'DE', 'Europe/Berlin', 53.55, 9.99),
+  city('Wien', 'AT', 'Europe/Vienna', 48.21, 16.37),
+  city('Lyon', 'FR', 'Europe/Paris', 45.76, 4.84),
+  city('Milano', 'IT', 'Europe/Rome', 45.46, 9.19),
+  city('Madrid', 'ES', 'Europe/Madrid', 40.42, -3.7),
+  city('Porto', 'PT', 'Europe/Lisbon', 41.15, -8.61),
+  city('Utrecht', 'NL', 'Europe/Amsterdam', 52.09, 5.12),
+]
+
+function city(
+  name: string,
+  country: string,
+  timeZone: string,
+  latitude: number,
+  longitude: number,
+): City {
+  return { name, country, currency: 'EUR', timeZone, latitude, longitude }
+}
+
+/** Category and share of trade of a merchant: groceries, restaurants, fuel, clothes, books, phones. */
+const categories = ['5411', '5411', '5812', '5541', '5651', '5942', '5732', '5411'] as const
+
+/** Merchants in each city; the first takes about a fifth of its city's trade. */
+const merchantsPerCity = 120
+const terminalsPerMerchant = 4
+
+/** The card of that number: 476173 or 541333, nine digits that don't repeat, the Luhn digit. */
+export function panOf(bin: string, cardNumber: number): string {
+  // Prime to 10^9, so that neighbours look nothing alike and no two numbers meet.
+  const account = Number((BigInt(cardNumber) * 618_033_989n) % 1_000_000_000n)
+  const digits = `${bin}${String(account).padStart(9, '0')}`
+  return digits + luhnDigit(digits)
+}
+
+/** The check digit of ISO/IEC 7812-1, annex B. */
+export function luhnDigit(digits: string): string {
+  let sum = 0
+  for (let i = digits.length - 1, double = true; i >= 0; i--, double = !double) {
+    const value = (digits.charCodeAt(i) - 48) * (double ? 2 : 1)
+    sum += value > 9 ? value - 9 : value
+  }
+  return String((10 - (sum % 10)) % 10)
+}
+
+export function mixedRequest(options: MixOptions, index: number): MixedRequest {
+  const { seed } = options
+  const cardNumber = mix32(seed, index * 4) % options.cards
+  const draw = mix32(seed, index * 4 + 1)
+  const cardTrait = mix32(seed ^ 0x5bd1e995, cardNumber)
+  const isSecond = cardTrait % 100 < options.secondIssuerPercent
+  const pan = panOf(isSecond ? '541333' : '476173', cardNumber)
+  const home = cities[cardTrait % cities.length] as City
+  const isRemote = draw % 100 < 35
+  const merchant = merchantOf(home, mix32(seed, index * 4 + 2))
+  const amount = amountOf(mix32(seed, index * 4 + 3), isSecond)
+  const terminalId = `T${merchant.number.toString(36).toUpperCase()}${draw % terminalsPerMerchant}`
+  const sentAtMs = options.startedAtMs + Math.floor((index * 1000) / options.ratePerSecond)
+  const place = isRemote
+    ? ''
+    : `,"city":"${home.name}","latitude":${home.latitude},"longitude":${home.longitude}`
+  const body =
+    `{"type":"authorization","amount":${amount},"currency":"${home.currency}",` +
+    `"channel":"${isRemote ? 'ecommerce' : 'pos'}",` +
+    `"card":{"pan":"${pan}","expiry":"2912","country":"${home.country}"},` +
+    `"merchant":{"id":"M${merchant.number}","name":"Shop ${merchant.number}",` +
+    `"mcc":"${merchant.category}","country":"${home.country}","timeZone":"${home.timeZone}"${place}},` +
+    `"terminal":{"id":"${terminalId}","entryMode":"${entryModeOf(isRemote, draw)}"},` +
+    `"device":{"id":"D${cardNumber}","ip":"${addressOf(cardNumber)}","ipCountry":"${home.country}"},` +
+    `"customer":{"id":"C${cardNumber}","email":"c${cardNumber}@example.com",` +
+    `"country":"${home.country}"},` +
+    (isRemote ? '"threeDs":{"version":"2.2.0","eci":"05","status":"authenticated"},' : '') +
+    `"stan":"${String(index % 1_000_000).padStart(6, '0')}",` +
+    `"rrn":"${String(index).padStart(12, '0')}",` +
+    `"transmittedAt":"${new Date(sentAtMs).toISOString().slice(0, 19)}Z"}`
+  return { body, amount, pan, terminalId }
+}
+
+function merchantOf(home: City, draw: number): { number: number; category: string } {
+  // Cubed: the share of the first of 120 is (1/120)^(1/3), a fifth; of the second a twentieth.
+  const uniform = draw / 4_294_967_296
+  const rank = Math.floor(uniform ** 3 * merchantsPerCity)
+  const number = 1000 + cities.indexOf(home) * merchantsPerCity + rank
+  return { number, category: categories[rank % categories.length] as string }
+}
+
+function entryModeOf(isRemote: boolean, draw: number): string {
+  if (isRemote) return 'ecommerce'
+  return draw % 10 < 7 ? 'contactless' : 'chip'
+}
+
+/**
+ * 12.00 to 90.00, most below 40. The second demo issuer takes the last two digits as its answer, so they
+ * are 00 there.
+ */
+function amountOf(draw: number, isSecond: boolean): number {
+  const uniform = draw / 4_294_967_296
+  const amount = 1200 + Math.floor(uniform ** 2 * 7800)
+  return isSecond ? amount - (amount % 100) : amount
+}
+
+/** 198.18.0.0/15 is kept for benchmarks (RFC 2544): 131,072 addresses, a few cards on each. */
+function addressOf(cardNumber: number): string {
+  const host = cardNumber % 131_072
+  return `198.${18 + (host >> 16)}.${(host >> 8) & 255}.${host & 255}`
+}
