@@ -19,8 +19,8 @@ const OWN_STALL_MS = 2
 const SWEEP_LENGTH_MIN = 1024
 
 /**
- * Calls `expire` for each item that is not settled at its deadline. Settled items are swept out when the
- * timer fires, and whenever they outnumber the others.
+ * Calls `expire` for each item that is not settled at its deadline. Settled items are swept out
+ * when the timer fires, and whenever they outnumber the others.
  */
 export class Deadlines<T extends Expiring> {
   readonly #clock: Clock
@@ -69,8 +69,8 @@ export class Deadlines<T extends Expiring> {
     const nowMs = this.#clock.monotonic()
     const stalled = nowMs - this.#timerAtMs > OWN_STALL_MS
     this.#timerAtMs = Number.POSITIVE_INFINITY
-    // Timers run before messages from other threads are read: after a stall of this thread the results
-    // may be here already. One more turn of the loop, then the deadline counts.
+    // Timers run before messages from other threads are read: after a stall of this thread the
+    // results may be here already. One more turn of the loop, then the deadline counts.
     if (stalled) this.#timer = this.#timers.set(1, () => this.#sweep())
     else this.#sweep()
   }

@@ -1,4 +1,5 @@
-// The last step of scoring: rules have spoken, the model has (or hasn't) scored; what is the outcome?
+// The last step of scoring: rules have spoken, the model has (or hasn't) scored; what is the
+// outcome?
 //
 // - The rule set's verdict is the worst live hit, allow-lists already applied.
 // - Where parts were missing, the analyst's policy gives the least outcome; it can make a verdict
@@ -28,8 +29,8 @@ export interface Ruling {
 }
 
 /**
- * Applies the policy for missing parts. `channel` and `baseAmount` (minor units of the base currency;
- * NaN is unknown) are what the policy may depend on.
+ * Applies the policy for missing parts. `channel` and `baseAmount` (minor units of the base
+ * currency; NaN is unknown) are what the policy may depend on.
  */
 export function decide(
   ruleSet: RuleSet,
@@ -71,8 +72,8 @@ const NO_AGGREGATES = new Float64Array(0)
 const NO_STEPS: Decision['stepMicros'] = { velocity: 0, features: 0, model: 0, rules: 0 }
 
 /**
- * The decision for a message that no worker answered in time: everything is missing, so the policy for
- * that decides alone. `ruleSet` names the set whose policy it was.
+ * The decision for a message that no worker answered in time: everything is missing, so the policy
+ * for that decides alone. `ruleSet` names the set whose policy it was.
  */
 export function decideWithoutWorker(
   ruleSet: RuleSet,

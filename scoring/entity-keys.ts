@@ -11,7 +11,8 @@
 //   merchant  acquirer/merchant: DE42 is unique inside an acquirer only
 //   bin       the digits
 //
-// A token is the first 16 bytes of HMAC-SHA-256(key, entity NUL parts joined by NUL) in base64url, 22
+// A token is the first 16 bytes of HMAC-SHA-256(key, entity NUL parts joined by NUL) in base64url,
+// 22
 // characters: 2^64 values are needed before two are expected to meet.
 
 import { createHmac } from 'node:crypto'
@@ -33,8 +34,8 @@ export interface EntitySource {
 export type EntityKeyMaker = (source: EntitySource) => EntityKeys
 
 /**
- * `key`: at least 16 bytes, derived for this purpose alone, so that who learns it can't compute card
- * tokens. Throws where it is shorter: a bug.
+ * `key`: at least 16 bytes, derived for this purpose alone, so that who learns it can't compute
+ * card tokens. Throws where it is shorter: a bug.
  */
 export function createEntityKeys(key: Uint8Array): EntityKeyMaker {
   if (key.length < 16) throw new RangeError('the entity key has fewer than 16 bytes')
@@ -71,8 +72,8 @@ const PLAIN = /^[A-Za-z0-9._-]{1,40}$/
 const PLAIN_OWNER = /^[A-Za-z0-9._/-]{1,81}$/
 
 /**
- * `owner/id` where both are plain; anything else (separators, braces that Redis Cluster would take as
- * a hash tag, spaces) becomes a token, marked by `~`, so that no two pairs share a key.
+ * `owner/id` where both are plain; anything else (separators, braces that Redis Cluster would take
+ * as a hash tag, spaces) becomes a token, marked by `~`, so that no two pairs share a key.
  */
 function readable(tokens: (text: string) => string, owner: string, id: string): string {
   if (PLAIN.test(id) && PLAIN_OWNER.test(owner)) return `${owner}/${id}`
@@ -80,8 +81,8 @@ function readable(tokens: (text: string) => string, owner: string, id: string): 
 }
 
 /**
- * Tokens of one entity, with two generations of cache: the young one fills up, becomes the old one, and
- * what is still in use moves over when it is asked for. Never more than twice the limit.
+ * Tokens of one entity, with two generations of cache: the young one fills up, becomes the old one,
+ * and what is still in use moves over when it is asked for. Never more than twice the limit.
  */
 function createTokens(key: Uint8Array, entity: Entity): (text: string) => string {
   let young = new Map<string, string>()

@@ -1,5 +1,5 @@
-// What conditions and features read of one request, built once: the request's own values, and what the
-// analysts' lists say of them. Absent is undefined (text) or NaN (numbers), never zero.
+// What conditions and features read of one request, built once: the request's own values, and what
+// the analysts' lists say of them. Absent is undefined (text) or NaN (numbers), never zero.
 
 import { createLocalTime, type Lists, type LocalTime, type RuleFacts } from '#rules'
 import type { ScoringRequest } from './request.ts'

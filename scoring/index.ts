@@ -1,5 +1,5 @@
-// The door to scoring: a request in, a decision out. What runs the model or talks to Redis is loaded by
-// the worker threads only; importing this door loads neither.
+// The door to scoring: a request in, a decision out. What runs the model or talks to Redis is
+// loaded by the worker threads only; importing this door loads neither.
 
 export { decideWithoutWorker } from './decide.ts'
 export { limitsFit as scoringLimitsFit } from './limits.ts'

@@ -51,7 +51,9 @@ export const OUTCOME_DEADLINE_MS = 50
  */
 export const TOKEN_CACHE_ENTRIES_MAX = 8192
 
-/** Longest text that the token cache keeps as a key; longer ones (e-mail: 254) are hashed each time. */
+/**
+ * Longest text that the token cache keeps as a key; longer ones (e-mail: 254) are hashed each time.
+ */
 export const TOKEN_CACHE_TEXT_MAX = 320
 
 /** Largest file of a model folder that is read at all; `onnx/limits.ts` is stricter. */

@@ -1,10 +1,9 @@
-// The production scorer, main-thread side: reads rules and model once, checks them, starts the worker
-// threads with them, and scores through smart batches. What no worker answers in time is decided here,
-// by the analysts' policy for missing parts.
+// The production scorer, main-thread side: reads rules and model once, checks them, starts the
+// worker threads with them, and scores through smart batches. What no worker answers in time is
+// decided here, by the analysts' policy for missing parts.
 
 import { compileRuleSet, type Lists, type RuleFile, type RuleSet, readRuleFiles } from '#rules'
-import { openModelFolder } from './adapters/model-files.ts'
-import { ScoringThreads } from './adapters/scoring-threads.ts'
+import { openModelFolder, ScoringThreads } from './adapters/index.ts'
 import { decideWithoutWorker } from './decide.ts'
 import {
   CLOSE_TIMEOUT_MS,
@@ -64,8 +63,8 @@ export type ScorerPoolResult =
   | { readonly ok: false; readonly problems: readonly ScoringProblem[] }
 
 /**
- * Resolves when every worker has loaded rules and model and is warm, or with all that is wrong with them:
- * then nothing is left running.
+ * Resolves when every worker has loaded rules and model and is warm, or with all that is wrong with
+ * them: then nothing is left running.
  */
 export async function createScorerPool(options: ScorerPoolOptions): Promise<ScorerPoolResult> {
   if (!(options.workers >= 1)) throw new RangeError('a pool has one worker at least')

@@ -9,7 +9,10 @@ import type { Entity, RiskOutcome, RuleHit } from '#rules'
 export interface ScoringRequest {
   /** The transaction's id, `auth_...`. */
   readonly id: string
-  /** Identity of the velocity event: 64 bits (16 hex digits) of a hash of (acquirer, idempotency key). */
+  /**
+   * Identity of the velocity event: 64 bits (16 hex digits) of a hash of (acquirer, idempotency
+   * key).
+   */
   readonly eventHash: string
   /** Arrival by the switch's clock, milliseconds since 1970. */
   readonly arrivedAtMs: number
@@ -74,8 +77,8 @@ export interface Decision {
   /** Entities whose ring was saturated inside a window that was asked for. */
   readonly saturated: readonly Entity[]
   /**
-   * Microseconds a step, for the metrics: what the message waited for, so each message of a batch has
-   * the time of the whole batch. Zero for a step that was not taken.
+   * Microseconds a step, for the metrics: what the message waited for, so each message of a batch
+   * has the time of the whole batch. Zero for a step that was not taken.
    */
   readonly stepMicros: {
     readonly velocity: number

@@ -1,12 +1,12 @@
-// One batch from requests to decisions: entity keys -> velocity -> features -> model -> rules -> decide.
-// It knows no threads: a worker runs it, and so do tests, the simulation and backtests.
+// One batch from requests to decisions: entity keys -> velocity -> features -> model -> rules ->
+// decide. It knows no threads: a worker runs it, and so do tests, the simulation and backtests.
 //
-//   requests ──> facts ──> velocity.observe ──┬─> features ──> model ──┬─> rules ──> decide
-//                              │ missing: NaN  │          │ missing     │            (policy for
-//                              └───────────────┘          └─────────────┘             what is missing)
+//   requests ──> facts ──> velocity ──> features ──> model ──> rules ──> decide
+//                             │ missing             │ missing            │
+//                             └─────────────────────┴───────> policy ────┘
 //
-// A part that fails is missing for the whole batch, is named in `degraded`, and its values are NaN: a
-// rule that reads them is unknown, and the analyst's policy gives the least outcome.
+// A part that fails is missing for the whole batch, is named in `degraded`, and its values are NaN:
+// a rule that reads them is unknown, and the analyst's policy gives the least outcome.
 
 import {
   type AggregatePlan,
@@ -41,15 +41,17 @@ export interface Scoring {
   /** What `Decision.aggregates` holds, in order. */
   readonly plan: AggregatePlan
   /**
-   * Scores up to BATCH_MAX requests; one decision each, in their order. Never rejects. Takes at most
-   * `velocityDeadlineMs` for velocity, then a few milliseconds.
+   * Scores up to BATCH_MAX requests; one decision each, in their order. Never rejects. Takes at
+   * most `velocityDeadlineMs` for velocity, then a few milliseconds.
    */
   score(requests: readonly ScoringRequest[], velocityDeadlineMs: number): Promise<ScoredBatch>
   /** Tells velocity what became of attempts. Rejects where velocity does not take them. */
   publish(outcomes: readonly OutcomeEvent[], deadlineMs: number): Promise<void>
 }
 
-/** Why a part was missing for a batch: a stable code where there is one, else the error's message. */
+/**
+ * Why a part was missing for a batch: a stable code where there is one, else the error's message.
+ */
 export interface ScoringFaults {
   readonly velocity: string | null
   readonly model: string | null

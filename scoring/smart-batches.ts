@@ -1,6 +1,6 @@
-// Smart batching, no timers: while the lanes to the workers are busy, messages queue; when a lane is
-// free it takes all that wait, up to 64. Light load makes batches of one without added delay, heavy
-// load shares the cost of a batch among dozens.
+// Smart batching, no timers: while the lanes to the workers are busy, messages queue; when a lane
+// is free it takes all that wait, up to 64. Light load makes batches of one without added delay,
+// heavy load shares the cost of a batch among dozens.
 //
 //   score() ──> queue (bounded) ──> lane 1 ──> runner ──> decisions ──> resolve
 //                  │                lane 2
@@ -8,7 +8,8 @@
 //                  └──> policy for a missing worker ──> resolve; the late result is dropped
 //
 // The deadline is a race on this side: the work itself is never aborted, since ending a thread that
-// runs the model can end the process. It stands on ports, so a simulation can drive it in virtual time.
+// runs the model can end the process. It stands on ports, so a simulation can drive it in virtual
+// time.
 
 import { BoundedQueue } from './bounded-queue.ts'
 import { Deadlines } from './deadlines.ts'
@@ -56,7 +57,9 @@ export interface SmartBatchesStats {
   oldestBatchMs: number
   batches: number
   messages: number
-  /** Decided without a worker, by cause: the deadline, a full queue, no ready worker, a lost batch. */
+  /**
+   * Decided without a worker, by cause: the deadline, a full queue, no ready worker, a lost batch.
+   */
   deadlineMissed: number
   queueFull: number
   workerUnavailable: number
@@ -66,7 +69,10 @@ export interface SmartBatchesStats {
   /** Outcome events dropped because the queue was full (oldest first), or not taken by velocity. */
   outcomesDropped: number
   outcomesLost: number
-  /** Batches that velocity or the model failed, and why the last one did: velocity's code, or a message. */
+  /**
+   * Batches that velocity or the model failed, and why the last one did: velocity's code, or a
+   * message.
+   */
   velocityFaults: number
   modelFaults: number
   lastVelocityFault: string | null
@@ -159,8 +165,8 @@ export class SmartBatches implements Scorer {
   }
 
   /**
-   * Looks again whether a batch can start: after this tick, so that the messages of one tick make one
-   * batch. To be called when lanes appear or disappear.
+   * Looks again whether a batch can start: after this tick, so that the messages of one tick make
+   * one batch. To be called when lanes appear or disappear.
    */
   wake(): void {
     if (this.#pumpScheduled) return
@@ -169,8 +175,8 @@ export class SmartBatches implements Scorer {
   }
 
   /**
-   * Sends what waits and resolves when nothing is under way, after `timeoutMs` at the latest. From the
-   * call on, every score is decided without a worker.
+   * Sends what waits and resolves when nothing is under way, after `timeoutMs` at the latest. From
+   * the call on, every score is decided without a worker.
    */
   async drain(timeoutMs: number): Promise<void> {
     const { timers } = this.#options

@@ -4,8 +4,8 @@ import type { AggregatePlan, RuleFile, RuleProblem } from '#rules'
 import type { ModelFileResult, ModelFolder, ModelProblem, ScoreBand } from './onnx/index.ts'
 
 /**
- * All that a worker is started with. Rules and model come as the bytes that the main thread read, so
- * every worker, and one that is started again later, has the same.
+ * All that a worker is started with. Rules and model come as the bytes that the main thread read,
+ * so every worker, and one that is started again later, has the same.
  */
 export interface WorkerStart {
   readonly ruleFiles: readonly RuleFile[]

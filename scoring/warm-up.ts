@@ -1,5 +1,5 @@
-// Before a worker takes its first message it has scored some hundred: compiled rules, features, the model
-// and the wire are then optimized code, and the first real message meets its deadline.
+// Before a worker takes its first message it has scored some hundred: compiled rules, features, the
+// model and the wire are then optimized code, and the first real message meets its deadline.
 
 import type { ScoringRequest } from './request.ts'
 import type { Scoring } from './score.ts'
@@ -11,8 +11,8 @@ const BATCH_SIZES = [1, 1, 1, 64, 1, 16, 1, 4]
 const ROUNDS = 20
 
 /**
- * Scores made-up messages with the real rules and model, on counters of its own that are thrown away.
- * Measured: 1,780 messages, 0.1-0.2 s.
+ * Scores made-up messages with the real rules and model, on counters of its own that are thrown
+ * away. Measured: 1,780 messages, 0.1-0.2 s.
  */
 export async function warmUp(scoringOn: (velocity: Velocity) => Scoring): Promise<void> {
   const velocity = createEmbeddedVelocity()

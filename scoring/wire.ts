@@ -17,7 +17,7 @@
 //
 //   decided  = [ ruleSet, model, stepMicros (4), features, aggregates, rows, outcomesLost,
 //                velocity fault?, model fault? ]
-//   features, aggregates = binary: float32 and float64 matrices, a row a message, little-endian as in
+// features, aggregates = binary: float32 and float64 matrices, a row a message, little-endian as in
 //                memory; no features where the model was missing
 //   row      = [ outcome, score?, band?, reasons, disclosedReasons, hits, degraded (bits),
 //                unknownRules, saturated ]
@@ -228,8 +228,8 @@ type DecidedRow = [
 ]
 
 /**
- * All decisions of one batch come of one rule set, one model and one plan, so they share versions, step
- * times and the widths of the matrices.
+ * All decisions of one batch come of one rule set, one model and one plan, so they share versions,
+ * step times and the widths of the matrices.
  */
 export function encodeDecided(decided: DecidedBatch): Uint8Array<ArrayBuffer> {
   const { decisions } = decided

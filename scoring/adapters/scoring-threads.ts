@@ -3,8 +3,8 @@
 // - `atomics: 'disabled'`: the default parks a worker between tasks with its event loop standing
 //   still, so Redis sockets, timers and reconnects in it would freeze.
 // - Two tasks a worker: one waits for Redis while the other computes.
-// - Never an AbortSignal: aborting a running task ends the thread, and with a model running in it the
-//   process. For the same reason a thread is ended only after it has released its model.
+// - Never an AbortSignal: aborting a running task ends the thread, and with a model running in it
+//   the process. For the same reason a thread is ended only after it has released its model.
 // - A worker that dies is started again by Piscina; until it is ready its lanes are gone.
 
 import { randomUUID } from 'node:crypto'
@@ -121,8 +121,8 @@ export class ScoringThreads implements BatchRunner {
   }
 
   /**
-   * Releases every model, then ends the threads. A thread that does not release in time is left alone: it
-   * doesn't keep the process alive, while to end it could take the process down.
+   * Releases every model, then ends the threads. A thread that does not release in time is left
+   * alone: it doesn't keep the process alive, while to end it could take the process down.
    */
   async close(): Promise<void> {
     this.#closing = true
@@ -182,9 +182,9 @@ export class ScoringThreads implements BatchRunner {
 }
 
 /**
- * A module that lets a worker import TypeScript as ES modules, whatever the working folder and however
- * the main thread was started. `--import tsx` in a worker hooks `require` only (Node.js 20): the
- * worker's code would silently run as CommonJS, and fail at the first top-level await.
+ * A module that lets a worker import TypeScript as ES modules, whatever the working folder and
+ * however the main thread was started. `--import tsx` in a worker hooks `require` only (Node.js
+ * 20): the worker's code would silently run as CommonJS, and fail at the first top-level await.
  */
 function typeScriptInWorkers(): string {
   const tsx = JSON.stringify(import.meta.resolve('tsx/esm/api'))

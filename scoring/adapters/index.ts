@@ -1,0 +1,9 @@
+// The adapters that the main thread needs. Workers pick the others (Redis, the model's runtime)
+// themselves.
+
+export { openModelFolder } from './model-files.ts'
+export {
+  ScoringThreads,
+  type ScoringThreadsOptions,
+  type ThreadsStarted,
+} from './scoring-threads.ts'
