@@ -75,7 +75,7 @@ function skipTag(bytes: Uint8Array, at: number, end: number): number {
 export function measureTlv(parts: FieldParts): number | string {
   let size = 0
   for (const [tag, value] of parts) {
-    if (!isHexBytes(tag)) return `the tag ${JSON.stringify(tag).slice(0, 20)} is not hex`
+    if (!isHexBytes(tag)) return `the tag ${String(tag).slice(0, 20)} is not upper-case hex`
     const tagBytes = Buffer.from(tag, 'hex')
     if (skipTag(tagBytes, 0, tagBytes.length) !== tagBytes.length) {
       return `${tag.slice(0, 10)} is not one BER tag of 1 to ${tlvTagBytesMax} bytes`
@@ -110,6 +110,6 @@ function lengthBytes(length: number): number {
   return length < 0x80 ? 1 : length < 0x100 ? 2 : length < 0x10000 ? 3 : 4
 }
 
-function isHexBytes(text: string): boolean {
-  return /^([0-9A-F]{2})+$/.test(text)
+function isHexBytes(text: unknown): boolean {
+  return typeof text === 'string' && /^([0-9A-F]{2})+$/.test(text)
 }

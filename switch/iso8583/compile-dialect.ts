@@ -5,7 +5,7 @@ import { measureTlv, readTlv, writeTlv } from './ber-tlv.ts'
 import type { DialectSpec } from './dialect-words.ts'
 import { messageBytesMax } from './limits.ts'
 import type { DecodeResult, Dialect, EncodeResult, IsoMessage } from './message.ts'
-import { createProblems } from './problems.ts'
+import { Problems } from './problems.ts'
 import { readerCode } from './reader-code.ts'
 import * as wire from './wire.ts'
 import { writerCode } from './writer-code.ts'
@@ -28,10 +28,10 @@ export function compileDialect(spec: DialectSpec): Dialect {
     return { decode, encode }`
   const build = new Function('w', 'p', 'out', code) as (
     w: typeof primitives,
-    p: ReturnType<typeof createProblems>,
+    p: Problems,
     out: Buffer,
   ) => Compiled
-  const { decode, encode } = build(primitives, createProblems(spec), scratch)
+  const { decode, encode } = build(primitives, new Problems(spec), scratch)
   const names = new Map(spec.fields.map((field) => [field.number, field.name]))
   return {
     name: spec.name,

@@ -85,7 +85,7 @@ export function createFraming(spec: FramingSpec): Framing {
   }
   return {
     encode: (payload) => encodeFrame(shape, payload),
-    createSplitter: (onFrame, onProblem) => createSplitter(shape, onFrame, onProblem),
+    createSplitter: (onFrame, onProblem) => new FrameSplitter(shape, onFrame, onProblem),
   }
 }
 
@@ -138,99 +138,116 @@ function readLength(shape: Shape, bytes: Uint8Array, at: number): number {
   return length
 }
 
-function createSplitter(
-  shape: Shape,
-  onFrame: (payload: Uint8Array) => void,
-  onProblem: (problem: FramingProblem) => void,
-): Splitter {
-  const { lengthBytes } = shape
-  /** A frame that came in parts: its first `held` bytes. Grows to twice what came, at most. */
-  let partial = Buffer.alloc(0)
-  let held = 0
-  let isStopped = false
+class FrameSplitter implements Splitter {
+  readonly #shape: Shape
+  readonly #onFrame: (payload: Uint8Array) => void
+  readonly #onProblem: (problem: FramingProblem) => void
+  /** A frame that came in parts: its first `#held` bytes. Grows to twice what came, at most. */
+  #partial = Buffer.alloc(0)
+  #held = 0
+  #isStopped = false
   /** Offset in the stream of the frame at hand. */
-  let offset = 0
+  #offset = 0
 
-  const stop = (): void => {
-    isStopped = true
-    partial = Buffer.alloc(0)
-    held = 0
+  constructor(
+    shape: Shape,
+    onFrame: (payload: Uint8Array) => void,
+    onProblem: (problem: FramingProblem) => void,
+  ) {
+    this.#shape = shape
+    this.#onFrame = onFrame
+    this.#onProblem = onProblem
   }
-  const fail = (problem: FramingProblem): void => {
-    stop()
-    onProblem(problem)
+
+  get bufferedBytes(): number {
+    return this.#held
   }
-  const hold = (bytes: Uint8Array, from: number, to: number, frameBytes: number): void => {
-    const need = held + to - from
-    if (partial.length < need) {
-      const grown = Buffer.allocUnsafe(Math.min(frameBytes, Math.max(need * 2, 256)))
-      partial.copy(grown, 0, 0, held)
-      partial = grown
-    }
-    partial.set(bytes.subarray(from, to), held)
-    held = need
-  }
-  /** Bytes of the whole frame whose length stands at `at`; -1 after a problem. */
-  const measure = (bytes: Uint8Array, at: number): number => {
-    const says = readLength(shape, bytes, at)
-    const body = says - shape.ownBytes
-    if (body === 0) return lengthBytes
-    const problem = lengthProblem(shape, says, body, offset)
-    if (problem === null) return lengthBytes + body
-    fail(problem)
-    return -1
-  }
-  const deliver = (bytes: Uint8Array, at: number, frameBytes: number): void => {
-    const end = at + frameBytes - shape.trailer.length
-    const isKeepAlive = frameBytes === lengthBytes
-    if (!isKeepAlive && !shape.trailer.every((byte, i) => bytes[end + i] === byte)) {
-      const message = 'the frame does not end with the trailer; the length may count other bytes'
-      fail({ code: 'bad_trailer', offset, message })
-      return
-    }
-    offset += frameBytes
-    if (!isKeepAlive) onFrame(bytes.subarray(at + lengthBytes + shape.reservedBytes, end))
-  }
-  /** Completes the frame that is held; returns how many of `bytes` it took. */
-  const completeHeld = (bytes: Uint8Array): number => {
-    let at = 0
-    if (held < lengthBytes) {
-      at = Math.min(bytes.length, lengthBytes - held)
-      hold(bytes, 0, at, lengthBytes + shape.payloadMax)
-      if (held < lengthBytes) return at
-    }
-    const frameBytes = measure(partial, 0)
-    if (frameBytes < 0) return at
-    const take = Math.min(bytes.length - at, frameBytes - held)
-    hold(bytes, at, at + take, frameBytes)
-    if (held < frameBytes) return at + take
-    const frame = partial
-    held = 0
-    partial = Buffer.alloc(0)
-    deliver(frame, 0, frameBytes)
-    return at + take
-  }
-  const push = (bytes: Uint8Array): void => {
-    if (isStopped) return
-    let at = held > 0 ? completeHeld(bytes) : 0
-    while (!isStopped && at < bytes.length) {
+
+  push(bytes: Uint8Array): void {
+    if (this.#isStopped) return
+    const { lengthBytes } = this.#shape
+    let at = this.#held > 0 ? this.#completeHeld(bytes) : 0
+    while (!this.#isStopped && at < bytes.length) {
       const left = bytes.length - at
-      const frameBytes = left < lengthBytes ? left + 1 : measure(bytes, at)
+      const frameBytes = left < lengthBytes ? left + 1 : this.#measure(bytes, at)
       if (frameBytes < 0) return
       if (frameBytes > left) {
-        hold(bytes, at, bytes.length, Math.max(frameBytes, lengthBytes))
+        this.#hold(bytes, at, bytes.length, Math.max(frameBytes, lengthBytes))
         return
       }
-      deliver(bytes, at, frameBytes)
+      this.#deliver(bytes, at, frameBytes)
       at += frameBytes
     }
   }
-  return {
-    push,
-    stop,
-    get bufferedBytes() {
-      return held
-    },
+
+  stop(): void {
+    this.#isStopped = true
+    this.#release()
+  }
+
+  /** Completes the frame that is held; returns how many of `bytes` it took. */
+  #completeHeld(bytes: Uint8Array): number {
+    const { lengthBytes, payloadMax } = this.#shape
+    let at = 0
+    if (this.#held < lengthBytes) {
+      at = Math.min(bytes.length, lengthBytes - this.#held)
+      this.#hold(bytes, 0, at, lengthBytes + payloadMax)
+      if (this.#held < lengthBytes) return at
+    }
+    const frameBytes = this.#measure(this.#partial, 0)
+    if (frameBytes < 0) return at
+    const take = Math.min(bytes.length - at, frameBytes - this.#held)
+    this.#hold(bytes, at, at + take, frameBytes)
+    if (this.#held < frameBytes) return at + take
+    const frame = this.#partial
+    this.#release()
+    this.#deliver(frame, 0, frameBytes)
+    return at + take
+  }
+
+  /** Bytes of the whole frame whose length stands at `at`; -1 after a problem. */
+  #measure(bytes: Uint8Array, at: number): number {
+    const says = readLength(this.#shape, bytes, at)
+    const body = says - this.#shape.ownBytes
+    if (body === 0) return this.#shape.lengthBytes
+    const problem = lengthProblem(this.#shape, says, body, this.#offset)
+    if (problem === null) return this.#shape.lengthBytes + body
+    this.#fail(problem)
+    return -1
+  }
+
+  #deliver(bytes: Uint8Array, at: number, frameBytes: number): void {
+    const { lengthBytes, reservedBytes, trailer } = this.#shape
+    const end = at + frameBytes - trailer.length
+    const isKeepAlive = frameBytes === lengthBytes
+    if (!isKeepAlive && !trailer.every((byte, i) => bytes[end + i] === byte)) {
+      const message = 'the frame does not end with the trailer; the length may count other bytes'
+      this.#fail({ code: 'bad_trailer', offset: this.#offset, message })
+      return
+    }
+    this.#offset += frameBytes
+    if (!isKeepAlive) this.#onFrame(bytes.subarray(at + lengthBytes + reservedBytes, end))
+  }
+
+  #hold(bytes: Uint8Array, from: number, to: number, frameBytes: number): void {
+    const need = this.#held + to - from
+    if (this.#partial.length < need) {
+      const grown = Buffer.allocUnsafe(Math.min(frameBytes, Math.max(need * 2, 256)))
+      this.#partial.copy(grown, 0, 0, this.#held)
+      this.#partial = grown
+    }
+    this.#partial.set(bytes.subarray(from, to), this.#held)
+    this.#held = need
+  }
+
+  #release(): void {
+    this.#partial = Buffer.alloc(0)
+    this.#held = 0
+  }
+
+  #fail(problem: FramingProblem): void {
+    this.stop()
+    this.#onProblem(problem)
   }
 }
 

@@ -4,118 +4,118 @@
 import type { DialectSpec, FieldSpec } from './dialect-words.ts'
 import { likelyCause } from './likely-cause.ts'
 import { messageBytesMax } from './limits.ts'
-import type { FieldValue, IsoProblem, IsoProblemCode } from './message.ts'
+import type { IsoProblem, IsoProblemCode } from './message.ts'
 
 /** 0 stands for the MTI and 1 for the bitmap wherever compiled code names a field. */
 export const MTI = 0
 export const BITMAP = 1
 
 /**
- * What the compiled code of one dialect calls. Each method notes the problem and returns -1, so
- * that the caller can return it at once; `take` then gives the problem, with its likely cause.
+ * What the compiled code of one dialect calls. Each method notes the problem and returns -1, so that
+ * the caller can return it at once; `take` then gives the problem, with its likely cause.
  */
-export interface Problems {
-  truncated(at: number, field: number, needBytes: number, end: number): -1
-  header(at: number, part: number): -1
-  prefix(at: number, field: number): -1
-  length(at: number, field: number, length: number): -1
-  character(at: number, field: number): -1
-  nibble(firstNibble: number, field: number): -1
-  fill(at: number, field: number): -1
-  tlv(at: number, field: number, reason: string): -1
-  unknown(at: number, field: number): -1
-  trailing(at: number, end: number): -1
-  tooLong(field: number): -1
-  value(at: number, field: number, reason: string): -1
-  written(at: number, field: number, value: FieldValue): -1
-  take(bytes: Uint8Array | null): IsoProblem
-}
+export class Problems {
+  readonly #spec: DialectSpec
+  readonly #fields: ReadonlyMap<number, FieldSpec>
+  #noted: IsoProblem = { code: 'bad_value', offset: 0, field: 'mti', message: '' }
 
-export function createProblems(spec: DialectSpec): Problems {
-  const fields = new Map(spec.fields.map((field) => [field.number, field]))
-  let code: IsoProblemCode = 'bad_value'
-  let offset = 0
-  let path = 'mti'
-  let message = ''
+  constructor(spec: DialectSpec) {
+    this.#spec = spec
+    this.#fields = new Map(spec.fields.map((field) => [field.number, field]))
+  }
 
-  const note = (what: IsoProblemCode, at: number, field: string, text: string): -1 => {
-    code = what
-    offset = at
-    path = field
-    message = text
+  /** `needBytes` are needed from `at`, and the message ends at `end`. */
+  truncated(at: number, field: number, needBytes: number, end: number): -1 {
+    const text = `${this.#called(field)} needs ${bytesOf(needBytes)}, there are ${end - at}`
+    return this.#note('truncated', at, pathOf(field), text)
+  }
+
+  header(at: number, part: number): -1 {
+    return this.#note('bad_header', at, 'mti', `header part ${part + 1} is not the dialect's`)
+  }
+
+  /** The length prefix is not digits. */
+  prefix(at: number, field: number): -1 {
+    const prefix = this.#fields.get(field)?.prefix
+    const kind = `${prefix?.size} ${prefix?.encoding} digits`
+    const text = `the length of ${this.#called(field)} is not ${kind}`
+    return this.#note('bad_length', at, pathOf(field), text)
+  }
+
+  /** `length` is another than the dialect says, or cannot be right for the encoding. */
+  length(at: number, field: number, length: number): -1 {
+    const text = lengthReason(this.#called(field), this.#fields.get(field), length)
+    return this.#note('bad_length', at, pathOf(field), text)
+  }
+
+  character(at: number, field: number): -1 {
+    const text = `${this.#called(field)} must be ${expected(this.#spec, field)}`
+    return this.#note('bad_character', at, pathOf(field), text)
+  }
+
+  /** `nibble`: byte offset times two, and one more for the low one. */
+  nibble(nibble: number, field: number): -1 {
+    const side = (nibble & 1) === 0 ? 'high' : 'low'
+    const must = `${this.#called(field)} must be ${expected(this.#spec, field)}`
+    const text = `${must}; the ${side} nibble is not`
+    return this.#note('bad_character', nibble >> 1, pathOf(field), text)
+  }
+
+  fill(at: number, field: number): -1 {
+    const { fill, padding } = this.#fields.get(field) as FieldSpec
+    const nibble = `${fill === 0 ? '0' : 'F'}, on the ${padding}`
+    const text = `the fill nibble of ${this.#called(field)} must be ${nibble}`
+    return this.#note('bad_fill', at, pathOf(field), text)
+  }
+
+  tlv(at: number, field: number, reason: string): -1 {
+    const text = `${this.#called(field)} is not BER-TLV: ${reason}`
+    return this.#note('bad_tlv', at, pathOf(field), text)
+  }
+
+  unknown(at: number, field: number): -1 {
+    return this.#note('unknown_field', at, String(field), `the dialect has no field ${field}`)
+  }
+
+  trailing(at: number, end: number): -1 {
+    const text = `nothing should follow the last field, and there are ${bytesOf(end - at)}`
+    return this.#note('trailing_bytes', at, 'end', text)
+  }
+
+  /** The field that goes over the limit of a message; `MTI` for the message as a whole. */
+  tooLong(field: number): -1 {
+    const path = field === MTI ? 'end' : pathOf(field)
+    const text = `a message has ${messageBytesMax} bytes at most`
+    return this.#note('too_long', messageBytesMax, path, text)
+  }
+
+  /** A value that can not be encoded, and why. */
+  value(at: number, field: number, reason: string): -1 {
+    return this.#note('bad_value', at, pathOf(field), `${this.#called(field)} ${reason}`)
+  }
+
+  /** A value with a character that the field can not hold, or one that is no string. */
+  written(at: number, field: number, value: unknown): -1 {
+    const want = expected(this.#spec, field)
+    if (typeof value !== 'string') return this.value(at, field, `must be a string: ${want}`)
+    const text = `${this.#called(field)} must be ${want}`
+    return this.#note('bad_character', at, pathOf(field), text)
+  }
+
+  /** The problem noted last; `bytes` is the message that was read, null where one was written. */
+  take(bytes: Uint8Array | null): IsoProblem {
+    const noted = this.#noted
+    const cause = bytes === null ? '' : likelyCause(this.#spec, bytes, noted)
+    return cause === '' ? noted : { ...noted, message: `${noted.message}; ${cause}` }
+  }
+
+  #note(code: IsoProblemCode, offset: number, field: string, message: string): -1 {
+    this.#noted = { code, offset, field, message }
     return -1
   }
-  const called = (field: number): string => nameOf(field, fields.get(field))
 
-  return {
-    truncated: (at, field, need, end) =>
-      note(
-        'truncated',
-        at,
-        pathOf(field),
-        `${called(field)} needs ${bytesOf(need)}, there are ${end - at}`,
-      ),
-    header: (at, part) =>
-      note('bad_header', at, 'mti', `header part ${part + 1} is not what the dialect says`),
-    prefix: (at, field) => {
-      const prefix = fields.get(field)?.prefix
-      const kind = `${prefix?.size} ${prefix?.encoding} digits`
-      return note('bad_length', at, pathOf(field), `the length of ${called(field)} is not ${kind}`)
-    },
-    length: (at, field, length) =>
-      note('bad_length', at, pathOf(field), lengthReason(called(field), fields.get(field), length)),
-    character: (at, field) =>
-      note('bad_character', at, pathOf(field), `${called(field)} must be ${expected(spec, field)}`),
-    nibble: (nibble, field) =>
-      note(
-        'bad_character',
-        nibble >> 1,
-        pathOf(field),
-        `${called(field)} must be ${expected(spec, field)}; ` +
-          `the ${(nibble & 1) === 0 ? 'high' : 'low'} nibble is not`,
-      ),
-    fill: (at, field) => {
-      const { fill, padding } = fields.get(field) as FieldSpec
-      const nibble = fill === 0 ? '0' : 'F'
-      const text = `the fill nibble of ${called(field)} must be ${nibble}, on the ${padding}`
-      return note('bad_fill', at, pathOf(field), text)
-    },
-    tlv: (at, field, reason) =>
-      note('bad_tlv', at, pathOf(field), `${called(field)} is not BER-TLV: ${reason}`),
-    unknown: (at, field) =>
-      note('unknown_field', at, String(field), `the dialect has no field ${field}`),
-    trailing: (at, end) =>
-      note(
-        'trailing_bytes',
-        at,
-        'end',
-        `after the last field there should be nothing, and there are ${bytesOf(end - at)}`,
-      ),
-    tooLong: (field) =>
-      note(
-        'too_long',
-        messageBytesMax,
-        field === MTI ? 'end' : pathOf(field),
-        `a message has ${messageBytesMax} bytes at most`,
-      ),
-    value: (at, field, reason) =>
-      note('bad_value', at, pathOf(field), `${called(field)} ${reason}`),
-    written: (at, field, value) => {
-      const want = expected(spec, field)
-      const isText = typeof value === 'string'
-      const text = isText ? `must be ${want}` : `must be a string: ${want}`
-      return note(
-        isText ? 'bad_character' : 'bad_value',
-        at,
-        pathOf(field),
-        `${called(field)} ${text}`,
-      )
-    },
-    take: (bytes) => {
-      const cause =
-        bytes === null ? '' : likelyCause(spec, bytes, { code, offset, field: path, message })
-      return { code, offset, field: path, message: cause === '' ? message : `${message}; ${cause}` }
-    },
+  #called(field: number): string {
+    return nameOf(field, this.#fields.get(field))
   }
 }
 

@@ -69,7 +69,9 @@ function bitmapCode(spec: DialectSpec): string {
     lines.push(`if (fields.length > 129 && hasField(fields, 129, 193)) maps = 3`)
   }
   lines.push(
-    `if (message.bitmaps > maps) maps = Math.min(${most}, message.bitmaps | 0)`,
+    `if (typeof message.bitmaps === 'number' && message.bitmaps > maps) {
+        maps = Math.min(${most}, message.bitmaps | 0)
+      }`,
     'const mapAt = at',
     `at += maps * ${width}`,
   )
@@ -140,7 +142,7 @@ function fieldCode(field: FieldSpec): string {
 function measureCode(field: FieldSpec): string {
   const { number } = field
   if (field.encoding === 'ber-tlv') {
-    return `if (!(v instanceof Map)) return p.written(at, ${number}, null)
+    return `if (!(v instanceof Map)) return p.value(at, ${number}, 'must be a map of tags to hex')
     const size = w.measureTlv(v), n = size
     if (typeof size === 'string') return p.tlv(at, ${number}, size)`
   }
