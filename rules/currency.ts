@@ -1,6 +1,6 @@
-// ISO 4217: letters, numeric code (DE49) and exponent of every active national currency. Funds codes,
-// metals and test codes are left out: nobody pays with them. Source: ISO 4217 list one, with the
-// amendments up to 2026 (XCG for ANG, ZWG for ZWL; BGN, HRK, SLL and CUC withdrawn).
+// ISO 4217: letters, numeric code (DE49) and exponent of every active national currency. Funds
+// codes, metals and test codes are left out: nobody pays with them. Source: ISO 4217 list one, with
+// the amendments up to 2026 (XCG for ANG, ZWG for ZWL; BGN, HRK, SLL and CUC withdrawn).
 
 export interface Currency {
   /** Three letters, `EUR`. */

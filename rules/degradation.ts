@@ -1,4 +1,4 @@
-// What is decided when a part of scoring is missing: packs/degradation.yaml, written by the analyst.
+// What is decided when a part of scoring is missing: packs/degradation.yaml, the analyst's policy.
 
 import { RISK_OUTCOMES, type RiskOutcome } from './outcome.ts'
 import { reasonShape } from './rule-file.ts'

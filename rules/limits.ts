@@ -1,6 +1,6 @@
-// What rule files may cost. Each number has its arithmetic; a file over a limit is refused, never cut.
+// What rule files may cost. Each number has its arithmetic; what is over is refused, never cut.
 
-/** A pack of 500 rules with prose is about 400 kB; a file beyond 1 MiB is a mistake or an attack. */
+/** A pack of 500 rules with prose is about 400 kB; beyond 1 MiB is a mistake or an attack. */
 export const ruleFileBytesMax = 1_048_576
 
 /** A million entries of 40 bytes: lists may be large, and are read once at load. */
@@ -9,13 +9,13 @@ export const listFileBytesMax = 67_108_864
 /** Packs, tests and lists together. */
 export const ruleFilesMax = 1_000
 
-/** 1,000 rules take about 20 µs a transaction, so 5,000 stay near 100 µs of a 30 ms score deadline. */
+/** 1,000 rules take about 20 µs a transaction: 5,000 stay near 100 µs of a 30 ms deadline. */
 export const rulesMax = 5_000
 
 /** Characters of one condition: about fifty comparisons. */
 export const conditionCharactersMax = 4_096
 
-/** Nodes and depth of one condition's syntax tree, for the parser. 4,096 characters hold about 1,500 nodes. */
+/** Nodes and depth of a condition's syntax tree. 4,096 characters hold about 1,500 nodes. */
 export const conditionNodesMax = 2_000
 export const conditionDepthMax = 64
 
@@ -38,5 +38,5 @@ export const testEventsMax = 10_000
 /** The IANA database has about 600 names with its links; unknown names are remembered too. */
 export const timeZonesMax = 1_024
 
-/** An exchange rate without an end date is trusted this long: the longest gap of bank holidays twice. */
+/** An exchange rate without an end date is trusted this long: twice the longest bank holidays. */
 export const rateAgeDaysMax = 10

@@ -1,5 +1,5 @@
-// Rule files in, a compiled rule set out, or everything that is wrong with them. Pure: the files come
-// as texts, so a test, a reload and an editor's check run the same code.
+// Rule files in, a compiled rule set out, or everything that is wrong with them. Pure: the files
+// come as texts, so a test, a reload and an editor's check run the same code.
 
 import { createHash } from 'node:crypto'
 import { type Aggregate, type AggregatePlan, aggregateKey } from './aggregate.ts'
@@ -81,7 +81,7 @@ function note(
   problems.add({ file, line: 1, column: 1, severity, code, message })
 }
 
-/** The files that may be read, by name. Too big, too many, or with a card number inside is noted. */
+/** The files that may be read, by name. Too big, too many, or with a card number: noted. */
 function soundFiles(files: readonly RuleFile[], problems: ProblemList): readonly RuleFile[] {
   if (files.length > ruleFilesMax) {
     const message = `a rules folder may have ${ruleFilesMax} files, this one has ${files.length}`
@@ -291,8 +291,8 @@ function createRuleSet(
 }
 
 /**
- * Names what decides: rules as data (so a comment or a line break changes nothing), lists and policy
- * without comment lines. Tests are left out.
+ * Names what decides: rules as data (so a comment or a line break changes nothing), lists and
+ * policy without comment lines. Tests are left out.
  */
 function hashOf(files: readonly RuleFile[], rules: readonly LoadedRule[]): string {
   const hash = createHash('sha256')

@@ -7,8 +7,8 @@ import type { RiskOutcome, RuleHit, RuleMode } from './outcome.ts'
 /** The values that a rule set reads, for one authorization. */
 export interface RuleInput {
   /**
-   * The request's own paths (`amount`, `baseAmount`, `card.country`, `device.ipCountry`, `localHour` ...).
-   * An absent path is unknown.
+   * The request's own paths (`amount`, `baseAmount`, `card.country`, `device.ipCountry` ...). An
+   * absent path is unknown.
    */
   readonly facts: RuleFacts
   /** Values of `RuleSet.aggregates`, in that order; NaN is unknown. */
@@ -19,7 +19,7 @@ export interface RuleInput {
   readonly score: number
 }
 
-/** Every name that a condition may read, flat or one level deep. One object shape for all messages. */
+/** Every name that a condition may read, one level deep. One object shape for all messages. */
 export interface RuleFacts {
   readonly type: string
   readonly amount: number
@@ -97,7 +97,7 @@ export interface RuleSet {
   readonly aggregates: AggregatePlan
   /** Evaluates all rules. Never throws. */
   evaluate(input: RuleInput): RuleVerdict
-  /** The least outcome that the analyst's policy allows when parts are missing (`rules/packs/degradation.yaml`). */
+  /** The mildest outcome that the policy (`packs/degradation.yaml`) allows when parts are missing. */
   outcomeWhenMissing(
     missing: MissingParts,
     channel: string,

@@ -14,8 +14,9 @@ export interface CallValues {
 }
 
 /**
- * CEL has a constant of its own called `type`, so the library knows the request's by this name. The
- * checker renames it in the syntax tree, where a text could not be touched without moving positions.
+ * CEL has a constant of its own called `type`, so the library knows the request's by this name.
+ * The checker renames it in the syntax tree, where a text could not be touched without moving
+ * positions.
  */
 export const libraryNameOfType = 'requestType'
 

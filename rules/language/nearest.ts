@@ -1,8 +1,8 @@
 // "Did you mean": the nearest known word, by edit distance.
 
 /**
- * Optimal string alignment distance (insert, delete, replace, swap neighbours each cost 1), stopping
- * at `limit + 1`. Source: Damerau 1964, Levenshtein 1966.
+ * Optimal string alignment distance (insert, delete, replace, swap neighbours each cost 1),
+ * stopping at `limit + 1`. Source: Damerau 1964, Levenshtein 1966.
  */
 export function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1

@@ -292,7 +292,7 @@ export const ENTITY_PATHS: Readonly<Record<Entity, string>> = {
 export interface AggregateFunctionName {
   readonly name: AggregateFunction
   readonly kind: 'int' | 'double'
-  /** True: when not all events are kept, the value counted is still a lower bound of the real one. */
+  /** True: when not all events are kept, the value counted is still a lower bound. */
   readonly lowerBound: boolean
   readonly meaning: string
   readonly example: string

@@ -1,5 +1,5 @@
-// What a YAML file may hold, as data: the reader (read.ts) checks against it, and the JSON Schema for
-// editors is made from it (json-schema.ts), so the two can't differ.
+// What a YAML file may hold, as data: the reader (read.ts) checks against it, and the JSON Schema
+// for editors is made from it (json-schema.ts), so the two can't differ.
 
 export type Shape =
   | {

@@ -1,0 +1,2 @@
+export { codeFrame } from './code-frame.ts'
+export { lintRuleFiles } from './lint.ts'
