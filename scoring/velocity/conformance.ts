@@ -41,7 +41,7 @@ function createDraw(seed: number): (below: number) => number {
 }
 
 /** 16 hex digits, different for different numbers. */
-export function testHash(number: number): string {
+function testHash(number: number): string {
   return `${(number + 1).toString(16).padStart(12, '0')}0000`
 }
 
@@ -227,13 +227,13 @@ async function replayAgainstList(velocity: Velocity, seed: number, length: numbe
 }
 
 /** A fresh, empty store at each call. */
-export type CreateVelocity = () => Velocity
+export type CreateVelocity = () => Velocity | Promise<Velocity>
 
 async function withVelocity(
   create: CreateVelocity,
   body: (velocity: Velocity) => Promise<void>,
 ): Promise<void> {
-  const velocity = create()
+  const velocity = await create()
   try {
     await body(velocity)
   } finally {
@@ -362,7 +362,7 @@ export function testVelocity(name: string, create: CreateVelocity, runs: number)
     }))
 
   test(`${name}: a closed store says so`, async () => {
-    const velocity = create()
+    const velocity = await create()
     await velocity.close()
     await assert.rejects(velocity.observe([], [], DEADLINE_MS), { code: 'velocity_closed' })
     await assert.rejects(velocity.publish([], DEADLINE_MS), { code: 'velocity_closed' })

@@ -6,5 +6,12 @@ export {
   type EmbeddedVelocityOptions,
 } from './embedded.ts'
 export { supportsAggregate } from './plan.ts'
+export {
+  createRedisVelocity,
+  type RedisConnection,
+  type RedisVelocity,
+  type RedisVelocityOptions,
+} from './redis.ts'
+export type { RedisScript } from './redis-script.ts'
 export * from './velocity.ts'
 export { VelocityError, type VelocityErrorCode } from './velocity-error.ts'

@@ -24,6 +24,8 @@ export interface Workspace {
   readonly totals: WindowTotals
   /** 1 for events of the batch that some ring knew already. */
   readonly repeated: Uint8Array
+  /** 0 for events that are known to be new everywhere, so need not be looked for. */
+  readonly suspected: Uint8Array
 }
 
 export function createWorkspace(): Workspace {
@@ -31,6 +33,7 @@ export function createWorkspace(): Workspace {
     columns: createEventColumns(),
     totals: createWindowTotals(),
     repeated: new Uint8Array(BATCH_MAX),
+    suspected: new Uint8Array(BATCH_MAX).fill(1),
   }
 }
 
@@ -43,11 +46,12 @@ export function observeRing(
   query: EntityQuery | undefined,
   answers: readonly Answer[],
 ): void {
-  const { columns, totals, repeated } = workspace
+  const { columns, totals, repeated, suspected } = workspace
   const { bytes, eventBytes } = batch
   for (const event of entity.events) {
     const at = event * eventBytes
-    if (holdsEvent(log, bytes, at, eventBytes)) repeated[event] = 1
+    const known = suspected[event] === 1 && holdsEvent(log, bytes, at, eventBytes)
+    if (known) repeated[event] = 1
     else {
       appendBytes(log, bytes, at, eventBytes)
       cutFront(log, RING_BYTES_MAX)
@@ -70,14 +74,14 @@ export function observeTile(
   query: EntityQuery | undefined,
   answers: readonly Answer[],
 ): void {
-  const { columns, totals, repeated } = workspace
+  const { columns, totals, repeated, suspected } = workspace
   const { bytes, eventBytes } = batch
   for (const event of entity.events) {
     const at = event * eventBytes
     const full = TILE_HEADER_BYTES + log.end - log.start >= TILE_LOG_BYTES_MAX
-    if (!full && repeated[event] === 0 && !holdsEvent(log, bytes, at, eventBytes)) {
-      appendBytes(log, bytes, at, eventBytes)
-    }
+    const known =
+      repeated[event] === 1 || (suspected[event] === 1 && holdsEvent(log, bytes, at, eventBytes))
+    if (!full && !known) appendBytes(log, bytes, at, eventBytes)
     if (query === undefined) continue
     readEvents(columns, log.bytes, log.start, log.end)
     const answer = answers[event] as Answer

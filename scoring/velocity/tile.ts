@@ -354,6 +354,9 @@ function readBuckets(reader: Reader): Bucket[] | undefined {
   return buckets
 }
 
+/** Values, histogram and undo list of `Registers`. */
+const REGISTERS_BYTES = 5_400
+
 /** Undefined for bytes that are no base of this layout: the tile is then as if it were empty. */
 export function decodeBase(bytes: Buffer): TileBase | undefined {
   if (bytes.length <= TILE_HEADER_BYTES || bytes[TILE_HEADER_BYTES] !== LAYOUT) return undefined
@@ -369,10 +372,12 @@ export function decodeBase(bytes: Buffer): TileBase | undefined {
   return { version: readVersion(bytes, 0), buckets, sketches, registers: new Map() }
 }
 
-/** What a decoded base takes in memory, about. */
+/** What a decoded base takes in memory, about; with the registers of one window a sketch. */
 export function baseBytes(base: TileBase): number {
   let bytes = 500 + 100 * base.buckets.length
-  for (const sketch of base.sketches) bytes += 8 * sketch.keys.length
+  for (const sketch of base.sketches) {
+    bytes += 8 * sketch.keys.length + (sketch.exact ? 0 : REGISTERS_BYTES)
+  }
   return bytes
 }
 
