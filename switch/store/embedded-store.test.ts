@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { systemTimers } from '../adapters/system-clock.ts'
+import type { Timers } from '../ports.ts'
 import { createSeededRandom, type SeededRandom, SimulatedDisk } from '../simulation/index.ts'
 import {
   type StoreWorld,
@@ -44,6 +45,9 @@ function optionsFor(
     ...changes,
   }
 }
+
+/** Of a world that ends before any deadline: timers of a dead process must not keep this one. */
+const NO_TIMERS: Timers = { set: () => null, clear: () => {} }
 
 async function openStore(options: EmbeddedStoreOptions): Promise<TransactionStore> {
   const opened = await openEmbeddedStore(options)
@@ -95,6 +99,8 @@ interface Promised {
 type Step = readonly [operation: number, transaction: number, variant: number]
 
 const KEYS = 3
+
+const TINY_WORLD = { limits: TINY, timers: NO_TIMERS }
 
 /** One random operation; what it promises is noted once its promise has resolved. */
 async function act(
@@ -206,14 +212,14 @@ describe('embedded store under crashes', () => {
         }
         for (const [generation, life] of lives.entries()) {
           const crashed = disk.crashAt(life.crashCall)
-          const living = live(optionsFor(disk, index, random, { limits: TINY }), life, {
+          const living = live(optionsFor(disk, index, random, TINY_WORLD), life, {
             generation,
             promised,
           })
           await Promise.race([crashed, living])
           disk = disk.restart(life.crash)
           if (life.losesIndex || life.crash === 'power') index = new MemoryRecordIndex()
-          const store = await openStore(optionsFor(disk, index, random, { limits: TINY }))
+          const store = await openStore(optionsFor(disk, index, random, TINY_WORLD))
           await checkPromises(store, promised)
           disk = disk.restart('kill')
         }
