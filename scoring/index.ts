@@ -26,4 +26,4 @@ export {
   type SmartBatchesOptions,
   type SmartBatchesStats,
 } from './smart-batches.ts'
-export type { ScoringInfo, ScoringProblem } from './start.ts'
+export type { RedisOptions, ScoringInfo, ScoringProblem } from './start.ts'

@@ -45,6 +45,12 @@ export const VELOCITY_DEADLINE_MIN_MS = 5
 /** Outcome events are nobody's deadline, but a stalled Redis may not pile them up. */
 export const OUTCOME_DEADLINE_MS = 50
 
+/** A Redis command ends by then, whatever happens; above every deadline of its callers. */
+export const REDIS_COMMAND_TIMEOUT_MS = 250
+
+/** How long a worker waits for its first connection to Redis before it starts without. */
+export const REDIS_CONNECT_TIMEOUT_MS = 1_000
+
 /**
  * Tokens kept for each entity and generation (two generations): 6 entities * 2 * 8,192 * about
  * 150 bytes = 15 MB a worker. A miss costs one HMAC, 2-5 us.
@@ -71,6 +77,8 @@ export function limitsFit(): boolean {
     QUEUE_DEPTH_MAX >= BATCH_MAX * CONCURRENT_BATCHES_PER_WORKER &&
     OUTCOMES_PER_BATCH_MAX >= BATCH_MAX &&
     OUTCOME_QUEUE_MAX >= QUEUE_DEPTH_MAX &&
+    REDIS_COMMAND_TIMEOUT_MS > Math.max(OUTCOME_DEADLINE_MS, VELOCITY_DEADLINE_MAX_MS) &&
+    WORKER_START_TIMEOUT_MS > REDIS_CONNECT_TIMEOUT_MS &&
     VELOCITY_DEADLINE_MIN_MS <= VELOCITY_DEADLINE_MAX_MS &&
     VELOCITY_DEADLINE_MAX_MS + AFTER_VELOCITY_RESERVE_MS <= 30
   )

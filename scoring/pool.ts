@@ -14,7 +14,13 @@ import {
 import type { Clock, Timers } from './ports.ts'
 import type { Decision, Scorer, ScoringRequest, VelocityOutcome } from './request.ts'
 import { SmartBatches, type SmartBatchesStats } from './smart-batches.ts'
-import { MODEL_FILES, type ModelSnapshot, type ScoringInfo, type ScoringProblem } from './start.ts'
+import {
+  MODEL_FILES,
+  type ModelSnapshot,
+  type RedisOptions,
+  type ScoringInfo,
+  type ScoringProblem,
+} from './start.ts'
 
 export interface ScorerPoolOptions {
   /** Holds `packs/` and `lists/`. */
@@ -22,7 +28,7 @@ export interface ScorerPoolOptions {
   /** The folder of one model: `model.onnx` and `manifest.json`. */
   readonly modelFolder: string
   /** Absent: embedded counters, and exactly one worker, whatever `workers` says. */
-  readonly redisUrl?: string
+  readonly redis?: RedisOptions
   /** For entity tokens: 16 bytes or more, derived for this purpose alone. */
   readonly entityKey: Uint8Array
   /** Threads; 1 or more. */
@@ -78,13 +84,13 @@ export async function createScorerPool(options: ScorerPoolOptions): Promise<Scor
   if (!rules.ok) {
     return { ok: false, problems: rules.problems.map((problem) => ({ kind: 'rules', problem })) }
   }
-  const workers = options.redisUrl === undefined ? 1 : options.workers
+  const workers = options.redis === undefined ? 1 : options.workers
   let batches: SmartBatches | undefined
   const threads = new ScoringThreads({
     workers,
     ruleFiles,
     model: await readModel(options.modelFolder),
-    redisUrl: options.redisUrl ?? null,
+    redis: options.redis ?? null,
     entityKey: options.entityKey,
     timers: options.timers,
     onLanes: () => batches?.wake(),
@@ -103,7 +109,7 @@ export async function createScorerPool(options: ScorerPoolOptions): Promise<Scor
     velocityDeadlineMaxMs: options.velocityDeadlineMaxMs ?? VELOCITY_DEADLINE_MAX_MS,
     decideWithoutWorker: (request) => decideHere(request, ruleSet, lists),
   })
-  const velocity = options.redisUrl === undefined ? 'embedded' : 'redis'
+  const velocity = options.redis === undefined ? 'embedded' : 'redis'
   const info: ScorerPoolInfo = { ...started.info, velocity, workers }
   return { ok: true, pool: new ThreadedPool(threads, batches, ruleSet, info) }
 }

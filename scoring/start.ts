@@ -11,10 +11,22 @@ export interface WorkerStart {
   readonly ruleFiles: readonly RuleFile[]
   readonly model: ModelSnapshot
   /** Null: embedded counters, in this one worker. */
-  readonly redisUrl: string | null
+  readonly redis: RedisOptions | null
   readonly entityKey: Uint8Array
   /** The BroadcastChannel on which the pool speaks to all of its workers. */
   readonly channel: string
+}
+
+export interface RedisOptions {
+  /** `redis://[user:password@]host:port[/database]`, or `rediss://` for TLS. */
+  readonly url: string
+  /** Beside what the runtime trusts by itself; only what can be handed to another thread. */
+  readonly tls?: {
+    readonly ca?: string
+    readonly cert?: string
+    readonly key?: string
+    readonly servername?: string
+  }
 }
 
 /** The files of a model folder that make the model; `model-card.md` is for people. */

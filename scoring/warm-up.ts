@@ -1,5 +1,6 @@
 // Before a worker takes its first message it has scored some hundred: compiled rules, features, the
-// model and the wire are then optimized code, and the first real message meets its deadline.
+// model and the wire are then optimized code, and the time zones are loaded (20 ms), so that the first
+// real message meets its deadline.
 
 import type { ScoringRequest } from './request.ts'
 import type { Scoring } from './score.ts'
@@ -42,7 +43,13 @@ function madeUpRequest(number: number): ScoringRequest {
     currency: 'EUR',
     channel: CHANNELS[number % CHANNELS.length] as string,
     card: { token: `warm-up-${number % 50}`, bin: '47617390', expiry: '2912' },
-    merchant: { id: `M-${number % 20}`, mcc: '5411', name: 'Shop', country: 'DE' },
+    merchant: {
+      id: `M-${number % 20}`,
+      mcc: '5411',
+      name: 'Shop',
+      country: 'DE',
+      timeZone: 'Europe/Berlin',
+    },
     terminal: { id: `T-${number % 40}`, entryMode: 'contactless' },
     device: { id: `D-${number % 60}`, ip: `203.0.113.${number % 250}` },
     customer: { id: `C-${number % 50}` },
