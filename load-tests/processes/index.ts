@@ -9,4 +9,5 @@ export {
   type StartIssuerOptions,
   startIssuer,
 } from './issuer.ts'
+export { type RunningRedis, redisMissing, startRedis } from './redis-server.ts'
 export { type RunningSwitch, type StartSwitchOptions, startSwitch } from './switch.ts'

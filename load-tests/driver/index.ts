@@ -1,0 +1,6 @@
+// The door of the load driver.
+
+export { type ApprovedAnswer, type Books, balanceBooks, type IssuerLedger } from './books.ts'
+export { cpuMicrosOf } from './cpu.ts'
+export { loadTest } from './load-test.ts'
+export { panOf } from './mix.ts'

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { readLoadOptions } from './options.ts'
+
+test('without arguments: the defaults that the help names', () => {
+  const read = readLoadOptions([])
+  assert.ok(read.kind === 'run')
+  const { ratePerSecond, durationSeconds, warmupSeconds, connections, cards, redis } = read.options
+  assert.deepEqual(
+    [ratePerSecond, durationSeconds, warmupSeconds, connections, cards, redis],
+    [500, 10, 5, 50, 10_000, 'auto'],
+  )
+})
+
+test('--help is help', () => {
+  assert.equal(readLoadOptions(['--help']).kind, 'help')
+})
+
+const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+  [['--rate', 'x'], /--rate takes a number/],
+  [['--rate', ''], /--rate takes a number/],
+  [['--duration', '0'], /--duration/],
+  [['--connections', '1.5'], /--connections takes a whole number/],
+  [['--rates', '5'], /--rates/],
+  [['extra'], /extra/],
+  [['--arrivals', 'bursty'], /fixed or poisson/],
+  [['--redis', 'localhost'], /--redis is auto, none/],
+  [['--rate', '1000000', '--duration', '86400'], /above 20000000 requests/],
+  [['--api-key', 'a b'], /visible ASCII/],
+  [['--issuer-control', 'http://127.0.0.1:1'], /goes with --target/],
+  [['--target', 'https://localhost'], /http:\/\/ URL/],
+  [['--target', 'http://192.0.2.1:8080'], /--i-own-this-target/],
+  [['--target', 'http://127.0.0.1.example.com'], /--i-own-this-target/],
+]
+
+for (const [args, message] of wrong) {
+  test(`refuses ${args.join(' ')}`, () => {
+    const read = readLoadOptions(args)
+    assert.ok(read.kind === 'wrong')
+    assert.match(read.message, message)
+  })
+}
+
+const right: readonly (readonly string[])[] = [
+  ['--target', 'http://127.0.0.1:8080'],
+  ['--target', 'http://localhost:8080', '--issuer-control', 'http://127.0.0.1:1'],
+  ['--target', 'http://[::1]:8080'],
+  ['--target', 'http://192.0.2.1:8080', '--i-own-this-target'],
+  ['--arrivals', 'poisson', '--rate', '0.5', '--json', '--redis', 'redis://127.0.0.1:6379'],
+]
+
+for (const args of right) {
+  test(`takes ${args.join(' ')}`, () => {
+    assert.equal(readLoadOptions(args).kind, 'run')
+  })
+}
