@@ -11,8 +11,8 @@ export const MTI = 0
 export const BITMAP = 1
 
 /**
- * What the compiled code of one dialect calls. Each method notes the problem and returns -1, so that
- * the caller can return it at once; `take` then gives the problem, with its likely cause.
+ * What the compiled code of one dialect calls. Each method notes the problem and returns -1, so
+ * that the caller can return it at once; `take` then gives the problem, with its likely cause.
  */
 export class Problems {
   readonly #spec: DialectSpec
