@@ -1,6 +1,7 @@
 // The door to scoring: a request in, a decision out. What runs the model or talks to Redis is
 // loaded by the worker threads only; importing this door loads neither.
 
+export { checkModel, type ModelCheck } from './check-model.ts'
 export { decideWithoutWorker } from './decide.ts'
 export { limitsFit as scoringLimitsFit } from './limits.ts'
 export {
@@ -27,3 +28,6 @@ export {
   type SmartBatchesStats,
 } from './smart-batches.ts'
 export type { RedisOptions, ScoringInfo, ScoringProblem } from './start.ts'
+
+/** What `switchyard model` trains with; loaded on demand, since a running switch never needs it. */
+export const loadTraining = () => import('./training/index.ts')

@@ -1,0 +1,10 @@
+export { exportMatrix } from './export.ts'
+export { DEFAULT_GENERATE_OPTIONS, type GenerateOptions, generateTransactions } from './generate.ts'
+export type { MatrixInfo } from './matrix.ts'
+export {
+  FRAUD_KINDS,
+  type FraudKind,
+  type GeneratedTransaction,
+  type TransactionKind,
+} from './purchase.ts'
+export { type TrainOptions, trainModel } from './train.ts'
