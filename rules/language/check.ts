@@ -570,14 +570,7 @@ class Walk {
 
   #mismatch(node: ASTNode, operator: string, left: Expression, right: Expression): undefined {
     const sides = `${kindWords[left.kind]} and ${kindWords[right.kind]}`
-    let hint = ''
-    if (isNumber(left) && isNumber(right)) {
-      const whole = left.kind === 'int' ? left : right
-      hint =
-        whole.op === 'literal'
-          ? `; write ${String(whole.value)}.0 for the whole number`
-          : '; convert the whole number with double()'
-    }
+    const hint = isNumber(left) && isNumber(right) ? numbersHint(left, right) : ''
     return this.problem(node, 'type_error', `"${operator}" can't join ${sides}${hint}`)
   }
 
@@ -592,6 +585,15 @@ class Walk {
       this.problem(node, 'unknown_value', `${path} is ${shape.looks}, never "${literal.value}"`)
     }
   }
+}
+
+function numbersHint(left: Expression, right: Expression): string {
+  const [whole, decimal] = left.kind === 'int' ? [left, right] : [right, left]
+  if (whole.op === 'literal') return `; write ${String(whole.value)}.0 for the whole number`
+  if (decimal.op === 'literal' && Number.isInteger(decimal.value)) {
+    return `; write ${String(decimal.value)} for the decimal number`
+  }
+  return '; convert the whole number with double()'
 }
 
 function isNumber(expression: Expression): boolean {

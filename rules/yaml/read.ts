@@ -61,7 +61,10 @@ function yamlMessage(code: string, message: string): string {
   if (code === 'TAG_RESOLVE_FAILED') {
     return 'YAML reads a leading "!" as a tag; put the condition in quotes or after "|"'
   }
-  return `not readable as YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`
+  const quotes = /nested mappings|unexpected scalar/i.test(message)
+    ? ' (a condition with ": " or a leading quote or bracket goes in quotes, or after ">-")'
+    : ''
+  return `not readable as YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}${quotes}`
 }
 
 class Reader {
