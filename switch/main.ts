@@ -11,28 +11,23 @@ import { createLogger, type LogOutput } from './adapters/log-output.ts'
 import { createNetTransport } from './adapters/net-transport.ts'
 import { openStoreFolder } from './adapters/store-folder.ts'
 import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
-import { CardVault } from './card-vault.ts'
+import { assemble, recoverWorld } from './assemble.ts'
 import type { Config } from './config/index.ts'
-import { InFlight } from './in-flight.ts'
 import { createAcquirerApi, createOperationsApi, type HttpServer } from './ingress/index.ts'
-import { createIssuer, type Issuer, type IssuerEvent, TraceBook } from './issuers/index.ts'
+import type { Dialect } from './iso8583/index.ts'
 import type { KeyRing } from './keys.ts'
-import { takeLateAnswer } from './late-answers.ts'
 import {
   assertRelations,
   BODY_BYTES_MAX,
   HTTP_CONNECTIONS_MAX,
-  IN_FLIGHT_MAX,
   KEY_RETENTION_MS,
   SCORING_QUEUE_CAPACITY,
 } from './limits.ts'
 import { Journal } from './observe/index.ts'
 import type { Random } from './ports.ts'
 import { readiness } from './readiness.ts'
-import { type RecoveryReport, recover } from './recover.ts'
-import { Router } from './route.ts'
+import type { RecoveryReport } from './recover.ts'
 import type { OpenReport, TransactionStore } from './store/index.ts'
-import { createStoreAndForward, type StoreAndForwardEvent } from './store-and-forward/index.ts'
 import { IdentifierSource } from './ulid.ts'
 import type { World } from './world.ts'
 
@@ -91,7 +86,7 @@ interface OpenedStore {
   readonly report: OpenReport
 }
 
-interface Parts {
+interface OpenParts {
   readonly config: Config
   readonly keys: KeyRing
   readonly random: Random
@@ -152,7 +147,7 @@ function scoringProblem(problem: ScoringProblem): string {
 }
 
 /** From open parts to a listening switch. */
-async function putTogether(parts: Parts): Promise<StartResult> {
+async function putTogether(parts: OpenParts): Promise<StartResult> {
   const { config, journal, scorer, ending } = parts
   const { store, report } = parts.opened
   const dialects = readDialects(config)
@@ -160,17 +155,16 @@ async function putTogether(parts: Parts): Promise<StartResult> {
     await Promise.all([store.close(), scorer.close()])
     return dialects
   }
-  const world = createWorld(parts, dialects.byName)
-  const recovered = await recover({
+  const world = assemble({
+    ...parts,
     store,
+    transport: createNetTransport(),
     clock: systemClock,
-    traceNumbers: (issuer) => traceNumbersOf(world, issuer),
-    expectLateAnswer: (attempt, transactionId) => {
-      world.attemptOwners.set(attempt, transactionId)
-      world.issuers.get(attempt.issuer)?.expectLateAnswer(attempt)
-    },
+    timers: systemTimers,
+    dialects: dialects.byName,
+    onBug: ending.afterBug,
   })
-  await world.storeAndForward.start()
+  const recovered = await recoverWorld(world)
   journal.watch(gauges(world, scorer), { ruleSet: scorer.info.ruleSet, model: scorer.info.model })
   const servers: HttpServer[] = []
   ending.takeOver(world, scorer, servers)
@@ -202,7 +196,7 @@ type Dialects = ReadonlyMap<
 function readDialects(
   config: Config,
 ): { ok: true; byName: Dialects } | { ok: false; problems: readonly string[] } {
-  const byName = new Map()
+  const byName = new Map<string, Dialect>()
   const problems: string[] = []
   for (const name of new Set(config.issuers.map((issuer) => issuer.dialect))) {
     const result = readDialect(name)
@@ -213,84 +207,6 @@ function readDialects(
       }
   }
   return problems.length > 0 ? { ok: false, problems } : { ok: true, byName }
-}
-
-function createWorld(parts: Parts, dialects: Dialects): World {
-  const { config, keys, random, journal, scorer, ending } = parts
-  const { store } = parts.opened
-  const vault = new CardVault(keys, store.ownership.owner)
-  const issuers = new Map<string, Issuer>()
-  const storeAndForward = createStoreAndForward({
-    store,
-    issuers,
-    unseal: (card) => vault.unseal(card),
-    clock: systemClock,
-    timers: systemTimers,
-    random,
-    onEvent: (event) => noteDelivery(journal, event),
-  })
-  const world: World = {
-    config,
-    clock: systemClock,
-    timers: systemTimers,
-    keys,
-    vault,
-    identifiers: new IdentifierSource(systemClock, random),
-    store,
-    scorer,
-    router: new Router(config.routes),
-    issuers,
-    storeAndForward,
-    inFlight: new InFlight(IN_FLIGHT_MAX),
-    journal,
-    attemptOwners: new WeakMap(),
-    door: { isOpen: true },
-  }
-  const transport = createNetTransport()
-  for (const link of config.issuers) {
-    const dialect = dialects.get(link.dialect)
-    if (dialect === undefined) throw new Error(`dialect ${link.dialect} was not read`)
-    const issuer = createIssuer(link, {
-      transport,
-      clock: systemClock,
-      timers: systemTimers,
-      random,
-      dialect,
-      lastStan: store.lastStan(link.name),
-      onLateAnswer: (late) => void takeLateAnswer(world, late).catch(ending.afterBug),
-      onEvent: (event) => noteLink(journal, event),
-    })
-    issuers.set(link.name, issuer)
-  }
-  return world
-}
-
-/** The configured link's numbers; for an issuer that is no longer configured, a book of its own. */
-function traceNumbersOf(world: World, issuer: string): Pick<Issuer, 'drawTraceNumbers'> {
-  const configured = world.issuers.get(issuer)
-  if (configured !== undefined) return configured
-  const book = new TraceBook(world.clock, world.store.lastStan(issuer), 1)
-  return { drawTraceNumbers: () => book.draw('reversal') }
-}
-
-function noteLink(journal: Journal, event: IssuerEvent): void {
-  journal.linkEvent(event.issuer, event.kind)
-  if (event.kind === 'link_up') journal.log.info(event, 'issuer link')
-  else journal.log.warn(event, 'issuer link')
-}
-
-/** What an SRE must look at is an error; the rest is counted. */
-function noteDelivery(journal: Journal, event: StoreAndForwardEvent): void {
-  if (event.kind === 'halted') {
-    journal.log.error({ error: event.error.message }, 'store-and-forward halted')
-    return
-  }
-  journal.linkEvent(event.issuer, `reversal_${event.kind}`)
-  if (event.kind === 'acknowledged' || event.kind === 'will_repeat') {
-    journal.log.debug(event, 'reversal')
-  } else {
-    journal.log.error(event, 'reversal needs attention')
-  }
 }
 
 function gauges(world: World, scorer: ScorerPool) {
@@ -428,7 +344,8 @@ class Ending {
       process.exit(exitCode === 0 ? 75 : exitCode)
     })
     world.door.isOpen = false
-    for (const server of this.#servers) server.drain()
+    // The operations port stays: /readyz says that it drains, /metrics has the last figures.
+    this.#servers[0]?.drain()
     await world.inFlight.whenEmpty()
     await world.storeAndForward.close()
     await Promise.all([...world.issuers.values()].map((issuer) => issuer.close()))

@@ -96,11 +96,11 @@ function concludeAsked(running: RunningAuthorization, asked: AskResult): Conclus
   switch (asked.kind) {
     case 'not_sent':
       return declined('issuer_unreachable', RESPONSE_CODE.issuerUnavailable)
-    case 'unknown': {
-      // An inquiry holds no money: there is nothing to undo.
-      const reversal = isInquiry(running.request.type) ? null : 'timeout'
-      return { ...declined('issuer_timeout', RESPONSE_CODE.issuerUnavailable), reversal }
-    }
+    case 'unknown':
+      return {
+        ...declined('issuer_timeout', RESPONSE_CODE.issuerUnavailable),
+        reversal: undo(running),
+      }
     case 'answered':
       return concludeAnswer(running, asked.answer)
   }
@@ -116,34 +116,23 @@ function concludeAnswer(running: RunningAuthorization, answer: IssuerAnswer): Co
   if (!isApproval(answer.responseCode, isVerification)) {
     return { ...declined('issuer', answer.responseCode), issuerAnswer: answer }
   }
-  if (answer.responseCode !== RESPONSE_CODE.partiallyApproved) {
-    return {
-      outcome: 'approved',
-      responseCode: answer.responseCode,
-      issuerAnswer: isInquiry(request.type) ? { ...answer, amount: 0 } : answer,
-      cause: 'issuer',
-      reversal: null,
-    }
+  // The link lets no partial approval through that is not below what was asked.
+  const isPartial = !isInquiry(request.type) && answer.amount < request.amount
+  if (isPartial && !acquirer.acceptsPartialApproval) {
+    // An approval that the acquirer can't take is money held for nobody.
+    const cause = 'partial_not_supported'
+    return { ...declined(cause, RESPONSE_CODE.insufficientFunds), reversal: cause }
   }
-  const isPartial = answer.amount > 0 && answer.amount < request.amount
-  if (isPartial && acquirer.acceptsPartialApproval) {
-    return {
-      outcome: 'approved',
-      responseCode: answer.responseCode,
-      issuerAnswer: answer,
-      cause: 'issuer',
-      reversal: null,
-    }
+  return {
+    outcome: 'approved',
+    responseCode: answer.responseCode,
+    issuerAnswer: isInquiry(request.type) ? { ...answer, amount: 0 } : answer,
+    cause: 'issuer',
+    reversal: null,
   }
-  // An approval that the acquirer can't take, or of an impossible amount, is money held for nobody.
-  return isPartial
-    ? {
-        ...declined('partial_not_supported', RESPONSE_CODE.insufficientFunds),
-        reversal: 'partial_not_supported',
-      }
-    : { ...declined('issuer_fault', RESPONSE_CODE.fault), reversal: undo(running) }
 }
 
+/** Why to reverse what may be an approval; an inquiry holds no money, so there is nothing to undo. */
 function undo(running: RunningAuthorization): QueuedMessage['cause'] | null {
   return isInquiry(running.request.type) ? null : 'timeout'
 }

@@ -22,7 +22,8 @@ export function registerStart(program: Command): void {
       '\nExample:\n  $ switchyard start\n  $ PORT=9000 switchyard start --no-demo',
     )
     .action(async (flags: StartFlags) => {
-      process.exitCode = await start(flags)
+      // Everything is closed by then; a handle that someone forgot must not keep the process.
+      process.exit(await start(flags))
     })
 }
 

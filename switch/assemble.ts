@@ -1,0 +1,127 @@
+// Puts the world together on the ports that it is given: production's adapters in `main.ts`,
+// simulated ones in tests. Everything that happens on the message path happens in here.
+
+import type { Clock, Timers } from '#scoring'
+import { CardVault } from './card-vault.ts'
+import type { Config } from './config/index.ts'
+import { InFlight } from './in-flight.ts'
+import type { Dialect } from './iso8583/index.ts'
+import { createIssuer, type Issuer, type IssuerEvent, TraceBook } from './issuers/index.ts'
+import type { KeyRing } from './keys.ts'
+import { takeLateAnswer } from './late-answers.ts'
+import { IN_FLIGHT_MAX } from './limits.ts'
+import type { Journal } from './observe/index.ts'
+import type { Random, Transport } from './ports.ts'
+import { type RecoveryReport, recover } from './recover.ts'
+import { Router } from './route.ts'
+import type { TransactionStore } from './store/index.ts'
+import { createStoreAndForward, type StoreAndForwardEvent } from './store-and-forward/index.ts'
+import { IdentifierSource } from './ulid.ts'
+import type { World } from './world.ts'
+
+export interface Parts {
+  readonly config: Config
+  readonly keys: KeyRing
+  readonly store: TransactionStore
+  readonly scorer: World['scorer']
+  readonly journal: Journal
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  /** By the names that the configuration's issuers give. */
+  readonly dialects: ReadonlyMap<string, Dialect>
+  /** Something threw that must not: the process should end. */
+  readonly onBug: (error: unknown) => void
+}
+
+/** Dials the issuers and wires the rest. Nothing is let in by it; `recoverWorld` comes first. */
+export function assemble(parts: Parts): World {
+  const { config, keys, store, journal, clock, timers, random } = parts
+  const vault = new CardVault(keys, store.ownership.owner)
+  const issuers = new Map<string, Issuer>()
+  const world: World = {
+    config,
+    clock,
+    timers,
+    keys,
+    vault,
+    identifiers: new IdentifierSource(clock, random),
+    store,
+    scorer: parts.scorer,
+    router: new Router(config.routes),
+    issuers,
+    storeAndForward: createStoreAndForward({
+      store,
+      issuers,
+      unseal: (card) => vault.unseal(card),
+      clock,
+      timers,
+      random,
+      onEvent: (event) => noteDelivery(journal, event),
+    }),
+    inFlight: new InFlight(IN_FLIGHT_MAX),
+    journal,
+    attemptOwners: new WeakMap(),
+    door: { isOpen: true },
+  }
+  for (const link of config.issuers) {
+    const dialect = parts.dialects.get(link.dialect)
+    if (dialect === undefined) throw new Error(`dialect ${link.dialect} was not read`)
+    const issuer = createIssuer(link, {
+      transport: parts.transport,
+      clock,
+      timers,
+      random,
+      dialect,
+      lastStan: store.lastStan(link.name),
+      onLateAnswer: (late) => void takeLateAnswer(world, late).catch(parts.onBug),
+      onEvent: (event) => noteLink(journal, event),
+    })
+    issuers.set(link.name, issuer)
+  }
+  return world
+}
+
+/** Ends what a crash left open and takes up the queued reversals: before anything is let in. */
+export async function recoverWorld(world: World): Promise<RecoveryReport> {
+  const report = await recover({
+    store: world.store,
+    clock: world.clock,
+    traceNumbers: (issuer) => traceNumbersOf(world, issuer),
+    expectLateAnswer: (attempt, transactionId) => {
+      world.attemptOwners.set(attempt, transactionId)
+      world.issuers.get(attempt.issuer)?.expectLateAnswer(attempt)
+    },
+  })
+  await world.storeAndForward.start()
+  return report
+}
+
+/** The configured link's numbers; for an issuer that is no longer configured, a book of its own. */
+function traceNumbersOf(world: World, issuer: string): Pick<Issuer, 'drawTraceNumbers'> {
+  const configured = world.issuers.get(issuer)
+  if (configured !== undefined) return configured
+  const book = new TraceBook(world.clock, world.store.lastStan(issuer), 1)
+  return { drawTraceNumbers: () => book.draw('reversal') }
+}
+
+function noteLink(journal: Journal, event: IssuerEvent): void {
+  journal.linkEvent(event.issuer, event.kind)
+  if (event.kind === 'link_up') journal.log.info(event, 'issuer link')
+  else journal.log.warn(event, 'issuer link')
+}
+
+/** What an SRE must look at is an error; the rest is counted. */
+function noteDelivery(journal: Journal, event: StoreAndForwardEvent): void {
+  if (event.kind === 'halted') {
+    journal.log.error({ error: event.error.message }, 'store-and-forward halted')
+    return
+  }
+  journal.linkEvent(event.issuer, `reversal_${event.kind}`)
+  if (event.kind === 'acknowledged' || event.kind === 'will_repeat') {
+    journal.log.debug(event, 'reversal')
+  } else {
+    journal.log.error(event, 'reversal needs attention')
+  }
+}

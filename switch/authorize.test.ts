@@ -1,0 +1,504 @@
+// The path on simulated disk and network: production's steps, store, links and store-and-forward.
+// Only the risk decision is given, since these tests are about what is done with it.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import test from 'node:test'
+import pino from 'pino'
+import type { Decision } from '#scoring'
+import { readDialect } from './adapters/dialect-files.ts'
+import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
+import { assemble, recoverWorld } from './assemble.ts'
+import { authorize } from './authorize.ts'
+import { type Config, readConfig } from './config/index.ts'
+import { createFraming, defaultFraming, type IsoMessage } from './iso8583/index.ts'
+import { type KeyRing, newKeyFile, parseKeyFile } from './keys.ts'
+import { parseAuthorization } from './message.ts'
+import { Journal } from './observe/index.ts'
+import type { Disk } from './ports.ts'
+import type { RecoveryReport } from './recover.ts'
+import type { Reply } from './respond.ts'
+import {
+  answerOf,
+  createSeededRandom,
+  createSimulatedIssuer,
+  createSimulatedNetwork,
+  SimulatedDisk,
+  type TimedAnswer,
+} from './simulation/index.ts'
+import { MemoryRecordIndex, openEmbeddedStore } from './store/index.ts'
+import type { World } from './world.ts'
+
+const ISSUER_TIMEOUT_MS = 150
+const dialectFile = readDialect('iso8583-1987-ascii')
+assert.ok(dialectFile.ok)
+const { dialect } = dialectFile
+const random = createSystemRandom()
+const keyFile = parseKeyFile(newKeyFile(random))
+assert.ok(keyFile.ok)
+const keys: KeyRing = keyFile.keys
+
+const shipped = readFileSync(new URL('./config/default.yaml', import.meta.url), 'utf8')
+const read = readConfig(
+  shipped.replaceAll('timeoutMs: 8000', `timeoutMs: ${ISSUER_TIMEOUT_MS}`),
+  {},
+)
+assert.ok(read.ok)
+const config: Config = read.config
+
+const approve: Decision = {
+  outcome: 'approve',
+  score: 0.0123456,
+  band: 'low',
+  reasons: [],
+  disclosedReasons: [],
+  hits: [],
+  degraded: [],
+  ruleSet: 'aaaa',
+  model: 'm',
+  features: Float32Array.of(1, Number.NaN),
+  aggregates: Float64Array.of(2),
+  unknownRules: [],
+  saturated: [],
+  stepMicros: { velocity: 0, features: 0, model: 0, rules: 0 },
+}
+
+interface RigOptions {
+  readonly disk?: SimulatedDisk
+  /** Stands between the store and its disk. */
+  readonly around?: (disk: Disk) => Disk
+  readonly decision?: Partial<Decision>
+  readonly config?: Config
+  /** How demo-a answers; by default it approves at once. */
+  readonly answer?: (request: IsoMessage) => readonly TimedAnswer[]
+}
+
+const ACKNOWLEDGE = (request: IsoMessage): TimedAnswer[] => [
+  { afterMs: 1, message: answerOf(request, '00', { 38: 'A1B2C3' }) },
+]
+
+async function createRig(options: RigOptions = {}) {
+  const disk = options.disk ?? new SimulatedDisk({ random: createSeededRandom(1) })
+  const network = createSimulatedNetwork({
+    clock: systemClock,
+    timers: systemTimers,
+    latencyMs: () => 0,
+    bufferedBytesMax: 1_000_000,
+  })
+  const [link] = config.issuers
+  assert.ok(link)
+  const issuer = createSimulatedIssuer({
+    network,
+    address: { host: link.host, port: link.port },
+    dialect,
+    framing: createFraming(defaultFraming),
+    timers: systemTimers,
+    answer: options.answer ?? ACKNOWLEDGE,
+  })
+  const opened = await openEmbeddedStore({
+    disk: options.around?.(disk) ?? disk,
+    index: new MemoryRecordIndex(),
+    clock: systemClock,
+    timers: systemTimers,
+    random,
+    owner: Buffer.from(random.fill(new Uint8Array(8))).toString('hex'),
+    keyRetentionMs: 60_000,
+  })
+  assert.ok(opened.ok)
+  const { store } = opened
+  const decision = { ...approve, ...options.decision }
+  const world = assemble({
+    config: options.config ?? config,
+    keys,
+    store,
+    scorer: { score: async () => decision, publish: () => {}, queueDepth: 0 },
+    journal: new Journal({ log: pino({ level: 'silent' }), oneLineIn: 1, version: 'test' }),
+    transport: network.transport,
+    clock: systemClock,
+    timers: systemTimers,
+    random,
+    dialects: new Map([['iso8583-1987-ascii', dialect]]),
+    onBug: (error) => {
+      throw error
+    },
+  })
+  const recovered: RecoveryReport = await recoverWorld(world)
+  await until(() => world.issuers.get('demo-a')?.isUp === true, 'the issuer link was up')
+  const close = async () => {
+    await world.storeAndForward.close()
+    await Promise.all([...world.issuers.values()].map((one) => one.close()))
+    await store.close()
+  }
+  /** What the issuer was asked besides network management. */
+  const asked = () => issuer.received.filter((message) => !message.mti.startsWith('08'))
+  return { disk, network, issuer, world, store, recovered, asked, close }
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let i = 0; i < 500; i++) {
+    if (condition()) return
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  assert.fail(`never: ${what}`)
+}
+
+const BODY = {
+  amount: 2599,
+  currency: 'EUR',
+  channel: 'pos',
+  card: { pan: '4761739001010119', expiry: '2912' },
+  merchant: { id: 'M-1001', name: 'Corner Shop', mcc: '5411', country: 'DE' },
+  terminal: { id: 'T-0001', entryMode: 'contactless' },
+  stan: '000123',
+  rrn: '632610000123',
+}
+
+function send(world: World, key: string, changes: Record<string, unknown> = {}, acquirerIndex = 0) {
+  const request = parseAuthorization({ ...BODY, ...changes })
+  assert.ok(!('kind' in request), JSON.stringify(request))
+  const acquirer = world.config.acquirers[acquirerIndex]
+  assert.ok(acquirer)
+  return authorize(world, acquirer, key, request, undefined)
+}
+
+function bodyOf(reply: Reply): Record<string, unknown> {
+  assert.equal(reply.kind, 'answer', JSON.stringify(reply))
+  return reply.kind === 'answer' ? { ...reply.body } : {}
+}
+
+function codeOf(reply: Reply): string {
+  assert.equal(reply.kind, 'refused', JSON.stringify(reply))
+  return reply.kind === 'refused' ? reply.code : ''
+}
+
+test('an approved authorization is answered, recorded and found again', async () => {
+  const rig = await createRig()
+  const reply = await send(rig.world, 'k1')
+  const body = bodyOf(reply)
+  assert.equal(body.outcome, 'approved')
+  assert.equal(body.responseCode, '00')
+  assert.equal(body.approvalCode, 'A1B2C3')
+  assert.equal(body.stan, '000123')
+  assert.equal(body.rrn, '632610000123')
+  assert.equal(body.issuer, 'demo-a')
+  assert.deepEqual(body.risk, { outcome: 'approve', score: 0.0123, reasons: [], degraded: [] })
+  const recorded = await rig.store.read(String(body.id))
+  assert.deepEqual(recorded?.outcome?.answer, body)
+  const again = await send(rig.world, 'k1')
+  assert.ok(again.kind === 'answer' && again.isReplay)
+  assert.equal(JSON.stringify(again.body), JSON.stringify(body))
+  assert.equal(rig.asked().length, 1)
+  assert.equal(rig.world.inFlight.size, 0)
+  await rig.close()
+})
+
+test('the issuer sees our own trace numbers and never the acquirer’s', async () => {
+  const rig = await createRig()
+  await send(rig.world, 'k1')
+  const [message] = rig.asked()
+  assert.equal(message?.mti, '0100')
+  assert.equal(message?.fields[2], BODY.card.pan)
+  assert.equal(message?.fields[4], '000000002599')
+  assert.equal(message?.fields[49], '978')
+  assert.notEqual(message?.fields[11], '000123')
+  assert.notEqual(message?.fields[37], '632610000123')
+  assert.equal(String(message?.fields[43]).slice(0, 11), 'Corner Shop')
+  await rig.close()
+})
+
+interface Gate {
+  hold: boolean
+  /** Lets through what waits; the next sync is held again while `hold` is true. */
+  letThrough(): void
+}
+
+/** A disk whose syncs wait while the gate holds. */
+function gated(disk: Disk): Disk & { readonly gate: Gate } {
+  const waiting: (() => void)[] = []
+  const gate: Gate = {
+    hold: false,
+    letThrough() {
+      for (const proceed of waiting.splice(0)) proceed()
+    },
+  }
+  return {
+    gate,
+    list: () => disk.list(),
+    remove: (name) => disk.remove(name),
+    async open(name) {
+      const file = await disk.open(name)
+      return {
+        name,
+        get sizeBytes() {
+          return file.sizeBytes
+        },
+        append: (bytes) => file.append(bytes),
+        async sync() {
+          if (gate.hold) await new Promise<void>((resolve) => waiting.push(resolve))
+          await file.sync()
+        },
+        read: (position, length) => file.read(position, length),
+        truncate: (size) => file.truncate(size),
+        close: () => file.close(),
+      }
+    },
+  }
+}
+
+test('nothing goes to the issuer before the claim is flushed, no answer before the outcome is', async () => {
+  let gate: Gate | undefined
+  const rig = await createRig({
+    around: (disk) => {
+      const guarded = gated(disk)
+      gate = guarded.gate
+      return guarded
+    },
+  })
+  assert.ok(gate)
+  gate.hold = true
+  let answered = false
+  const reply = send(rig.world, 'k1').then((result) => {
+    answered = true
+    return result
+  })
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  assert.equal(rig.asked().length, 0, 'the issuer was asked before the claim was durable')
+  gate.letThrough()
+  await until(() => rig.asked().length === 1, 'the issuer was asked')
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  assert.equal(answered, false, 'answered before the outcome was durable')
+  gate.hold = false
+  gate.letThrough()
+  assert.equal(bodyOf(await reply).outcome, 'approved')
+  await rig.close()
+})
+
+test('the same key at the same moment is one request to the issuer and one answer', async () => {
+  const rig = await createRig()
+  const replies = await Promise.all(Array.from({ length: 5 }, () => send(rig.world, 'k1')))
+  const bodies = new Set(replies.map((reply) => JSON.stringify(bodyOf(reply))))
+  assert.equal(bodies.size, 1)
+  assert.equal(replies.filter((reply) => reply.kind === 'answer' && reply.isReplay).length, 4)
+  assert.equal(rig.asked().length, 1)
+  await rig.close()
+})
+
+test('a key belongs to one request, in flight and recorded', async () => {
+  const rig = await createRig()
+  const first = send(rig.world, 'k1')
+  assert.equal(codeOf(await send(rig.world, 'k1', { amount: 2600 })), 'idempotency_key_reused')
+  await first
+  assert.equal(codeOf(await send(rig.world, 'k1', { amount: 2600 })), 'idempotency_key_reused')
+  assert.equal(rig.asked().length, 1)
+  await rig.close()
+})
+
+test('too many who wait for one answer are told to come back', async () => {
+  const rig = await createRig({
+    answer: (request) => [{ afterMs: 40, message: answerOf(request, '00') }],
+  })
+  const replies = await Promise.all(Array.from({ length: 12 }, () => send(rig.world, 'k1')))
+  const refused = replies.filter((reply) => reply.kind === 'refused')
+  assert.equal(refused.length, 3)
+  assert.ok(refused.every((reply) => codeOf(reply) === 'idempotency_key_in_progress'))
+  await rig.close()
+})
+
+test('an issuer that does not answer: declined 91, and one reversal in the numbers we sent', async () => {
+  const rig = await createRig({
+    answer: (request) =>
+      request.mti.startsWith('01') ? [] : [{ afterMs: 1, message: answerOf(request, '00') }],
+  })
+  const body = bodyOf(await send(rig.world, 'k1'))
+  assert.equal(body.outcome, 'declined')
+  assert.equal(body.responseCode, '91')
+  await until(() => rig.asked().length === 2, 'the reversal came')
+  const [request, reversal] = rig.asked()
+  assert.equal(reversal?.mti, '0420')
+  const [stan, transmittedAt] = [String(request?.fields[11]), String(request?.fields[7])]
+  assert.equal(String(reversal?.fields[90]).slice(0, 20), `0100${stan}${transmittedAt}`)
+  assert.notEqual(reversal?.fields[11], stan)
+  await until(() => rig.world.storeAndForward.depth('demo-a') === 0, 'it was acknowledged')
+  await rig.close()
+})
+
+test('a late approval changes nothing, is recorded, and the reversal stands', async () => {
+  const rig = await createRig({
+    answer: (request) => [
+      {
+        afterMs: request.mti.startsWith('01') ? ISSUER_TIMEOUT_MS + 60 : 1,
+        message: answerOf(request, '00', { 38: 'LATE01' }),
+      },
+    ],
+  })
+  const body = bodyOf(await send(rig.world, 'k1'))
+  assert.equal(body.responseCode, '91')
+  await new Promise((resolve) => setTimeout(resolve, 150))
+  const transaction = await rig.store.read(String(body.id))
+  assert.equal(transaction?.lateAnswers[0]?.approved, true)
+  assert.equal(transaction?.outcome?.outcome, 'declined')
+  assert.equal(rig.asked().filter((message) => message.mti === '0420').length, 1)
+  assert.equal(bodyOf(await send(rig.world, 'k1')).responseCode, '91')
+  await rig.close()
+})
+
+test('an issuer that is down: declined 91, nothing to reverse', async () => {
+  const rig = await createRig()
+  rig.issuer.stop()
+  rig.network.cut()
+  await until(() => rig.world.issuers.get('demo-a')?.isUp === false, 'the link was down')
+  const body = bodyOf(await send(rig.world, 'k1'))
+  assert.equal(body.responseCode, '91')
+  const transaction = await rig.store.read(String(body.id))
+  assert.equal(transaction?.notSent, true)
+  assert.equal(transaction?.deliveries.length, 0)
+  await rig.close()
+})
+
+test('an inquiry without an answer is declined 91 and holds no money to reverse', async () => {
+  const rig = await createRig({ answer: () => [] })
+  const body = bodyOf(await send(rig.world, 'k1', { type: 'balance_inquiry', amount: 0 }))
+  assert.equal(body.responseCode, '91')
+  assert.equal((await rig.store.read(String(body.id)))?.deliveries.length, 0)
+  await rig.close()
+})
+
+test('85 approves an account verification and nothing else', async () => {
+  const rig = await createRig({
+    answer: (request) => [{ afterMs: 1, message: answerOf(request, '85') }],
+  })
+  const verified = bodyOf(await send(rig.world, 'k1', { type: 'account_verification', amount: 0 }))
+  assert.equal(verified.outcome, 'approved')
+  assert.equal(bodyOf(await send(rig.world, 'k2')).outcome, 'declined')
+  await rig.close()
+})
+
+test('a partial approval says both amounts, or is reversed where the acquirer can’t take it', async () => {
+  const partial = (request: IsoMessage): TimedAnswer[] => [
+    {
+      afterMs: 1,
+      message: request.mti.startsWith('01')
+        ? answerOf(request, '10', { 4: '000000001000', 38: 'PART01' })
+        : answerOf(request, '00'),
+    },
+  ]
+  const taking = await createRig({ answer: partial })
+  const taken = bodyOf(await send(taking.world, 'k1'))
+  assert.equal(taken.outcome, 'approved')
+  assert.deepEqual([taken.amount, taken.requestedAmount], [1000, 2599])
+  await taking.close()
+
+  const [acquirer] = config.acquirers
+  assert.ok(acquirer)
+  const strict = { ...config, acquirers: [{ ...acquirer, acceptsPartialApproval: false }] }
+  const refusing = await createRig({ answer: partial, config: strict })
+  const refused = bodyOf(await send(refusing.world, 'k1'))
+  assert.deepEqual([refused.outcome, refused.responseCode], ['declined', '51'])
+  await until(() => refusing.asked().some(({ mti }) => mti === '0420'), 'the reversal came')
+  await refusing.close()
+})
+
+test('what risk declines or challenges never reaches the issuer', async () => {
+  const declining = await createRig({
+    decision: { outcome: 'decline', reasons: ['velocity_device', 'x'], disclosedReasons: ['x'] },
+  })
+  const declined = bodyOf(await send(declining.world, 'k1'))
+  assert.deepEqual([declined.outcome, declined.responseCode], ['declined', '59'])
+  assert.deepEqual((declined.risk as { reasons: string[] }).reasons, ['x'])
+  assert.equal(declining.asked().length, 0)
+  await declining.close()
+
+  const challenging = await createRig({ decision: { outcome: 'challenge' } })
+  const challenged = bodyOf(await send(challenging.world, 'k1'))
+  assert.deepEqual([challenged.outcome, challenged.responseCode], ['challenged', '70'])
+  assert.equal(challenging.asked().length, 0)
+  await challenging.close()
+})
+
+test('no route for the BIN: declined 92, recorded, nothing forwarded', async () => {
+  const rig = await createRig()
+  const card = { pan: '4111111111111111', expiry: '2912' }
+  const body = bodyOf(await send(rig.world, 'k1', { card }))
+  assert.deepEqual([body.outcome, body.responseCode], ['declined', '92'])
+  assert.equal((await rig.store.read(String(body.id)))?.outcome?.cause, 'no_route')
+  assert.equal(rig.asked().length, 0)
+  await rig.close()
+})
+
+test('a token of an earlier answer pays, for its acquirer only', async () => {
+  const [acquirer] = config.acquirers
+  assert.ok(acquirer)
+  const other = { ...acquirer, id: 'other', apiKeySha256: ['0'.repeat(64)] }
+  const rig = await createRig({ config: { ...config, acquirers: [acquirer, other] } })
+  const first = bodyOf(await send(rig.world, 'k1'))
+  const { token, masked } = first.card as { token: string; masked: string }
+  assert.equal(masked, '476173******0119')
+  const second = bodyOf(await send(rig.world, 'k2', { card: { token } }))
+  assert.equal(second.outcome, 'approved')
+  assert.equal(rig.asked()[1]?.fields[2], BODY.card.pan)
+  assert.equal(rig.asked()[1]?.fields[14], '2912')
+  assert.equal(codeOf(await send(rig.world, 'k3', { card: { token } }, 1)), 'unknown_card_token')
+  await rig.close()
+})
+
+test('a full disk: nothing is asked or approved, and the next one is refused at the door', async () => {
+  const rig = await createRig()
+  rig.disk.failWith('ENOSPC')
+  assert.equal(codeOf(await send(rig.world, 'k1')), 'outcome_unknown')
+  assert.equal(rig.asked().length, 0)
+  assert.equal(rig.store.status.writable, false)
+  assert.equal(codeOf(await send(rig.world, 'k2')), 'store_unavailable')
+  await rig.close().catch(() => {})
+})
+
+test('an approval that can’t be kept is not answered; the next start reverses it once', async () => {
+  const disk = new SimulatedDisk({ random: createSeededRandom(1) })
+  const first = await createRig({
+    disk,
+    answer: (request) => {
+      disk.failWith('EIO')
+      return ACKNOWLEDGE(request)
+    },
+  })
+  assert.equal(codeOf(await send(first.world, 'k1')), 'outcome_unknown')
+  await first.close().catch(() => {})
+
+  const second = await createRig({ disk: disk.restart('kill') })
+  assert.deepEqual(second.recovered, { declined: 1, reversed: 1 })
+  const body = bodyOf(await send(second.world, 'k1'))
+  assert.deepEqual([body.outcome, body.responseCode], ['declined', '91'])
+  assert.equal(body.rrn, BODY.rrn)
+  await until(() => second.asked().some(({ mti }) => mti === '0420'), 'the reversal came')
+  await until(() => second.world.storeAndForward.depth('demo-a') === 0, 'it was acknowledged')
+  await second.close()
+
+  const third = await createRig({ disk: second.disk.restart('power') })
+  assert.deepEqual(third.recovered, { declined: 0, reversed: 0 })
+  assert.equal(bodyOf(await send(third.world, 'k1')).responseCode, '91')
+  assert.equal(third.asked().length, 0)
+  await third.close()
+})
+
+test('a crash keeps every answered outcome', async () => {
+  const first = await createRig()
+  const bodies = await Promise.all(
+    Array.from({ length: 20 }, async (_, i) => bodyOf(await send(first.world, `k${i}`))),
+  )
+  const second = await createRig({ disk: first.disk.restart('power') })
+  assert.deepEqual(second.recovered, { declined: 0, reversed: 0 })
+  for (const [i, body] of bodies.entries()) {
+    assert.deepEqual(bodyOf(await send(second.world, `k${i}`)), body)
+  }
+  assert.equal(second.asked().length, 0)
+  await first.close().catch(() => {})
+  await second.close()
+})
+
+test('a closed door refuses what is new and answers what is known', async () => {
+  const rig = await createRig()
+  const body = bodyOf(await send(rig.world, 'k1'))
+  rig.world.door.isOpen = false
+  assert.equal(codeOf(await send(rig.world, 'k2')), 'draining')
+  assert.deepEqual(bodyOf(await send(rig.world, 'k1')), body)
+  await rig.close()
+})
