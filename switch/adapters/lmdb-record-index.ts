@@ -1,7 +1,9 @@
 // Adapter: the record index on LMDB. Nothing is flushed on the way: after kill -9 the page cache
 // still has every committed batch whole, after a crash of the machine the file may be anything. So
 // a mark beside it says under which boot of the machine it is being written, or that it was closed
-// and flushed; an index that neither vouches for is thrown away before LMDB maps a byte of it.
+// and flushed; an index that neither vouches for is thrown away before LMDB maps a byte of it. LMDB
+// trusts its file: a damaged one can end the process. The mark says when it is being opened, so a
+// start that dies of it is the last one: the next finds that mark and throws the index away.
 
 import * as fs from 'node:fs'
 import path from 'node:path'
@@ -15,7 +17,7 @@ export interface OpenedIndex {
 }
 
 interface Mark {
-  readonly state: 'open' | 'closed'
+  readonly state: 'opening' | 'open' | 'closed'
   readonly bootId: string
 }
 
@@ -33,7 +35,7 @@ export function openLmdbRecordIndex(folder: string): OpenedIndex {
     discarded = distrust(readMark(folder), bootId)
     if (discarded !== null) removeIndex(folder)
   }
-  writeMark(folder, { state: 'open', bootId })
+  writeMark(folder, { state: 'opening', bootId })
   let database: RootDatabase<Buffer, string>
   try {
     database = openDatabase(folder)
@@ -42,18 +44,24 @@ export function openLmdbRecordIndex(folder: string): OpenedIndex {
     removeIndex(folder)
     database = openDatabase(folder)
   }
+  writeMark(folder, { state: 'open', bootId })
   return { index: createIndex(folder, database, bootId), discarded }
 }
 
 function openDatabase(folder: string): RootDatabase<Buffer, string> {
-  return open<Buffer, string>({
+  const database = open<Buffer, string>({
     path: folder,
     encoding: 'binary',
     noSync: true,
     overlappingSync: false,
     cache: false,
     maxDbs: 1,
+    // Otherwise each turn's writes have a promise that nobody sees, and that rejects on a full disk.
+    eventTurnBatching: false,
   })
+  // Walks from the root down, while the mark still says `opening`.
+  database.get(KEY_END)
+  return database
 }
 
 function createIndex(
@@ -66,10 +74,8 @@ function createIndex(
     list(prefix, limit, order) {
       const reverse = order === 'descending'
       const [start, end] = reverse ? [prefix + KEY_END, prefix] : [prefix, prefix + KEY_END]
-      return [...database.getRange({ start, end, limit, reverse })].map(({ key, value }) => ({
-        key,
-        value,
-      }))
+      const found = database.getRange({ start, end, limit, reverse, inclusiveEnd: reverse })
+      return [...found].map(({ key, value }) => ({ key, value }))
     },
     write: (puts) => writeAll(database, puts),
     clear: () => database.clearAsync(),
@@ -86,13 +92,11 @@ async function writeAll(
   database: RootDatabase<Buffer, string>,
   puts: readonly IndexPut[],
 ): Promise<void> {
-  let shared: Promise<boolean> | undefined
   const committed = database.batch(() => {
     for (const { key, value } of puts) {
-      const done = value === null ? database.remove(key) : database.put(key, value as Buffer)
-      // Each put gives the commit's promise again; unhandled, its rejection ends the process.
-      if (done !== shared) done.then(undefined, () => {})
-      shared = done
+      // Their promises say nothing in a batch: the batch's own does.
+      if (value === null) void database.remove(key)
+      else void database.put(key, value as Buffer)
     }
   })
   try {
@@ -106,6 +110,7 @@ async function writeAll(
 
 function distrust(mark: Mark | undefined, bootId: string): string | null {
   if (mark === undefined) return 'its mark is missing'
+  if (mark.state === 'opening') return 'the process that opened it last died of it'
   if (mark.state === 'closed' || (bootId !== '' && mark.bootId === bootId)) return null
   return 'the machine was restarted while it was open'
 }
