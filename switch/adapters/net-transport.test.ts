@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Peer, testTransport } from '../simulation/transport-conformance.ts'
 import { createNetTransport } from './net-transport.ts'
+import { type Peer, testTransport } from './transport-conformance.ts'
 
 async function listen() {
   const sockets = new Set<Socket>()

@@ -110,7 +110,7 @@ export class InFlight {
     }
   }
 
-  /** Awaits the late answer of a request that has been given up already (an earlier process did). */
+  /** Awaits the late answer of a request that an earlier process gave up. */
   awaitLate(exchange: Exchange): void {
     this.#giveUp(exchange)
   }

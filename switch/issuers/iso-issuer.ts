@@ -62,7 +62,7 @@ export class IsoIssuer implements Issuer {
   readonly #inFlight: InFlight
   readonly #link: IsoLink
   readonly #counters = createIssuerCounters()
-  #isClosing = false
+  #closed: Promise<void> | undefined
   #onEmpty: (() => void) | undefined
 
   constructor(options: IsoIssuerOptions, ports: IsoLinkPorts) {
@@ -96,7 +96,7 @@ export class IsoIssuer implements Issuer {
   }
 
   get isUp(): boolean {
-    return this.#link.isUp && !this.#isClosing
+    return this.#link.isUp && this.#closed === undefined
   }
 
   get state(): IssuerState {
@@ -164,9 +164,12 @@ export class IsoIssuer implements Issuer {
     return { kind: 'answered', responseCode: result.answer.responseCode }
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosing) return
-    this.#isClosing = true
+  close(): Promise<void> {
+    this.#closed ??= this.#finish()
+    return this.#closed
+  }
+
+  async #finish(): Promise<void> {
     if (this.#inFlight.size > 0) {
       await new Promise<void>((resolve) => {
         this.#onEmpty = resolve

@@ -110,7 +110,7 @@ export function buildNetworkAnswer(request: IsoMessage, responseCode: string): I
   return { mti: '0810', fields }
 }
 
-/** Reads what an answer (0110, 0210, 0430, 0810) says. Never throws: what is absent matches nothing. */
+/** What an answer (0110, 0210, 0430, 0810) says. Never throws: what is absent matches nothing. */
 export function parseAnswer(message: IsoMessage): ParsedAnswer {
   return {
     mti: message.mti,

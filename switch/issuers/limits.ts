@@ -5,7 +5,8 @@
 //                4,096 / 8 s = 512/s, over a window of 600 s 307,200 numbers held, and as many
 //                again for their reversals: 614,400 of 999,999. So time-outs alone never use up
 //                the numbers, and 285,599 are left for the rest.
-//   answered     rate * answeredHoldMs: 12,000/s * 10 s = 120,000 numbers.
+//   answered     rate * 10 s: 120,000 numbers at 12,000/s; a link that answers everything could
+//                carry 89,999/s.
 //   together     734,400: the reserve for reversals (100,000) is not touched.
 
 /** One more than the highest STAN: six digits, 000000 is not used. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { type Peer, testTransport } from '../adapters/transport-conformance.ts'
 import type { Connection } from '../ports.ts'
 import { createSeededRandom } from './random.ts'
 import { createVirtualTime } from './time.ts'
 import { createSimulatedNetwork } from './transport.ts'
-import { type Peer, testTransport } from './transport-conformance.ts'
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
 const address = { host: 'issuer.test', port: 9101 }

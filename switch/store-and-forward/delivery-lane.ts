@@ -121,7 +121,8 @@ export class DeliveryLane {
   #overflow = 0
   #isReloading = false
   #dead = 0
-  #isStopped = false
+  /** Set by `stop`: resolves when the last one in flight has ended. */
+  #stopped: Promise<void> | undefined
   #tokens: number
   #tokensAtMs: number
   #timer: TimerHandle | undefined
@@ -178,17 +179,18 @@ export class DeliveryLane {
 
   /** Starts nothing more. Resolves when nothing is in flight and its result is stored. */
   stop(): Promise<void> {
-    this.#isStopped = true
+    if (this.#stopped !== undefined) return this.#stopped
     this.#disarm()
     for (const entry of this.#entries.values()) {
       if (entry.state !== 'waiting') continue
       this.#waiting.remove(entry)
       entry.state = 'ready'
     }
-    if (this.#inFlight === 0) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#onIdle = resolve
+    this.#stopped = new Promise((resolve) => {
+      if (this.#inFlight === 0) resolve()
+      else this.#onIdle = resolve
     })
+    return this.#stopped
   }
 
   #wake(entry: Entry): void {
@@ -201,7 +203,7 @@ export class DeliveryLane {
   #pump(): void {
     const issuer = this.#issuer
     if (issuer === undefined) return
-    while (!this.#isStopped && this.#readyHead < this.#ready.length) {
+    while (this.#stopped === undefined && this.#readyHead < this.#ready.length) {
       if (this.#inFlight >= this.#context.limits.inFlightMax) return
       const delayMs = issuer.isUp ? this.#paceMs() : this.#context.limits.linkPollMs
       if (delayMs > 0) {
@@ -345,7 +347,7 @@ export class DeliveryLane {
   }
 
   #waitFor(entry: Entry): void {
-    if (this.#isStopped) {
+    if (this.#stopped !== undefined) {
       entry.state = 'ready'
       return
     }
@@ -393,7 +395,7 @@ export class DeliveryLane {
 
   /** Takes from the store what did not fit in. */
   async #reload(): Promise<void> {
-    if (this.#isReloading || this.#isStopped) return
+    if (this.#isReloading || this.#stopped !== undefined) return
     this.#isReloading = true
     const overflowBefore = this.#overflow
     try {

@@ -471,6 +471,10 @@ test('close waits for what is in flight, and leaves no timer', async () => {
   assert.equal(time.pendingTimers, 0)
 })
 
+test('a lane that wants more in flight than a link keeps room for is refused', async () => {
+  await assert.rejects(createRig({ limits: { inFlightMax: 65 } }), RangeError)
+})
+
 // Whatever the network does and however often the process is killed: every queued reversal is
 // acknowledged in the end, with the numbers that it was queued with, and none is sent as 0420 twice.
 test('every reversal gets through cuts, silence and kills', async () => {

@@ -1,6 +1,6 @@
 // Reversals that must reach their issuers: one lane an issuer, over the store's durable queue.
 
-import type { Issuer } from '../issuers/index.ts'
+import { type Issuer, REVERSALS_IN_FLIGHT_MAX } from '../issuers/index.ts'
 import type { Clock, Random, Timers } from '../ports.ts'
 import type { Attempt, QueuedMessage, TransactionStore } from '../store/index.ts'
 import {
@@ -46,8 +46,12 @@ export interface StoreAndForward {
   close(): Promise<void>
 }
 
+/** Throws where a lane would have more in flight than a link keeps room for. */
 export function createStoreAndForward(options: StoreAndForwardOptions): StoreAndForward {
   const limits = options.limits ?? STORE_AND_FORWARD_LIMITS
+  if (limits.inFlightMax > REVERSALS_IN_FLIGHT_MAX) {
+    throw new RangeError(`a link takes ${REVERSALS_IN_FLIGHT_MAX} reversals in flight, not more`)
+  }
   const lanes = new Map<string, DeliveryLane>()
 
   const stopAll = async (): Promise<void> => {
