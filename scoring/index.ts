@@ -3,6 +3,14 @@
 
 export { checkModel, type ModelCheck } from './check-model.ts'
 export { decideWithoutWorker } from './decide.ts'
+export {
+  FEATURE_AGGREGATES,
+  FEATURE_NAMES,
+  FEATURES,
+  type Feature,
+  featureSlots,
+  fillFeatures,
+} from './features.ts'
 export { limitsFit as scoringLimitsFit } from './limits.ts'
 export {
   createScorerPool,
