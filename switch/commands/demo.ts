@@ -81,15 +81,15 @@ const EXAMPLES: readonly Example[] = [
     },
   },
   {
-    title: 'declined by a rule, with its reason',
+    title: 'declined by a rule: card, address and customer are from three countries',
     body: {
       amount: 95000,
       currency: 'EUR',
       channel: 'ecommerce',
-      card: { pan: '4761739001010010', expiry: '2912', country: 'DE' },
+      card: { pan: '4761739001010010', expiry: '2912' },
       merchant: { id: 'M-2002', name: 'Gift Cards Online', mcc: '5815', country: 'US' },
-      device: { id: 'D-77', ip: '203.0.113.7', ipCountry: 'BR' },
-      customer: { id: 'C-42', country: 'DE' },
+      device: { id: 'D-77', ipCountry: 'BR' },
+      customer: { id: 'C-42', country: 'FR' },
     },
   },
   {

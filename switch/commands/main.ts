@@ -62,7 +62,11 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
 }
 
 /** Runs one command. Sets `process.exitCode`: 0 fine, 1 found something, 2 wrong use. */
-export async function runCommand(argv: readonly string[]): Promise<void> {
+export async function runCommand(given: readonly string[]): Promise<void> {
+  // `switchyard help rules` is `switchyard rules --help`.
+  const [, , first, second] = given
+  const argv =
+    first === 'help' && second !== undefined ? [...given.slice(0, 2), second, '--help'] : given
   const program = new Command('switchyard')
     .description('A payment switch that scores every authorization for fraud.')
     .addHelpText('after', '\nExample:\n  $ switchyard start\n  $ switchyard rules lint')
