@@ -1,4 +1,11 @@
 export {
+  type AuditResult,
+  auditLog,
+  type Contradiction,
+  exportLog,
+  type LogAudit,
+} from './audit.ts'
+export {
   type EmbeddedStoreOptions,
   type OpenedStore,
   type OpenReport,

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { after, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { openStoreFolder } from '../adapters/store-folder.ts'
+import { createSystemRandom, systemClock, systemTimers } from '../adapters/system-clock.ts'
+
+const BIN = fileURLToPath(new URL('./switchyard.js', import.meta.url))
+
+const base = mkdtempSync(path.join(tmpdir(), 'switchyard-store-command-'))
+after(() => rmSync(base, { recursive: true, force: true }))
+
+interface Run {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+function store(...args: string[]): Promise<Run> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [BIN, 'store', ...args], (error, out, err) => {
+      resolve({ code: error === null ? 0 : Number(error.code), out, err })
+    })
+  })
+}
+
+async function openStore(folder: string) {
+  const opened = await openStoreFolder(folder, {
+    clock: systemClock,
+    timers: systemTimers,
+    random: createSystemRandom(),
+    owner: 'test',
+    keyRetentionMs: 1_000,
+  })
+  assert.ok(opened.ok)
+  await opened.store.claim({
+    id: `auth_${opened.store.ownership.leaseEpoch}`,
+    kind: 'inquiry',
+    acquirer: 'demo',
+    idempotencyKey: 'k',
+    fingerprint: new Uint8Array(32),
+    createdAtMs: 0,
+    rrn: '632610000001',
+    cardToken: 'tok',
+    request: {},
+    attempt: null,
+  })
+  return opened.store
+}
+
+describe('switchyard store', () => {
+  it('verifies, counts and exports beside the process that holds the folder', async () => {
+    const folder = path.join(base, 'held')
+    const holder = await openStore(folder)
+    const [verify, stats, exported] = await Promise.all([
+      store('verify', folder),
+      store('stats', folder, '--json'),
+      store('export', folder),
+    ])
+    await holder.close()
+    assert.deepEqual([verify.code, stats.code, exported.code], [0, 0, 0])
+    assert.match(verify.out, /^whole: 2 records/)
+    const counted = JSON.parse(stats.out)
+    assert.equal(counted.holderPid, process.pid)
+    assert.deepEqual(counted.recordsByKind, { lease: 1, claim: 1 })
+    const kinds = exported.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).kind)
+    assert.deepEqual(kinds, ['lease', 'claim'])
+  })
+
+  it('tells a torn tail, and fails on damage with segment and byte', async () => {
+    const folder = path.join(base, 'damaged')
+    await (await openStore(folder)).close()
+    const segment = path.join(folder, '0000000000000000.log')
+    const whole = readFileSync(segment)
+    appendFileSync(segment, Buffer.alloc(100))
+    const torn = await store('verify', folder)
+    assert.equal(torn.code, 0)
+    assert.match(torn.out, /torn tail: 100 bytes .* cut at the next start/)
+    const damaged = Buffer.from(whole)
+    damaged[60] = (damaged[60] ?? 0) ^ 1
+    writeFileSync(segment, damaged)
+    for (const command of ['verify', 'stats', 'export']) {
+      const refused = await store(command, folder)
+      assert.equal(refused.code, 1)
+      assert.match(refused.err, /0000000000000000\.log is damaged at byte 40/)
+    }
+  })
+
+  it('says what is wrong with a folder that holds no store', async () => {
+    const absent = await store('verify', path.join(base, 'absent'))
+    assert.equal(absent.code, 2)
+    assert.match(absent.err, /does not exist/)
+    const empty = await store('verify', base)
+    assert.equal(empty.code, 1)
+    assert.match(empty.err, /no transaction log/)
+  })
+})
