@@ -1,9 +1,8 @@
 // From findings to a verdict: which rules fired, which outcome wins, with which reasons and values.
 
-import { type AggregatePlan, aggregateKey } from './aggregate.ts'
-import type { CompiledConditions, Findings, ListMembership, Reading } from './language/index.ts'
+import type { CompiledConditions, Explain, Findings } from './language/index.ts'
 import type { RiskOutcome, RuleHit, RuleMode } from './outcome.ts'
-import type { RuleFacts, RuleInput, RuleVerdict } from './rule-set.ts'
+import type { RuleInput, RuleVerdict } from './rule-set.ts'
 
 /** A rule that is evaluated (live or shadow), in the order of the compiled conditions. */
 export interface ActiveRule {
@@ -13,10 +12,8 @@ export interface ActiveRule {
   readonly reason: string
   readonly disclose: boolean
   readonly overridesDecline: boolean
-  readonly readings: readonly Reading[]
+  readonly explain: Explain
 }
-
-type Values = Record<string, number | string | boolean | null>
 
 const quiet: RuleVerdict = Object.freeze({
   outcome: 'approve',
@@ -30,10 +27,7 @@ const quiet: RuleVerdict = Object.freeze({
 export function createEvaluate(
   rules: readonly ActiveRule[],
   conditions: CompiledConditions,
-  plan: AggregatePlan,
-  lists: ReadonlyMap<string, ListMembership>,
 ): (input: RuleInput) => RuleVerdict {
-  const slots = new Map(plan.map((aggregate, slot) => [aggregateKey(aggregate), slot]))
   const findings: Findings = {
     hits: new Uint16Array(rules.length),
     unknown: new Uint16Array(rules.length),
@@ -49,7 +43,9 @@ export function createEvaluate(
     for (let index = 0; index < hitCount; index++) {
       const rule = rules[findings.hits[index] ?? 0]
       if (rule === undefined) continue
-      hits.push(hitOf(rule, input, slots, lists))
+      const { id, mode, outcome, reason, disclose } = rule
+      const values = rule.explain(input.facts, input.aggregates, input.score)
+      hits.push({ rule: id, mode, outcome, reason, disclose, values })
       if (rule.mode === 'live') live.push(rule)
     }
     const unknownRules: string[] = []
@@ -93,50 +89,4 @@ function verdictOf(
     if (rule.disclose && !disclosedReasons.includes(rule.reason)) disclosedReasons.push(rule.reason)
   }
   return { outcome, reasons, disclosedReasons, hits, unknownRules }
-}
-
-function hitOf(
-  rule: ActiveRule,
-  input: RuleInput,
-  slots: ReadonlyMap<string, number>,
-  lists: ReadonlyMap<string, ListMembership>,
-): RuleHit {
-  const values: Values = {}
-  for (const { label, expression } of rule.readings) {
-    switch (expression.op) {
-      case 'fact':
-        values[label] = known(factValue(input, expression.fact.path))
-        break
-      case 'has':
-        values[label] = known(factValue(input, expression.fact.path)) !== null
-        break
-      case 'aggregate': {
-        const slot = slots.get(aggregateKey(expression.aggregate)) ?? -1
-        values[label] = known(input.aggregates[slot])
-        break
-      }
-      case 'inList': {
-        if (expression.value.op !== 'fact') break
-        const value = factValue(input, expression.value.fact.path)
-        const list = lists.get(expression.list)
-        values[label] = typeof value === 'string' && list !== undefined ? list.has(value) : null
-      }
-    }
-  }
-  const { id, mode, outcome, reason, disclose } = rule
-  return { rule: id, mode, outcome, reason, disclose, values }
-}
-
-/** Unknown is null in a stored decision: neither NaN nor undefined survive JSON. */
-function known(value: unknown): number | string | boolean | null {
-  if (typeof value === 'number') return Number.isNaN(value) ? null : value
-  return typeof value === 'string' || typeof value === 'boolean' ? value : null
-}
-
-function factValue(input: RuleInput, path: string): unknown {
-  if (path === 'score') return input.score
-  const dot = path.indexOf('.')
-  if (dot === -1) return input.facts[path as keyof RuleFacts]
-  const record = input.facts[path.slice(0, dot) as 'card'] as Readonly<Record<string, unknown>>
-  return record[path.slice(dot + 1)]
 }

@@ -16,7 +16,9 @@ import {
   type CheckedCondition,
   type ConditionChecker,
   compileConditions,
+  compileExplanations,
   createConditionChecker,
+  type Explain,
 } from './language/index.ts'
 import {
   aggregatesMax,
@@ -259,7 +261,12 @@ function createRuleSet(
   hash: string,
 ): RuleSet {
   const active = loaded.filter(({ data }) => data.mode !== 'disabled')
-  const rules = active.map(({ data, pack, condition }): ActiveRule => {
+  const explanations = compileExplanations(
+    active.map(({ condition }) => condition.readings),
+    plan,
+    lists.named,
+  )
+  const rules = active.map(({ data, pack }, index): ActiveRule => {
     const { id, mode, outcome, reason } = data
     return {
       id,
@@ -268,7 +275,7 @@ function createRuleSet(
       reason,
       disclose: pack.disclose !== false && data.disclose !== false,
       overridesDecline: data.overrides === 'decline',
-      readings: condition.readings,
+      explain: explanations[index] as Explain,
     }
   })
   const conditions = compileConditions(
@@ -284,7 +291,7 @@ function createRuleSet(
     hash,
     rules: descriptions,
     aggregates: plan,
-    evaluate: createEvaluate(rules, conditions, plan, lists.named),
+    evaluate: createEvaluate(rules, conditions),
     outcomeWhenMissing: (missing, channel, baseAmount) =>
       outcomeWhenMissing(policy, missing, channel, baseAmount),
   }

@@ -13,6 +13,7 @@ export {
 } from './compile.ts'
 export type { CallValues } from './environment.ts'
 export { celEnvironment } from './environment.ts'
+export { compileExplanations, type Explain, type ReadingValues } from './explain.ts'
 export { children, type Expression, type Reading } from './expression.ts'
 export { didYouMean, nearest } from './nearest.ts'
 export {
