@@ -1,0 +1,222 @@
+// The listener on real sockets: what a client can do to it that the API behind it never sees.
+
+import assert from 'node:assert/strict'
+import { connect, type Socket } from 'node:net'
+import test from 'node:test'
+import type { HttpApi, HttpRequest, HttpResponse, HttpServer } from '../ingress/index.ts'
+import { listen } from './http-server.ts'
+
+const text = (status: number, body: string): HttpResponse => ({
+  status,
+  contentType: 'text/plain',
+  headers: [],
+  body,
+})
+
+interface Rig {
+  readonly server: HttpServer
+  readonly handled: string[]
+  readonly bugs: unknown[]
+}
+
+async function withServer(
+  run: (rig: Rig) => Promise<void>,
+  changes: { handle?: HttpApi<string>['handle']; connectionsMax?: number } = {},
+): Promise<void> {
+  const handled: string[] = []
+  const bugs: unknown[] = []
+  const echo = (request: HttpRequest) => {
+    handled.push(Buffer.from(request.body).toString())
+    return text(200, `${request.body.length}`)
+  }
+  const server = await listen<string>({
+    host: '127.0.0.1',
+    port: 0,
+    bodyBytesMax: 1000,
+    connectionsMax: changes.connectionsMax ?? 100,
+    onBug: (error) => bugs.push(error),
+    api: {
+      gate: (head) =>
+        head.headers.get('authorization') === 'yes'
+          ? { caller: 'somebody' }
+          : { refused: text(401, 'no') },
+      handle: changes.handle ?? echo,
+      refuse: (code) => text(code === 'body_too_large' ? 413 : 400, code),
+    },
+  })
+  try {
+    await run({ server, handled, bugs })
+  } finally {
+    server.close()
+  }
+}
+
+/** Sends the parts one after the other and reads until the end or the first complete answer. */
+function exchange(port: number, ...parts: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket: Socket = connect(port, '127.0.0.1')
+    let received = ''
+    const finish = () => {
+      socket.destroy()
+      resolve(received)
+    }
+    socket.on('data', (bytes) => {
+      received += bytes.toString('latin1')
+      const length = /content-length: (\d+)/i.exec(received)?.[1]
+      const bodyAt = received.indexOf('\r\n\r\n') + 4
+      if (length !== undefined && received.length >= bodyAt + Number(length)) finish()
+    })
+    socket.on('close', () => resolve(received))
+    socket.on('error', reject)
+    const sendNext = (index: number) => {
+      const part = parts[index]
+      if (part === undefined || socket.destroyed) return
+      socket.write(part, () => setTimeout(() => sendNext(index + 1), 5))
+    }
+    sendNext(0)
+  })
+}
+
+const post = (length: number | string, ...headers: readonly string[]) =>
+  ['POST /v1/x HTTP/1.1', 'Host: h', 'Authorization: yes', `Content-Length: ${length}`, ...headers]
+    .join('\r\n')
+    .concat('\r\n\r\n')
+
+test('a body in one piece and in many', async () => {
+  await withServer(async ({ server, handled }) => {
+    assert.match(await exchange(server.port, `${post(5)}hello`), /^HTTP\/1.1 200 OK/)
+    assert.match(await exchange(server.port, post(5), 'he', 'l', 'lo'), /^HTTP\/1.1 200 OK/)
+    assert.deepEqual(handled, ['hello', 'hello'])
+  })
+})
+
+test('a body over the limit is 413 and never handled, told by its length or by its bytes', async () => {
+  await withServer(async ({ server, handled }) => {
+    const body = 'x'.repeat(1001)
+    assert.match(await exchange(server.port, post(1001), body), /^HTTP\/1.1 413 /)
+    assert.match(await exchange(server.port, post(5000), body), /^HTTP\/1.1 413 /)
+    assert.match(await exchange(server.port, post(1000), 'x'.repeat(1000)), /^HTTP\/1.1 200 /)
+    assert.equal(handled.length, 1)
+  })
+})
+
+test('a request that could be read in two ways is 400 and its connection ends', async () => {
+  await withServer(async ({ server, handled }) => {
+    for (const head of [
+      post(5, 'Content-Length: 6'),
+      post(5, 'Transfer-Encoding: chunked'),
+      post(5, 'Host: other'),
+      'POST /v1/x HTTP/1.1\r\nAuthorization: yes\r\nContent-Length: 5\r\n\r\n',
+      post('5, 5'),
+    ]) {
+      const answer = await exchange(server.port, `${head}hello`)
+      assert.ok(!answer.startsWith('HTTP/1.1 200'), `${head}\n${answer}`)
+    }
+    assert.deepEqual(handled, [])
+  })
+})
+
+test('the gate refuses before the body counts', async () => {
+  await withServer(async ({ server, handled }) => {
+    const head = 'POST /v1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n'
+    assert.match(await exchange(server.port, `${head}hello`), /^HTTP\/1.1 401 /)
+    assert.deepEqual(handled, [])
+  })
+})
+
+test('a client that goes away before its answer harms nobody', async () => {
+  let release: () => void = () => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const handle = async () => {
+    await released
+    return text(200, 'late')
+  }
+  await withServer(
+    async ({ server, bugs }) => {
+      const socket = connect(server.port, '127.0.0.1')
+      socket.write(`${post(5)}hello`)
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      socket.destroy()
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      release()
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      assert.deepEqual(bugs, [])
+      assert.match(await exchange(server.port, `${post(5)}hello`), /^HTTP\/1.1 200 /)
+    },
+    { handle },
+  )
+})
+
+test('what throws in the API is told as a bug, not to the client as an answer', async () => {
+  for (const handle of [
+    () => {
+      throw new Error('thrown')
+    },
+    () => Promise.reject(new Error('rejected')),
+  ]) {
+    await withServer(
+      async ({ server, bugs }) => {
+        const socket = connect(server.port, '127.0.0.1')
+        socket.write(`${post(5)}hello`)
+        await new Promise((resolve) => setTimeout(resolve, 30))
+        assert.equal(bugs.length, 1)
+        socket.destroy()
+      },
+      { handle },
+    )
+  }
+})
+
+test('connections over the limit are closed, the others go on', async () => {
+  await withServer(
+    async ({ server }) => {
+      const first = connect(server.port, '127.0.0.1')
+      await new Promise((resolve) => first.once('connect', resolve))
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      const second = connect(server.port, '127.0.0.1')
+      second.on('error', () => {})
+      await new Promise((resolve) => second.once('close', resolve))
+      assert.equal(server.connections, 1)
+      first.destroy()
+    },
+    { connectionsMax: 1 },
+  )
+})
+
+test('a drained listener takes no new connection and closes the old ones after their answer', async () => {
+  await withServer(async ({ server }) => {
+    const socket = connect(server.port, '127.0.0.1')
+    await new Promise((resolve) => socket.once('connect', resolve))
+    server.drain()
+    let received = ''
+    socket.on('data', (bytes) => {
+      received += bytes.toString()
+    })
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.write(`${post(5)}hello`)
+    await closed
+    assert.match(received, /^HTTP\/1.1 200 OK/)
+    assert.match(received, /connection: close/i)
+    await assert.rejects(exchange(server.port, `${post(5)}hello`), { code: 'ECONNREFUSED' })
+  })
+})
+
+test('a port that is taken is refused, not shared', async () => {
+  await withServer(async ({ server }) => {
+    const options = {
+      host: '127.0.0.1',
+      port: server.port,
+      bodyBytesMax: 10,
+      connectionsMax: 1,
+      onBug: () => {},
+      api: {
+        gate: () => ({ caller: 'x' }),
+        handle: () => text(200, ''),
+        refuse: () => text(400, ''),
+      },
+    }
+    await assert.rejects(listen(options), /is it taken/)
+  })
+})
