@@ -14,7 +14,7 @@ import type { Journal } from './observe/index.ts'
 import type { Random, Transport } from './ports.ts'
 import { type RecoveryReport, recover } from './recover.ts'
 import { Router } from './route.ts'
-import type { TransactionStore } from './store/index.ts'
+import { type Attempt, StoreFault, type TransactionStore } from './store/index.ts'
 import { createStoreAndForward, type StoreAndForwardEvent } from './store-and-forward/index.ts'
 import { IdentifierSource } from './ulid.ts'
 import type { World } from './world.ts'
@@ -58,7 +58,7 @@ export function assemble(parts: Parts): World {
       clock,
       timers,
       random,
-      onEvent: (event) => noteDelivery(journal, event),
+      onEvent: (event) => noteDelivery(parts, event),
     }),
     inFlight: new InFlight(IN_FLIGHT_MAX),
     journal,
@@ -85,14 +85,19 @@ export function assemble(parts: Parts): World {
 
 /** Ends what a crash left open and takes up the queued reversals: before anything is let in. */
 export async function recoverWorld(world: World): Promise<RecoveryReport> {
+  // What an earlier process gave up may still be answered: matched, recorded, changing nothing.
+  const expectLateAnswer = (attempt: Attempt, transactionId: string) => {
+    world.attemptOwners.set(attempt, transactionId)
+    world.issuers.get(attempt.issuer)?.expectLateAnswer(attempt)
+  }
+  for (const { message } of await world.store.pendingDeliveries()) {
+    expectLateAnswer(message.original, message.transactionId)
+  }
   const report = await recover({
     store: world.store,
     clock: world.clock,
     traceNumbers: (issuer) => traceNumbersOf(world, issuer),
-    expectLateAnswer: (attempt, transactionId) => {
-      world.attemptOwners.set(attempt, transactionId)
-      world.issuers.get(attempt.issuer)?.expectLateAnswer(attempt)
-    },
+    expectLateAnswer,
   })
   await world.storeAndForward.start()
   return report
@@ -113,9 +118,10 @@ function noteLink(journal: Journal, event: IssuerEvent): void {
 }
 
 /** What an SRE must look at is an error; the rest is counted. */
-function noteDelivery(journal: Journal, event: StoreAndForwardEvent): void {
+function noteDelivery({ journal, onBug }: Parts, event: StoreAndForwardEvent): void {
   if (event.kind === 'halted') {
     journal.log.error({ error: event.error.message }, 'store-and-forward halted')
+    if (!(event.error instanceof StoreFault)) onBug(event.error)
     return
   }
   journal.linkEvent(event.issuer, `reversal_${event.kind}`)

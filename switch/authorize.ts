@@ -3,8 +3,10 @@
 import { admit, fingerprintOf } from './admit.ts'
 import { ask } from './ask.ts'
 import type { OpenCard } from './card-vault.ts'
-import { type Asked, claim, prepare } from './claim.ts'
+import { type Asked, claim, hasTraceNumber, prepare } from './claim.ts'
+import { refuseForNow } from './errors.ts'
 import { identifyCard } from './identify-card.ts'
+import { RETRY_AFTER_SECONDS } from './limits.ts'
 import { type AuthorizationRequest, storedRequest } from './message.ts'
 import { publish } from './publish.ts'
 import { type Ending, record } from './record.ts'
@@ -41,7 +43,9 @@ export async function authorize(
   const issuerName = world.router.issuerOf(card.pan)
   const issuer = issuerName === undefined ? undefined : world.issuers.get(issuerName)
   const running = prepare(world, asked, issuer)
-  const reply = await seeThrough(world, running)
+  const reply = hasTraceNumber(running)
+    ? await seeThrough(world, running)
+    : refuseTraceNumber(world)
   world.inFlight.leave(admission.place, reply)
   return reply
 }
@@ -65,6 +69,13 @@ async function seeThrough(world: World, running: RunningAuthorization): Promise<
     if (error instanceof StoreFault) return respondUnknown()
     throw error
   }
+}
+
+/** Every STAN toward the issuer is taken: refused like any other queue that is full. */
+function refuseTraceNumber(world: World): Reply {
+  world.journal.shed('trace_numbers')
+  const detail = 'too much is in flight to this issuer: retry'
+  return refuseForNow('overloaded', detail, RETRY_AFTER_SECONDS)
 }
 
 /** The request in the one form that is compared and stored: no PAN, no expiry, no CVV. */

@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto'
 import type { ScoringRequest } from '#scoring'
 import type { OpenCard } from './card-vault.ts'
-import type { Issuer } from './issuers/index.ts'
+import { type Issuer, NO_STAN } from './issuers/index.ts'
 import type {
   AuthorizationRequest,
   AuthorizationType,
@@ -75,6 +75,11 @@ export function prepare(
     arrivedAtMs,
     startedMs: world.clock.monotonic(),
   }
+}
+
+/** False where every STAN toward the issuer is pending or rests: nothing may be claimed then. */
+export function hasTraceNumber(running: RunningAuthorization): boolean {
+  return running.attempt?.stan !== NO_STAN
 }
 
 /** Durable when it resolves. Rejects with StoreFault. Throws where another claim holds the key. */

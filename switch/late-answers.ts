@@ -25,7 +25,7 @@ export async function takeLateAnswer(
       responseCode: late.answer.responseCode,
       approved,
     })
-    if (approved) await world.storeAndForward.lateApproval(late.attempt)
+    if (approved) world.storeAndForward.lateApproval(late.attempt)
   } catch (error) {
     // The store says so itself and the process ends; the next start has the reversal in its log.
     if (!(error instanceof StoreFault)) throw error

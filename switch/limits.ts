@@ -1,6 +1,7 @@
 // The limits of the message path, with the arithmetic beside each. `main.ts` asserts the relations.
 
 import assert from 'node:assert/strict'
+import { LINK_IN_FLIGHT_MAX } from './issuers/index.ts'
 
 /** CONTRACT: 64 KiB. A request with every field at its longest is below 4 KiB. */
 export const BODY_BYTES_MAX = 64 * 1024
@@ -20,6 +21,7 @@ export const AMOUNT_MAX = 999_999_999_999
 /**
  * Authorizations admitted and not answered. At 1,000/s and an issuer that takes its full 8 s, 8,000
  * are in flight; each holds about 6 kB (request, promises, decision): 48 MB. Over it: 503 at once.
+ * One issuer link takes half of it (LINK_IN_FLIGHT_MAX), so a silent issuer can't fill the house.
  */
 export const IN_FLIGHT_MAX = 8192
 
@@ -56,6 +58,7 @@ const STANS = 999_999
 /** The relations between limits. Throws: a wrong number must not start. */
 export function assertRelations(): void {
   assert.ok(SCORING_QUEUE_MAX < SCORING_QUEUE_CAPACITY, 'what the door admits must fit the queue')
+  assert.ok(LINK_IN_FLIGHT_MAX <= IN_FLIGHT_MAX / 2, 'one silent issuer must leave room to others')
   assert.ok(IN_FLIGHT_MAX < STANS / 2, 'every request in flight needs a STAN, and late answers too')
   assert.ok(WAITERS_PER_KEY_MAX * IN_FLIGHT_MAX < 100_000, 'waiters hold connections and timers')
 }
