@@ -27,11 +27,24 @@ export function createCountryOfBin(table: Table | undefined, problems: ProblemLi
   const lookup = createRangeTable(ranges)
   noteOverlaps(table, lookup, problems)
   return (bin) => {
-    const { from, to } = binRange(bin, bin)
-    if (Number.isNaN(from)) return undefined
-    const country = lookup.find(from)
-    return from === to || country === lookup.find(to) ? country : undefined
+    const digits = digitsOf(bin)
+    if (bin.length === 8) return lookup.find(digits)
+    if (bin.length !== 7 && bin.length !== 6) return undefined
+    const size = bin.length === 7 ? 10 : 100
+    const country = lookup.find(digits * size)
+    return country === lookup.find(digits * size + size - 1) ? country : undefined
   }
+}
+
+/** The number that the digits write; NaN, which lies in no range, for another character. */
+function digitsOf(text: string): number {
+  let value = 0
+  for (let index = 0; index < text.length; index++) {
+    const digit = text.charCodeAt(index) - 48
+    if (digit < 0 || digit > 9) return Number.NaN
+    value = value * 10 + digit
+  }
+  return value
 }
 
 /** The 8-digit BINs between two of 6 to 8 digits, both included; NaN when one is malformed. */
