@@ -12,7 +12,7 @@ export {
   openEmbeddedStore,
   type StoreProblem,
 } from './embedded-store.ts'
-export type { Flush } from './group-commit.ts'
+export { type Flush, GroupCommit } from './group-commit.ts'
 export { STORE_LIMITS, type StoreLimits } from './limits.ts'
 export {
   type IndexEntry,
@@ -20,5 +20,5 @@ export {
   MemoryRecordIndex,
   type RecordIndex,
 } from './record-index.ts'
-export type { CutTail, LogProblem } from './segment-log.ts'
+export { type CutTail, type LogProblem, SegmentLog } from './segment-log.ts'
 export * from './transaction-store.ts'
