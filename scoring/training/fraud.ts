@@ -116,7 +116,7 @@ function planCardTesting(random: SeededRandom, world: World, dayMs: number, plan
     if (i % cardsPerDevice === 0) device = { ...createDevice(random, country), ip: device.ip }
     if (i % cardsPerIp === 0) device = { ...device, ip: randomIp(random) }
     const card = { ...createCard(random, base.country), bin: base.bin }
-    const id = random.hex16()
+    const id = random.hex8()
     const fields = { kind: 'card_testing', atMs, card, merchant: shop, device } as const
     const customer = known ? { id, email: `${id}@example.com`, country: base.country } : undefined
     plan(

@@ -252,7 +252,7 @@ function planGuest(
 function stranger(random: SeededRandom): Customer {
   const city = drawHome(random)
   const country = random.chance(0.3) ? drawElsewhere(random, city).country : city.country
-  const id = random.hex16()
+  const id = random.hex8()
   return {
     id: `customer-${id}`,
     email: `${id}@example.com`,

@@ -1,4 +1,5 @@
 export { exportMatrix } from './export.ts'
+export { featureTable } from './feature-table.ts'
 export { DEFAULT_GENERATE_OPTIONS, type GenerateOptions, generateTransactions } from './generate.ts'
 export type { MatrixInfo } from './matrix.ts'
 export {

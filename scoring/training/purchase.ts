@@ -56,7 +56,7 @@ export function toTransaction(random: SeededRandom, purchase: Purchase): Generat
   const { card, merchant } = purchase
   const atMs = Math.round(purchase.atMs)
   const { trade, sends, city } = merchant
-  const eventHash = random.hex16()
+  const eventHash = random.hex8() + random.hex8()
   const request: ScoringRequest = {
     id: `auth_${eventHash}`,
     eventHash,

@@ -18,8 +18,8 @@ export interface SeededRandom {
   exponential(mean: number): number
   /** Poisson with the given mean (Knuth's product; means below 30). */
   poisson(mean: number): number
-  /** 16 hexadecimal digits. */
-  hex16(): string
+  /** 8 hexadecimal digits. */
+  hex8(): string
   /** An independent generator whose seed this one draws. */
   fork(): SeededRandom
 }
@@ -56,13 +56,9 @@ export function createRandom(seed: number): SeededRandom {
       for (let product = next(); product > limit; product *= next()) count++
       return count
     },
-    hex16: () => hex8(next32()) + hex8(next32()),
+    hex8: () => next32().toString(16).padStart(8, '0'),
     fork: () => createRandom(next32()),
   }
-}
-
-function hex8(value: number): string {
-  return value.toString(16).padStart(8, '0')
 }
 
 /** splitmix32: spreads a seed, however small, over 128 bits of state. */

@@ -222,11 +222,16 @@ export function randomIp(random: SeededRandom): string {
 
 export function createCard(random: SeededRandom, country: string): Card {
   const expiry = `${27 + random.below(5)}${String(1 + random.below(12)).padStart(2, '0')}`
-  return { token: `card_${random.hex16()}`, bin: random.pick(BINS), country, expiry }
+  return {
+    token: `card_${random.hex8()}_${random.hex8()}`,
+    bin: random.pick(BINS),
+    country,
+    expiry,
+  }
 }
 
 export function createDevice(random: SeededRandom, ipCountry: string): Device {
-  return { id: `device-${random.hex16()}`, ip: randomIp(random), ipCountry }
+  return { id: `device-${random.hex8()}-${random.hex8()}`, ip: randomIp(random), ipCountry }
 }
 
 /** A home: by weight, among the cities where the issuer's customers live. */
@@ -313,8 +318,8 @@ function createMerchant(random: SeededRandom, kind: Trade, place: City): Merchan
     acquirer: random.pick(ACQUIRERS),
     trade: kind,
     city: place,
-    latitude: place.latitude + 0.05 * random.normal(),
-    longitude: place.longitude + 0.07 * random.normal(),
+    latitude: degrees(place.latitude + 0.05 * random.normal()),
+    longitude: degrees(place.longitude + 0.07 * random.normal()),
     priceLevel: random.logNormal(1, 0.25),
     popularity: kind.weight * random.logNormal(1, 1),
     // A few charge in a currency for which nobody keeps a rate: their base amount is unknown.
@@ -322,8 +327,13 @@ function createMerchant(random: SeededRandom, kind: Trade, place: City): Merchan
     terminals: Array.from({ length: hasTill ? 1 + random.below(6) : 1 }, () => ''),
     sends: random.chance(0.07) ? SENDS_NOTHING : drawSends(random, kind, hasTill),
     ip: randomIp(random),
-    device: `device-${random.hex16()}`,
+    device: `device-${random.hex8()}-${random.hex8()}`,
   }
+}
+
+/** To 4 decimals: about 10 m. */
+function degrees(value: number): number {
+  return Math.round(value * 10_000) / 10_000
 }
 
 /** What the poorest integration passes on: card, amount and merchant. */

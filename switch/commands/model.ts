@@ -49,6 +49,14 @@ export function registerModel(program: Command): void {
     .action(async (folders: string[], options: { json?: boolean }) => {
       process.exitCode = await check(folders, options.json === true)
     })
+  model
+    .command('features')
+    .description("print the table of the model's inputs as Markdown")
+    .addHelpText('after', example('features'))
+    .action(async () => {
+      const { featureTable } = await loadTraining()
+      console.log(featureTable())
+    })
 }
 
 function example(rest: string): string {

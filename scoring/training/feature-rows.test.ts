@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { compileRuleSet, type Lists, type RuleSet, readRuleFiles } from '#rules'
+import { openModelFolder } from '../adapters/index.ts'
+import { factSource } from '../facts.ts'
+import { FEATURE_AGGREGATES, FEATURE_NAMES, FEATURES } from '../features.ts'
+import { loadModel, type Model } from '../onnx/index.ts'
+import { createScoring } from '../score.ts'
+import { createEmbeddedVelocity, supportsAggregate } from '../velocity/index.ts'
+import { type FeatureRow, type FeatureRowOptions, featureRows } from './feature-rows.ts'
+import { DEFAULT_GENERATE_OPTIONS, generateTransactions } from './generate.ts'
+import type { GeneratedTransaction } from './purchase.ts'
+
+const RULES = fileURLToPath(new URL('../../rules', import.meta.url))
+const MODEL = fileURLToPath(new URL('../models/switchyard-trees', import.meta.url))
+const OPTIONS = { ...DEFAULT_GENERATE_OPTIONS, days: 3, customers: 400, seed: 11 }
+
+let ruleSet: RuleSet
+let lists: Lists
+let model: Model
+let transactions: readonly GeneratedTransaction[]
+
+before(async () => {
+  const compiled = compileRuleSet(await readRuleFiles(RULES))
+  assert.ok(compiled.ok)
+  ruleSet = compiled.ruleSet
+  lists = compiled.lists
+  const loaded = await loadModel(openModelFolder(MODEL), { featureNames: FEATURE_NAMES })
+  assert.ok(loaded.ok)
+  model = loaded.model
+  transactions = [...generateTransactions(OPTIONS)]
+})
+after(() => model.release())
+
+async function offline(changes: Partial<FeatureRowOptions> = {}): Promise<FeatureRow[]> {
+  const rows: FeatureRow[] = []
+  const options: FeatureRowOptions = {
+    openVelocity: () => createEmbeddedVelocity(),
+    factSource: factSource(lists),
+    restartsAtMs: [],
+    velocityMissingShare: 0,
+    seed: 1,
+    ...changes,
+  }
+  for await (const row of featureRows(transactions, options)) {
+    rows.push({ ...row, features: row.features.slice() })
+  }
+  return rows
+}
+
+test('velocity answers every aggregate that the features need', () => {
+  assert.deepEqual(FEATURE_AGGREGATES.map(supportsAggregate).filter(Boolean), [])
+})
+
+test('offline rows equal what a live decision read, to the bit', async () => {
+  const velocity = createEmbeddedVelocity()
+  const clock = { now: () => 0, monotonic: () => 0 }
+  const entityKey = new Uint8Array(32).fill(9)
+  const scoring = createScoring({ ruleSet, lists, model, velocity, clock, entityKey })
+  const rows = await offline()
+  assert.equal(rows.length, transactions.length)
+  let due: GeneratedTransaction[] = []
+  for (const [index, transaction] of transactions.entries()) {
+    const { request } = transaction
+    const answered = due.filter((each) => each.answeredAtMs <= request.arrivedAtMs)
+    answered.sort((one, other) => one.answeredAtMs - other.answeredAtMs)
+    due = due.filter((each) => each.answeredAtMs > request.arrivedAtMs)
+    for (const { request: earlier, responseCode, answeredAtMs } of answered) {
+      const kind = responseCode === '00' ? 'approved' : 'declined'
+      await scoring.publish([{ ...earlier, atMs: answeredAtMs, kind, responseCode }], 1_000)
+    }
+    const { decisions } = await scoring.score([request], 1_000)
+    const live = decisions[0]?.features ?? new Float32Array(0)
+    assert.deepEqual(live, rows[index]?.features, `transaction ${index}`)
+    due.push(transaction)
+  }
+  await velocity.close()
+})
+
+test('a restart forgets, an outage is missing, and both are in the rows', async () => {
+  const column = FEATURE_NAMES.indexOf('card_count_7d')
+  const countAt = (row: FeatureRow | undefined) => row?.features[column] ?? Number.NaN
+  const whole = await offline()
+  const restartsAtMs = [OPTIONS.startMs + 86_400_000 * 2]
+  const restarted = await offline({ restartsAtMs })
+  const first = restarted.findIndex((row) => row.atMs >= (restartsAtMs[0] ?? 0))
+  assert.equal(countAt(restarted[first]), 1)
+  assert.deepEqual(restarted.slice(0, first), whole.slice(0, first))
+  const forgotten = restarted
+    .slice(first)
+    .filter((row, i) => countAt(row) < countAt(whole[first + i]))
+  assert.ok(forgotten.length > 100, `${forgotten.length}`)
+
+  const patchy = await offline({ velocityMissingShare: 0.5 })
+  const missing = patchy.filter((row) => Number.isNaN(countAt(row))).length
+  assert.ok(Math.abs(missing / patchy.length - 0.5) < 0.1)
+  const amount = FEATURE_NAMES.indexOf('amount_log')
+  assert.ok(patchy.every((row, i) => Object.is(row.features[amount], whole[i]?.features[amount])))
+  // What was not answered was counted all the same.
+  const answered = patchy.flatMap((row, i) => (Number.isNaN(countAt(row)) ? [] : [i]))
+  for (const i of answered) assert.deepEqual(patchy[i]?.features, whole[i]?.features)
+  assert.equal(whole[0]?.features.length, FEATURES.length)
+})
