@@ -19,14 +19,14 @@ export interface StoreLimits {
   readonly flushDeadlineMs: number
   /** The same for one batch of the index, which is not flushed. */
   readonly indexDeadlineMs: number
-  /** Quiet transactions kept in memory besides the index: about 1 KiB each, 50 MB; 4 s of the target. */
+  /** Quiet transactions kept in memory besides the index: 1.7 kB each, 85 MB; 4 s of the target. */
   readonly residentTransactionsMax: number
   /**
    * Changed transactions that the index may lack: claim and outcome of one message then share an
    * index write, and a start replays at most these (8,192 of them: 16,384 records, about 0.2 s).
    */
   readonly indexLagTransactions: number
-  /** Commits wait for the index from here: 65,536 changed transactions are 65 MB. */
+  /** Commits wait for the index from here: 65,536 changed transactions are 110 MB. */
   readonly indexLagTransactionsMax: number
   /** Transactions an index batch: 4 puts each, about 1 ms on the main thread. */
   readonly indexBatchTransactions: number
