@@ -42,6 +42,12 @@ export const AFTER_VELOCITY_RESERVE_MS = 10
  */
 export const VELOCITY_DEADLINE_MIN_MS = 5
 
+/**
+ * A batch is never expected to take longer than this, whatever the last ones took: a new message
+ * (30 ms) is always worth sending, and one stall does not condemn what comes after it.
+ */
+export const EXPECTED_BATCH_MAX_MS = 20
+
 /** Outcome events are nobody's deadline, but a stalled Redis may not pile them up. */
 export const OUTCOME_DEADLINE_MS = 50
 

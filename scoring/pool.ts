@@ -82,7 +82,8 @@ export async function createScorerPool(options: ScorerPoolOptions): Promise<Scor
   }
   const rules = compileRuleSet(ruleFiles)
   if (!rules.ok) {
-    return { ok: false, problems: rules.problems.map((problem) => ({ kind: 'rules', problem })) }
+    const errors = rules.problems.filter((problem) => problem.severity === 'error')
+    return { ok: false, problems: errors.map((problem) => ({ kind: 'rules', problem })) }
   }
   const workers = options.redis === undefined ? 1 : options.workers
   let batches: SmartBatches | undefined

@@ -210,6 +210,39 @@ test('what expires in the queue is not sent to a worker any more', async () => {
   assert.deepEqual((await busy).degraded, [])
 })
 
+test('what would be late is not sent to a busy worker, and what is new always is', async () => {
+  const { time, runner, scorer } = setUp()
+  runner.lanes = 2
+  const earlier: Promise<Decision>[] = []
+  const tick = async (id: string) => {
+    earlier.push(scorer.score(request(id), 200))
+    await settled()
+  }
+  // Two batches are always under way, and each takes 40 ms: more than is ever expected.
+  await tick('first')
+  for (let i = 0; i < 30; i++) {
+    await tick(`${i}`)
+    await time.advance(20)
+    runner.batches[i]?.answer()
+    await settled()
+  }
+  const old = scorer.score(request('old'), 30)
+  await settled()
+  await tick('busy')
+  assert.equal(scorer.stats().tooLate, 0)
+  const waited = scorer.score(request('waited'), 30)
+  await time.advance(15)
+  const fresh = scorer.score(request('fresh'), 30)
+  runner.batches[30]?.answer()
+  await settled()
+  assert.deepEqual((await waited).degraded, ['worker'])
+  assert.equal(scorer.stats().tooLate, 1)
+  await runner.answerAll()
+  assert.deepEqual((await fresh).degraded, [])
+  assert.deepEqual((await old).degraded, [])
+  for (const scored of earlier) assert.deepEqual((await scored).degraded, [])
+})
+
 test('a message beyond the queue is decided at once, without waiting for its deadline', async () => {
   const { runner, scorer } = setUp({ queueDepthMax: 2 })
   const busy = scorer.score(request('busy'), 30)
@@ -319,7 +352,8 @@ test('a stall of our own thread does not expire results that are already here', 
   const { time, runner, scorer } = setUp()
   const scored = scorer.score(request('a'), 30)
   await settled()
-  // The thread stands still for 100 ms; then timers run first, the worker's answer comes after them.
+  // The thread stands still for 100 ms; then timers run first, the worker's answer comes after
+  // them.
   time.nowMs = 100
   const [timer] = time.pending
   time.clear(timer)

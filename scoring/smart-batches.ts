@@ -16,6 +16,7 @@ import { Deadlines } from './deadlines.ts'
 import {
   AFTER_VELOCITY_RESERVE_MS,
   BATCH_MAX,
+  EXPECTED_BATCH_MAX_MS,
   OUTCOME_QUEUE_MAX,
   OUTCOME_WAIT_MS,
   OUTCOMES_PER_BATCH_MAX,
@@ -58,9 +59,11 @@ export interface SmartBatchesStats {
   batches: number
   messages: number
   /**
-   * Decided without a worker, by cause: the deadline, a full queue, no ready worker, a lost batch.
+   * Decided without a worker, by cause: the deadline passed; it would have passed before the batch
+   * came back; the queue was full; no worker was ready; the batch was lost.
    */
   deadlineMissed: number
+  tooLate: number
   queueFull: number
   workerUnavailable: number
   batchLost: number
@@ -101,6 +104,8 @@ export class SmartBatches implements Scorer {
   #outcomeTimer: TimerHandle
   #outcomeTimerSet = false
   #closing = false
+  /** How long a batch takes to come back: a moving average of the last eight or so. */
+  #expectedMs = 0
   #onIdle: (() => void) | undefined
 
   constructor(options: SmartBatchesOptions) {
@@ -216,12 +221,23 @@ export class SmartBatches implements Scorer {
     return this.#underWay.size < this.#options.runner.lanes
   }
 
+  /**
+   * Up to a batch of messages that are not decided yet and can still be in time. Under overload
+   * this is what keeps workers at work that counts. While no batch is under way every message goes,
+   * so that what is expected is measured again.
+   */
   #takeMessages(): Waiting[] {
     const batch: Waiting[] = []
+    const idle = this.#underWay.size === 0
+    const worthFromMs = this.#options.clock.monotonic() + this.#expectedMs
     while (batch.length < BATCH_MAX && this.#queue.length > 0) {
       const waiting = this.#queue.shift() as Waiting
-      // Decided in the meantime: no worker's time is spent on it.
-      if (!waiting.settled) batch.push(waiting)
+      if (waiting.settled) continue
+      if (idle || waiting.deadlineAtMs >= worthFromMs) batch.push(waiting)
+      else {
+        this.#stats.tooLate++
+        this.#settleWithoutWorker(waiting)
+      }
     }
     return batch
   }
@@ -254,6 +270,8 @@ export class SmartBatches implements Scorer {
     const deadlineMs = this.#velocityDeadlineMs(batch[0], nowMs)
     const free = () => {
       this.#underWay.delete(lane)
+      const tookMs = Math.min(EXPECTED_BATCH_MAX_MS, this.#options.clock.monotonic() - nowMs)
+      this.#expectedMs += (tookMs - this.#expectedMs) / 8
       // The next batch leaves before this one's messages go on: the worker is not kept waiting.
       this.#pump()
     }
@@ -348,6 +366,7 @@ function emptyStats(): SmartBatchesStats {
     batches: 0,
     messages: 0,
     deadlineMissed: 0,
+    tooLate: 0,
     queueFull: 0,
     workerUnavailable: 0,
     batchLost: 0,

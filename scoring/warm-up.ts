@@ -1,10 +1,13 @@
 // Before a worker takes its first message it has scored some hundred: compiled rules, features, the
-// model and the wire are then optimized code, and the time zones are loaded (20 ms), so that the first
-// real message meets its deadline.
+// model and the wire are then optimized code, and the time zones are loaded (20 ms), so that the
+// first real message meets its deadline.
 
+import type { AggregatePlan } from '#rules'
+import { REDIS_COMMAND_TIMEOUT_MS } from './limits.ts'
+import type { Clock } from './ports.ts'
 import type { ScoringRequest } from './request.ts'
 import type { Scoring } from './score.ts'
-import { createEmbeddedVelocity, type Velocity } from './velocity/index.ts'
+import { createEmbeddedVelocity, type Velocity, type VelocityAttempt } from './velocity/index.ts'
 import { decodeBatch, decodeDecided, encodeBatch, encodeDecided } from './wire.ts'
 
 /** Sizes of batches, in turn: single messages as well as full batches. */
@@ -30,12 +33,39 @@ export async function warmUp(scoringOn: (velocity: Velocity) => Scoring): Promis
   await velocity.close()
 }
 
+/**
+ * Asks the real counters once: connection, script and plan are then ready, and the first message
+ * does not wait for them. Leaves one attempt of nobody behind; a store that is away is no reason to
+ * wait.
+ */
+export async function warmUpVelocity(
+  velocity: Velocity,
+  plan: AggregatePlan,
+  clock: Clock,
+): Promise<void> {
+  const nobody: VelocityAttempt = {
+    eventHash: spreadHash(clock.now()),
+    atMs: clock.now(),
+    baseAmount: 0,
+    keys: { card: 'warm-up' },
+    latitude: Number.NaN,
+    longitude: Number.NaN,
+  }
+  await velocity.observe([nobody], plan, REDIS_COMMAND_TIMEOUT_MS).catch(() => undefined)
+}
+
+/** Different in all digits, as hashes are: alike ones would be taken for one resent event. */
+function spreadHash(number: number): string {
+  const spread = BigInt(number + 1) * 0x9e3779b97f4a7c15n
+  return spread.toString(16).slice(-16).padStart(16, '0')
+}
+
 const CHANNELS = ['pos', 'ecommerce', 'atm', 'recurring']
 
 function madeUpRequest(number: number): ScoringRequest {
   return {
     id: `warm-up-${number}`,
-    eventHash: number.toString(16).padStart(16, '0'),
+    eventHash: spreadHash(number),
     arrivedAtMs: 1_795_000_000_000 + number * 1_000,
     acquirer: 'warm-up',
     type: 'authorization',

@@ -27,7 +27,7 @@ import {
   supportsAggregate,
   type Velocity,
 } from './velocity/index.ts'
-import { warmUp } from './warm-up.ts'
+import { warmUp, warmUpVelocity } from './warm-up.ts'
 import { decodeBatch, encodeDecided, type OutcomeEvent } from './wire.ts'
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
@@ -65,6 +65,7 @@ async function start(options: WorkerStart): Promise<Started> {
   await warmUp((velocity) => createScoring({ ...parts, velocity }))
   const velocity = await openVelocity(options.redis)
   const scoring = createScoring({ ...parts, velocity })
+  await warmUpVelocity(velocity, scoring.plan, clock)
   const info: ScoringInfo = {
     ruleSet: ruleSet.hash,
     rules: ruleSet.rules.length,
