@@ -53,7 +53,8 @@ export async function authorize(
 /** From the claim to the recorded outcome: what must not stop half-way. */
 async function seeThrough(world: World, running: RunningAuthorization): Promise<Reply> {
   try {
-    // Side by side: the flush of the claim, and the score. Both must be in before the issuer is asked.
+    // Side by side: the flush of the claim, and the score. Both must be in before the issuer is
+    // asked.
     const [decision] = await Promise.all([score(world, running), claim(world, running)])
     const effect = riskEffect(decision.outcome, running.request, stepUpPolicy(world, running))
     const ending: Ending =

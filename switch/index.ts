@@ -2,3 +2,4 @@
 
 export * from './card.ts'
 export * from './iso8583/index.ts'
+export type * from './ports.ts'

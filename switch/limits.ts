@@ -37,18 +37,23 @@ export const SCORING_QUEUE_MAX = 512
 /** TCP connections of acquirers: 10,000 at about 2 kB each in uWebSockets.js is 20 MB. */
 export const HTTP_CONNECTIONS_MAX = 10_000
 
-/** PAN-to-token entries: a string of 16 and one of 26 characters and a map slot, about 150 bytes: 10 MB. */
+/**
+ * PAN-to-token entries: a string of 16 and one of 26 characters and a map slot, about 150 bytes: 10
+ * MB.
+ */
 export const TOKEN_CACHE_MAX = 65_536
 
 /** `GET ?rrn=` answers at most this many. */
 export const RRN_MATCHES_MAX = 10
 
-/** Retry-After of a refusal at the door: long enough to let a burst pass, short enough to be useful. */
+/**
+ * Retry-After of a refusal at the door: long enough to let a burst pass, short enough to be useful.
+ */
 export const RETRY_AFTER_SECONDS = 1
 
 /**
- * What the scoring queue holds: the door looks at it, and one event-loop turn may then admit as many
- * as arrived together, so it is twice what the door lets stand.
+ * What the scoring queue holds: the door looks at it, and one event-loop turn may then admit as
+ * many as arrived together, so it is twice what the door lets stand.
  */
 export const SCORING_QUEUE_CAPACITY = 2 * SCORING_QUEUE_MAX
 

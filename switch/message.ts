@@ -298,7 +298,9 @@ function fieldPath(pointer: string): string {
   return clip(pointer.slice(1).replaceAll('/', '.'))
 }
 
-/** Names come from the sender: bounded, printable and without long digits before an answer has them. */
+/**
+ * Names come from the sender: bounded, printable and without long digits before an answer has them.
+ */
 function clip(name: string): string {
   return name
     .replace(/[^\x20-\x7e]/g, '?')

@@ -132,7 +132,9 @@ function concludeAnswer(running: RunningAuthorization, answer: IssuerAnswer): Co
   }
 }
 
-/** Why to reverse what may be an approval; an inquiry holds no money, so there is nothing to undo. */
+/**
+ * Why to reverse what may be an approval; an inquiry holds no money, so there is nothing to undo.
+ */
 function undo(running: RunningAuthorization): QueuedMessage['cause'] | null {
   return isInquiry(running.request.type) ? null : 'timeout'
 }

@@ -3,11 +3,10 @@
 // link's own work is measured: build, encode, frame, write, split, decode, match, settle.
 
 import { Buffer } from 'node:buffer'
+import { type Connection, type ConnectionEvents, Pan } from '#switch'
 import { readDialect } from '../../switch/adapters/dialect-files.ts'
-import { Pan } from '../../switch/card.ts'
 import { createFraming, defaultFraming } from '../../switch/iso8583/index.ts'
 import { createIssuer, TraceBook } from '../../switch/issuers/index.ts'
-import type { Connection, ConnectionEvents } from '../../switch/ports.ts'
 import { answerOf, createSeededRandom } from '../../switch/simulation/index.ts'
 import type { Attempt } from '../../switch/store/index.ts'
 import { measure } from '../measure.ts'

@@ -150,7 +150,9 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
   return [...problems, ...checkDeadlines(config)]
 }
 
-/** SEMANTICS, Deadlines: score + durability + issuer < acquirer. Durability twice: claim, outcome. */
+/**
+ * SEMANTICS, Deadlines: score + durability + issuer < acquirer. Durability twice: claim, outcome.
+ */
 function checkDeadlines(config: Config): string[] {
   const { scoreMs, velocityMs, durabilityMs, acquirerMs } = config.deadlines
   const slowest = Math.max(...config.issuers.map((issuer) => issuer.timeoutMs))

@@ -1,4 +1,5 @@
-// Port: HTTP, as the ingress sees it. The adapter owns sockets; what a request means is decided here.
+// Port: HTTP, as the ingress sees it. The adapter owns sockets; what a request means is decided
+// here.
 
 /** One request, whole. Everything in it is valid until the handler returns, `body` no longer. */
 export interface HttpRequest {

@@ -304,7 +304,9 @@ export class DeliveryLane {
     }
   }
 
-  /** A key file that lacks a key can be put right: the reversal waits for it and is not given up. */
+  /**
+   * A key file that lacks a key can be put right: the reversal waits for it and is not given up.
+   */
   #cardUnreadable(entry: Entry): void {
     const { transactionId } = entry.message
     const issuer = this.issuerName

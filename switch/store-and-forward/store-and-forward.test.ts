@@ -476,7 +476,8 @@ test('a lane that wants more in flight than a link keeps room for is refused', a
 })
 
 // Whatever the network does and however often the process is killed: every queued reversal is
-// acknowledged in the end, with the numbers that it was queued with, and none is sent as 0420 twice.
+// acknowledged in the end, with the numbers that it was queued with, and none is sent as 0420
+// twice.
 test('every reversal gets through cuts, silence and kills', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 0, max: 2 ** 31 - 1 }), async (seed) => {

@@ -13,7 +13,10 @@ import { STORE_AND_FORWARD_LIMITS, type StoreAndForwardLimits } from './limits.t
 
 export interface StoreAndForwardOptions {
   readonly store: Pick<TransactionStore, 'pendingDeliveries' | 'updateDelivery'>
-  /** By name, read when a lane is first used. A queued message of an issuer that is not here stays queued, and is alarmed. */
+  /**
+   * By name, read when a lane is first used. A queued message of an issuer that is not here stays
+   * queued, and is alarmed.
+   */
   readonly issuers: ReadonlyMap<string, Issuer>
   /** Opens a sealed card; may throw where the key is missing. */
   readonly unseal: UnsealCard
@@ -40,8 +43,8 @@ export interface StoreAndForward {
   /** Dead since the start, of that issuer. */
   deadLetters(issuer: string): number
   /**
-   * Sends nothing more; resolves when what is in flight has ended and its result is stored. No timer
-   * is left; what is queued is in the store, for the next start.
+   * Sends nothing more; resolves when what is in flight has ended and its result is stored. No
+   * timer is left; what is queued is in the store, for the next start.
    */
   close(): Promise<void>
 }

@@ -1,7 +1,9 @@
 // What the answer to a reversal (DE39 of 0430) means for its delivery.
 
 export type Verdict =
-  /** It reached the issuer and is settled: 00, 21, or 25 when no late approval can come any more. */
+  /**
+   * It reached the issuer and is settled: 00, 21, or 25 when no late approval can come any more.
+   */
   | 'done'
   /** The issuer does not know the original yet (25), and might still. */
   | 'not_yet'
