@@ -1,6 +1,6 @@
 // Durable records a second, by closed loops of writers: each waits for its record before the next.
-// A message of the switch writes two, so every case writes two at a time: the log alone and LMDB the
-// same bytes, LMDB awaiting its flush; the whole store also encodes, keeps its directory and index.
+// A message of the switch writes two, so every case writes two at a time: the log alone and LMDB
+// the same bytes, LMDB awaiting its flush; the whole store also encodes, keeps directory and index.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -308,7 +308,7 @@ export class Directory {
     this.#changed.push(entry)
   }
 
-  /** Puts a quiet entry in line for leaving memory, and lets those leave that are over the limit. */
+  /** Puts a quiet entry in line for leaving memory, and lets those over the limit leave. */
   #settle(entry: DirectoryEntry): void {
     if (!entry.isResident && entry.isQuiet) {
       entry.isResident = true

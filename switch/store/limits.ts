@@ -15,7 +15,7 @@ export interface StoreLimits {
   readonly waitingBytesMax: number
   /** A segment takes no further group from here: 64 MiB is 3 s of the target, 3,200 files a TB. */
   readonly segmentBytes: number
-  /** An append with its flush that takes longer faults the store: 100 times a slow flush (20 ms). */
+  /** An append with its flush that takes longer faults the store: 100 slow flushes of 20 ms. */
   readonly flushDeadlineMs: number
   /** The same for one batch of the index, which is not flushed. */
   readonly indexDeadlineMs: number

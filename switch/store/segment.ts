@@ -5,8 +5,8 @@
 //   header  = magic 'SWYDLOG\n' | format u32 | log id 16 bytes | base u64 | crc u32       40 bytes
 //   frame   = crc u32 | length u32 | since group u32 | payload (length bytes)     12 + length bytes
 //
-// `base` is the position of the segment's first byte in the whole log, and its file name; a record's
-// position is the base plus its offset, so positions only grow and a missing segment shows as a gap.
+// `base` is the position of the segment's first byte in the log, and its file name; a record's
+// position is the base plus its offset: positions only grow, and a missing segment shows as a gap.
 // `since group` is the distance from the group's first frame: a group is what one flush made
 // durable, so a bad frame whose group goes on behind it was never promised, and a bad frame with a
 // later group behind it was. The header's CRC-32 covers what stands before it; a frame's covers
