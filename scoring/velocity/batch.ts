@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { ENTITIES, type Entity } from '#rules'
 import { encodeAttempt, encodeOutcome } from './event.ts'
+import { alignedBytes } from './event-log.ts'
 import { ATTEMPT_BYTES, BATCH_MAX, KEY_TOKEN_MAX, OUTCOME_BYTES } from './limits.ts'
 import { IS_TILE } from './plan.ts'
 import type { EntityKeys, VelocityAttempt, VelocityOutcomeEvent } from './velocity.ts'
@@ -27,6 +28,8 @@ export interface BatchEntity {
 export interface Batch {
   /** Events of `eventBytes` each, one after the other. */
   readonly bytes: Buffer
+  /** The same memory. */
+  readonly words: Uint32Array
   readonly eventBytes: number
   readonly count: number
   /** Rings first, then tiles. */
@@ -91,21 +94,21 @@ function checkCount(count: number): void {
 /** Throws for more than `BATCH_MAX` attempts, a malformed hash or time: bugs of the caller. */
 export function batchAttempts(attempts: readonly VelocityAttempt[], prefix: string): Batch {
   checkCount(attempts.length)
-  const bytes = Buffer.allocUnsafe(attempts.length * ATTEMPT_BYTES)
+  const { bytes, words } = alignedBytes(attempts.length * ATTEMPT_BYTES)
   for (let i = 0; i < attempts.length; i++) {
     encodeAttempt(bytes, i * ATTEMPT_BYTES, attempts[i] as VelocityAttempt)
   }
   const entities = sortByEntity(attempts, prefix)
-  return { bytes, eventBytes: ATTEMPT_BYTES, count: attempts.length, entities }
+  return { bytes, words, eventBytes: ATTEMPT_BYTES, count: attempts.length, entities }
 }
 
 /** Throws like `batchAttempts`. */
 export function batchOutcomes(outcomes: readonly VelocityOutcomeEvent[], prefix: string): Batch {
   checkCount(outcomes.length)
-  const bytes = Buffer.allocUnsafe(outcomes.length * OUTCOME_BYTES)
+  const { bytes, words } = alignedBytes(outcomes.length * OUTCOME_BYTES)
   for (let i = 0; i < outcomes.length; i++) {
     encodeOutcome(bytes, i * OUTCOME_BYTES, outcomes[i] as VelocityOutcomeEvent)
   }
   const entities = sortByEntity(outcomes, prefix)
-  return { bytes, eventBytes: OUTCOME_BYTES, count: outcomes.length, entities }
+  return { bytes, words, eventBytes: OUTCOME_BYTES, count: outcomes.length, entities }
 }

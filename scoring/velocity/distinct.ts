@@ -14,18 +14,30 @@ const REGISTERS = 2 ** DISTINCT_REGISTER_BITS
 const RANK_BITS = 4
 const RANK_MASK = 2 ** RANK_BITS - 1
 
-/** A set of 32-bit values that is emptied at no cost. At most half of its slots may be used. */
+/** A set of 32-bit values that is emptied at no cost. */
 export interface ValueSet {
   readonly values: Uint32Array
   readonly marks: Uint32Array
   mark: number
+  mask: number
 }
 
-export function createValueSet(slots: number): ValueSet {
-  return { values: new Uint32Array(slots), marks: new Uint32Array(slots), mark: 0 }
+/** `valuesMax`: the most values that it will hold. */
+export function createValueSet(valuesMax: number): ValueSet {
+  const slots = 2 ** Math.ceil(Math.log2(2 * valuesMax))
+  return {
+    values: new Uint32Array(slots),
+    marks: new Uint32Array(slots),
+    mark: 0,
+    mask: slots - 1,
+  }
 }
 
-export function emptyValueSet(set: ValueSet): void {
+/** Empties the set for at most `values` values; few values use few slots, which stay in the cache. */
+export function emptyValueSet(set: ValueSet, values: number): void {
+  let slots = 64
+  while (slots < 2 * values) slots *= 2
+  set.mask = Math.min(slots, set.values.length) - 1
   if (set.mark === 0xffffffff) {
     set.marks.fill(0)
     set.mark = 0
@@ -35,14 +47,14 @@ export function emptyValueSet(set: ValueSet): void {
 
 /** True when the value was not in the set. */
 export function addValue(set: ValueSet, value: number): boolean {
-  const mask = set.values.length - 1
+  const { values, marks, mark, mask } = set
   let slot = value & mask
-  while (set.marks[slot] === set.mark) {
-    if (set.values[slot] === value) return false
+  while (marks[slot] === mark) {
+    if (values[slot] === value) return false
     slot = (slot + 1) & mask
   }
-  set.marks[slot] = set.mark
-  set.values[slot] = value
+  marks[slot] = mark
+  values[slot] = value
   return true
 }
 

@@ -43,46 +43,54 @@ export function createEmbeddedVelocity(options: EmbeddedVelocityOptions = {}): E
   const recordedKinds = options.recordedKinds ?? RECORDED_KINDS
   const workspace = createWorkspace()
   const compile = planCompiler()
-  // In order of last use, oldest first: a used entity is taken out and put in again.
-  const cells = new Map<string, Cell>()
-  let bytes = 0
+  // Two generations: what is used stands in the young one; when that holds half of the memory it
+  // becomes the old one, and what was in the old one and not used since is forgotten.
+  let young = new Map<string, Cell>()
+  let old = new Map<string, Cell>()
+  let youngBytes = 0
+  let oldBytes = 0
   let evicted = 0
   let closed = false
 
   function take(key: string): Cell {
-    const known = cells.get(key)
-    if (known !== undefined) {
-      cells.delete(key)
-      return known
+    let cell = young.get(key)
+    if (cell !== undefined) return cell
+    cell = old.get(key)
+    if (cell === undefined) {
+      cell = { log: createEventLog(ATTEMPT_BYTES), base: EMPTY_BASE, bytes: 0 }
+    } else {
+      old.delete(key)
+      oldBytes -= cell.bytes
+      youngBytes += cell.bytes
     }
-    return { log: createEventLog(ATTEMPT_BYTES), base: EMPTY_BASE, bytes: 0 }
+    young.set(key, cell)
+    return cell
   }
 
-  function put(key: string, cell: Cell): void {
+  function weigh(cell: Cell): void {
     const size =
       cell.log.bytes.length +
       EMBEDDED_ENTITY_BYTES +
       (cell.base === EMPTY_BASE ? 0 : baseBytes(cell.base))
-    bytes += size - cell.bytes
+    youngBytes += size - cell.bytes
     cell.bytes = size
-    cells.set(key, cell)
   }
 
   function evict(): void {
-    for (const [key, cell] of cells) {
-      if (bytes <= bytesMax) return
-      cells.delete(key)
-      bytes -= cell.bytes
-      evicted++
-    }
+    if (youngBytes <= bytesMax / 2) return
+    evicted += old.size
+    old = young
+    oldBytes = youngBytes
+    young = new Map()
+    youngBytes = 0
   }
 
   function compactTile(cell: Cell, entity: number): void {
     const { log } = cell
     if (TILE_HEADER_BYTES + log.end - log.start <= TILE_COMPACT_BYTES) return
-    readEvents(workspace.columns, log.bytes, log.start, log.end)
+    readEvents(workspace.columns, log, log.start, log.end)
     const end = compactionEnd(workspace.columns, log.end)
-    readEvents(workspace.columns, log.bytes, log.start, end)
+    readEvents(workspace.columns, log, log.start, end)
     cell.base = compact(cell.base, entity, workspace.columns)
     log.start = end
   }
@@ -96,7 +104,7 @@ export function createEmbeddedVelocity(options: EmbeddedVelocityOptions = {}): E
         observeTile(workspace, cell.log, cell.base, batch, entity, query, answers)
         compactTile(cell, entity.entity)
       } else observeRing(workspace, cell.log, batch, entity, query, answers)
-      put(entity.key, cell)
+      weigh(cell)
     }
     evict()
   }
@@ -107,10 +115,10 @@ export function createEmbeddedVelocity(options: EmbeddedVelocityOptions = {}): E
 
   return {
     get entities() {
-      return cells.size
+      return young.size + old.size
     },
     get bytes() {
-      return bytes
+      return youngBytes + oldBytes
     },
     get evicted() {
       return evicted
@@ -129,8 +137,10 @@ export function createEmbeddedVelocity(options: EmbeddedVelocityOptions = {}): E
     },
     async close() {
       closed = true
-      cells.clear()
-      bytes = 0
+      young.clear()
+      old.clear()
+      youngBytes = 0
+      oldBytes = 0
     },
   }
 }

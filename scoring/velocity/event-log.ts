@@ -1,43 +1,55 @@
 // Events of one entity in a growing piece of memory: a ring, or the log of a tile. The script on
-// Redis does the same with strings (`redis.ts`).
+// Redis does the same with strings (`redis-script.ts`).
 
-import { IDENTITY_BYTES } from './event.ts'
+import { UNIT_BYTES } from './limits.ts'
 
-/** The events are `bytes[start, end)`; what is around them is free. */
+/**
+ * The events are `bytes[start, end)`, what is around them is free; `end` is a multiple of 4. `words` is
+ * the same memory as 32-bit numbers: reading a number by words rather than bytes takes a third of the
+ * time, and reading is most of what velocity does.
+ */
 export interface EventLog {
   bytes: Buffer
+  words: Uint32Array
   start: number
   end: number
 }
 
+/** Memory as bytes and as words; the size is rounded up to whole words. */
+export function alignedBytes(size: number): { bytes: Buffer; words: Uint32Array } {
+  const memory = new ArrayBuffer((size + 3) & ~3)
+  return { bytes: Buffer.from(memory), words: new Uint32Array(memory) }
+}
+
 export function createEventLog(capacityBytes: number): EventLog {
-  return { bytes: Buffer.alloc(capacityBytes), start: 0, end: 0 }
+  return { ...alignedBytes(capacityBytes), start: 0, end: 0 }
 }
 
-/** Whether an event of the same identity and kind as `events[at, at + size)` is in the log. */
-export function holdsEvent(log: EventLog, events: Buffer, at: number, size: number): boolean {
-  const identity = events.subarray(at + size - IDENTITY_BYTES, at + size)
-  const found = log.bytes.indexOf(identity, log.start)
-  return found >= 0 && found + IDENTITY_BYTES <= log.end
-}
-
-function makeRoom(log: EventLog, size: number): void {
-  const length = log.end - log.start
-  if (log.start >= size && log.start >= length) {
-    log.bytes.copy(log.bytes, 0, log.start, log.end)
-  } else {
-    const bytes = Buffer.alloc(Math.max(2 * length, length + size))
-    log.bytes.copy(bytes, 0, log.start, log.end)
-    log.bytes = bytes
+/** Makes sure that `size` more bytes can be appended without moving what is there. */
+export function reserve(log: EventLog, size: number): void {
+  if (log.end + size <= log.bytes.length) return
+  const { bytes: before, start, end } = log
+  const length = end - start
+  if (length + size > before.length || start < length) {
+    const grown = alignedBytes(Math.max(2 * length, length + size, UNIT_BYTES))
+    log.bytes = grown.bytes
+    log.words = grown.words
   }
-  log.start = 0
-  log.end = length
+  place(log, before, start, end)
+}
+
+/** Makes `source[from, to)` the whole content. */
+export function place(log: EventLog, source: Buffer, from: number, to: number): void {
+  const length = to - from
+  log.start = -length & 3
+  log.end = log.start + length
+  source.copy(log.bytes, log.start, from, to)
 }
 
 /** Copies `source[at, at + size)` to the end of the log. */
-export function appendBytes(log: EventLog, source: Uint8Array, at: number, size: number): void {
-  if (log.end + size > log.bytes.length) makeRoom(log, size)
-  for (let i = 0; i < size; i++) log.bytes[log.end + i] = source[at + i] as number
+export function appendBytes(log: EventLog, source: Buffer, at: number, size: number): void {
+  reserve(log, size)
+  source.copy(log.bytes, log.end, at, at + size)
   log.end += size
 }
 

@@ -26,7 +26,9 @@
 //
 // The tag comes last because a ring is read from its end: cut anywhere at the front, it stays
 // readable. The last eight bytes, identity and tag, name the event; an append looks for them first.
-// All rings of an attempt get the same bytes.
+// All rings of an attempt get the same bytes. Lengths and the places of time, amount, identity are
+// multiples of 4 or lie inside words so that they can be read by words on little-endian machines,
+// the only ones that Node.js has releases for with our native parts.
 
 import { ENTITIES, type Entity } from '#rules'
 import { ATTEMPT_BYTES, OUTCOME_BYTES } from './limits.ts'
@@ -44,9 +46,6 @@ const OUTCOME_KINDS = {
   declined: KIND_DECLINED,
   reversed: KIND_REVERSED,
 } as const
-
-/** Bytes at the end of an event that name it. */
-export const IDENTITY_BYTES = 8
 
 const AMOUNT_AT = 6
 const PLACE_AT = 12
@@ -206,9 +205,14 @@ export function readTime(bytes: Uint8Array, at: number): number {
   return readUint48(bytes, at)
 }
 
-/** Base amount of the attempt at `at`; NaN when unknown. */
-export function readAmount(bytes: Uint8Array, at: number): number {
-  const amount = readUint48(bytes, at + AMOUNT_AT)
+/** Time of the event whose first word is `words[at]`. */
+export function timeOfWords(words: Uint32Array, at: number): number {
+  return (words[at] as number) + ((words[at + 1] as number) & 0xffff) * 2 ** 32
+}
+
+/** Base amount of the attempt whose first word is `words[at]`; NaN when unknown. */
+export function amountOfWords(words: Uint32Array, at: number): number {
+  const amount = ((words[at + 1] as number) >>> 16) + (words[at + 2] as number) * 2 ** 16
   return amount === AMOUNT_UNKNOWN ? Number.NaN : amount
 }
 
@@ -237,15 +241,4 @@ export function readResponseCode(bytes: Uint8Array, at: number): string {
   const first = bytes[at + RESPONSE_CODE_AT] as number
   const second = bytes[at + RESPONSE_CODE_AT + 1] as number
   return String.fromCharCode(...[first, second].filter((code) => code !== 0))
-}
-
-/** Whether two events, given by their ends, have the same identity and kind. */
-export function sameIdentity(a: Uint8Array, aEnd: number, b: Uint8Array, bEnd: number): boolean {
-  for (let i = 1; i <= IDENTITY_BYTES; i++) if (a[aEnd - i] !== b[bEnd - i]) return false
-  return true
-}
-
-/** 32 bits of the identity of the event that ends at `end`, for hash tables. */
-export function identityBits(bytes: Uint8Array, end: number): number {
-  return readUint32(bytes, end - IDENTITY_BYTES)
 }

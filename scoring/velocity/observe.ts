@@ -3,7 +3,7 @@
 // the script has just done the same.
 
 import type { Batch, BatchEntity } from './batch.ts'
-import { appendBytes, cutFront, type EventLog, holdsEvent } from './event-log.ts'
+import { appendBytes, cutFront, type EventLog, reserve } from './event-log.ts'
 import { BATCH_MAX, RING_BYTES_MAX, TILE_HEADER_BYTES, TILE_LOG_BYTES_MAX } from './limits.ts'
 import type { EntityQuery } from './plan.ts'
 import {
@@ -11,7 +11,10 @@ import {
   answerFromRing,
   createEventColumns,
   createWindowTotals,
+  dropCut,
   type EventColumns,
+  holdsEvent,
+  readAppended,
   readEvents,
   type WindowTotals,
   wasCut,
@@ -48,19 +51,21 @@ export function observeRing(
 ): void {
   const { columns, totals, repeated, suspected } = workspace
   const { bytes, eventBytes } = batch
-  for (const event of entity.events) {
-    const at = event * eventBytes
-    const known = suspected[event] === 1 && holdsEvent(log, bytes, at, eventBytes)
-    if (known) repeated[event] = 1
+  const { events } = entity
+  reserve(log, events.length * eventBytes)
+  readEvents(columns, log, log.start, log.end)
+  for (const event of events) {
+    const end = (event + 1) * eventBytes
+    if (suspected[event] === 1 && holdsEvent(columns, batch, end)) repeated[event] = 1
     else {
-      appendBytes(log, bytes, at, eventBytes)
+      appendBytes(log, bytes, end - eventBytes, eventBytes)
+      readAppended(columns, log, eventBytes)
       cutFront(log, RING_BYTES_MAX)
+      dropCut(columns, log)
     }
     if (query === undefined) continue
-    readEvents(columns, log.bytes, log.start, log.end)
     const cut = wasCut(log.end - log.start)
-    const answer = answers[event] as Answer
-    answerFromRing(answer, query, totals, columns, cut, bytes, at + eventBytes)
+    answerFromRing(answers[event] as Answer, query, totals, columns, cut, batch, end)
   }
 }
 
@@ -76,16 +81,20 @@ export function observeTile(
 ): void {
   const { columns, totals, repeated, suspected } = workspace
   const { bytes, eventBytes } = batch
-  for (const event of entity.events) {
-    const at = event * eventBytes
+  const { events } = entity
+  reserve(log, events.length * eventBytes)
+  readEvents(columns, log, log.start, log.end)
+  for (const event of events) {
+    const end = (event + 1) * eventBytes
     const full = TILE_HEADER_BYTES + log.end - log.start >= TILE_LOG_BYTES_MAX
     const known =
-      repeated[event] === 1 || (suspected[event] === 1 && holdsEvent(log, bytes, at, eventBytes))
-    if (!full && !known) appendBytes(log, bytes, at, eventBytes)
+      repeated[event] === 1 || (suspected[event] === 1 && holdsEvent(columns, batch, end))
+    if (!full && !known) {
+      appendBytes(log, bytes, end - eventBytes, eventBytes)
+      readAppended(columns, log, eventBytes)
+    }
     if (query === undefined) continue
-    readEvents(columns, log.bytes, log.start, log.end)
-    const answer = answers[event] as Answer
-    answerFromTile(answer, query, totals, columns, base, full, bytes, at + eventBytes)
+    answerFromTile(answers[event] as Answer, query, totals, columns, base, full, batch, end)
   }
 }
 

@@ -28,6 +28,9 @@ const timers = {
 }
 
 let stores = 0
+const opened: RedisVelocity[] = []
+/** A test that fails leaves its store open, which would keep this process alive. */
+after(() => Promise.all(opened.map((store) => store.close())))
 
 async function openStore(
   redis: RunningRedis,
@@ -38,7 +41,10 @@ async function openStore(
     commandTimeoutMs: 5_000,
     connectTimeoutMs: 5_000,
   })
-  return createRedisVelocity({ connection, clock, timers, keyPrefix: `t${stores++}.`, ...options })
+  const keyPrefix = `t${stores++}.`
+  const store = createRedisVelocity({ connection, clock, timers, keyPrefix, ...options })
+  opened.push(store)
+  return store
 }
 
 /** One command by hand. */

@@ -15,7 +15,7 @@ import type { AggregatePlan } from '#rules'
 import type { Clock, Timers } from '../ports.ts'
 import { type Batch, batchAttempts, batchOutcomes, RECORDED_KINDS } from './batch.ts'
 import { type Breaker, createBreaker } from './breaker.ts'
-import { appendBytes, createEventLog, type EventLog } from './event-log.ts'
+import { createEventLog, type EventLog, place, reserve } from './event-log.ts'
 import {
   BREAKER_FAILURES_MAX,
   BREAKER_OPEN_MS,
@@ -27,6 +27,7 @@ import {
   TILE_COMPACT_BYTES,
   TILE_HEADER_BYTES,
   TILE_LOG_BYTES_MAX,
+  UNIT_BYTES,
 } from './limits.ts'
 import {
   createWorkspace,
@@ -231,9 +232,9 @@ class Compactor {
     if (length <= TILE_COMPACT_BYTES) return
     if (lengthBefore > TILE_COMPACT_BYTES && length <= 2 * TILE_COMPACT_BYTES) return
     if (this.#underWay.has(key) || this.#underWay.size >= COMPACTIONS_IN_FLIGHT_MAX) return
-    readEvents(workspace.columns, log.bytes, log.start, log.end)
+    readEvents(workspace.columns, log, log.start, log.end)
     const end = compactionEnd(workspace.columns, log.end)
-    readEvents(workspace.columns, log.bytes, log.start, end)
+    readEvents(workspace.columns, log, log.start, end)
     const next = compact(base, entity, workspace.columns)
     const compaction = { key, base, next, dropBytes: end - log.start }
     this.#underWay.set(
@@ -304,9 +305,12 @@ export function createRedisVelocity(options: RedisVelocityOptions): RedisVelocit
   const scratch = createEventLog(TILE_LOG_BYTES_MAX)
 
   function load(source: Buffer, from: number): void {
+    const to = source.length
     scratch.start = 0
     scratch.end = 0
-    if (source.length > from) appendBytes(scratch, source, from, source.length - from)
+    const at = Math.min(from, to)
+    reserve(scratch, to - at + UNIT_BYTES)
+    place(scratch, source, at, to)
   }
 
   function answer(

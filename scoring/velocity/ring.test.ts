@@ -2,29 +2,25 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Aggregate, type AggregatePlan, ENTITIES } from '#rules'
+import { type Batch, type BatchEntity, batchAttempts, batchOutcomes } from './batch.ts'
 import {
+  amountOfWords,
   encodeAttempt,
   encodeOutcome,
-  readAmount,
   readLatitude,
   readLongitude,
   readResponseCode,
   readShortHash,
   readTime,
   shortHash,
+  timeOfWords,
 } from './event.ts'
-import { appendBytes, createEventLog, cutFront, holdsEvent } from './event-log.ts'
-import { ATTEMPT_BYTES, DISORDER_MS, OUTCOME_BYTES, RING_BYTES_MAX } from './limits.ts'
+import { alignedBytes, createEventLog, type EventLog, place } from './event-log.ts'
+import { ATTEMPT_BYTES, DISORDER_MS, OUTCOME_BYTES } from './limits.ts'
 import { type NaiveEvent, naiveValue } from './naive.ts'
+import { createWorkspace, emptyAnswers, observeRing } from './observe.ts'
 import { compilePlan, supportsAggregate } from './plan.ts'
-import {
-  answerFromRing,
-  createEventColumns,
-  createWindowTotals,
-  distanceKm,
-  readEvents,
-  wasCut,
-} from './ring.ts'
+import { createEventColumns, distanceKm, readEvents } from './ring.ts'
 import type { VelocityAttempt } from './velocity.ts'
 
 const T0 = 1_800_000_000_000
@@ -73,12 +69,14 @@ function toNaive(drawn: Drawn, atMs: number): NaiveEvent {
   }
 }
 
-function encode(event: NaiveEvent): Buffer {
-  const bytes = Buffer.alloc(event.kind === 'attempt' ? ATTEMPT_BYTES : OUTCOME_BYTES)
-  if (event.kind === 'attempt') encodeAttempt(bytes, 0, event)
-  else encodeOutcome(bytes, 0, { ...event, kind: event.kind })
-  return bytes
+/** A batch of one. */
+function batchOf(event: NaiveEvent): Batch {
+  const { kind } = event
+  return kind === 'attempt' ? batchAttempts([event], '') : batchOutcomes([{ ...event, kind }], '')
 }
+
+const CARD = ENTITIES.indexOf('card')
+const THE_CARD: BatchEntity = { entity: CARD, key: 'c', events: [0] }
 
 /** Appends every event, and answers every attempt as it comes. */
 function replay(
@@ -87,32 +85,23 @@ function replay(
     kept: readonly NaiveEvent[],
     now: NaiveEvent,
     values: Float64Array,
-    sat: Uint8Array,
+    saturated: Uint8Array,
   ) => void,
 ): void {
   const log = createEventLog(64)
-  const columns = createEventColumns()
-  const totals = createWindowTotals()
-  const query = compilePlan(PLAN).queries[ENTITIES.indexOf('card')]
-  assert.ok(query)
+  const workspace = createWorkspace()
+  const query = compilePlan(PLAN).queries[CARD]
   const seen: NaiveEvent[] = []
   for (const event of events) {
-    const bytes = encode(event)
     const resent = seen.some((s) => s.eventHash === event.eventHash && s.kind === event.kind)
-    if (!holdsEvent(log, bytes, 0, bytes.length)) {
-      appendBytes(log, bytes, 0, bytes.length)
-      cutFront(log, RING_BYTES_MAX)
-    }
+    const answers = emptyAnswers(1, PLAN.length)
+    const asked = event.kind === 'attempt' ? query : undefined
+    observeRing(workspace, log, batchOf(event), THE_CARD, asked, answers)
     if (!resent) seen.push(event)
-    if (event.kind !== 'attempt' || resent) continue
-    const answer = {
-      values: new Float64Array(PLAN.length),
-      saturated: new Uint8Array(PLAN.length),
+    const [answer] = answers
+    if (asked !== undefined && answer !== undefined && !resent) {
+      check(seen, event, answer.values, answer.saturated)
     }
-    readEvents(columns, log.bytes, log.start, log.end)
-    const cut = wasCut(log.end - log.start)
-    answerFromRing(answer, query, totals, columns, cut, bytes, bytes.length)
-    check(seen, event, answer.values, answer.saturated)
   }
 }
 
@@ -188,22 +177,19 @@ test('a cut ring says so, and is a true lower bound', () => {
   assert.ok(boundsSeen > 1000 && exactSeen > 1000)
 })
 
+const PLAIN: NaiveEvent = toNaive(
+  { id: 1, kind: 'attempt', offsetMs: 0, baseAmount: 5, merchant: 1, device: null, place: null },
+  T0,
+)
+
 test('a resent event pushes nothing out', () => {
   const log = createEventLog(0)
-  const attempt = toNaive(
-    { id: 1, kind: 'attempt', offsetMs: 0, baseAmount: 5, merchant: 1, device: null, place: null },
-    T0,
-  )
-  const first = encode({ ...attempt, eventHash: hash(7) })
-  appendBytes(log, first, 0, first.length)
-  const resent = encode(attempt)
-  for (let i = 0; i < 200; i++) {
-    if (holdsEvent(log, resent, 0, resent.length)) continue
-    appendBytes(log, resent, 0, resent.length)
-    cutFront(log, RING_BYTES_MAX)
-  }
+  const workspace = createWorkspace()
+  const append = (event: NaiveEvent): void =>
+    observeRing(workspace, log, batchOf(event), THE_CARD, undefined, [])
+  append({ ...PLAIN, eventHash: hash(7) })
+  for (let i = 0; i < 200; i++) append({ ...PLAIN, atMs: T0 + i })
   assert.equal(log.end - log.start, 2 * ATTEMPT_BYTES)
-  assert.ok(holdsEvent(log, first, 0, first.length))
 })
 
 test('an attempt comes back from its 48 bytes', () => {
@@ -230,7 +216,10 @@ test('an attempt comes back from its 48 bytes', () => {
       assert.equal(bytes[0], 0xee)
       assert.equal(bytes[ATTEMPT_BYTES + 1], 0xee)
       assert.equal(readTime(bytes, 1), event.atMs)
-      assert.ok(Object.is(readAmount(bytes, 1), event.baseAmount))
+      const words = alignedBytes(ATTEMPT_BYTES)
+      bytes.copy(words.bytes, 0, 1)
+      assert.equal(timeOfWords(words.words, 0), event.atMs)
+      assert.ok(Object.is(amountOfWords(words.words, 0), event.baseAmount))
       assert.equal(bytes.toString('hex', 41, 48), event.eventHash.slice(0, 14))
       ENTITIES.forEach((entity, i) => {
         const token = drawn.tokens[i] ?? undefined
@@ -255,39 +244,38 @@ test('an outcome keeps its response code', () => {
   assert.equal(readResponseCode(bytes, 0), '')
 })
 
+function logOf(bytes: Uint8Array): EventLog {
+  const log = createEventLog(bytes.length + 4)
+  place(log, Buffer.from(bytes), 0, bytes.length)
+  return log
+}
+
 test('events are read from any bytes without a throw', () => {
   const columns = createEventColumns()
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
-      readEvents(columns, bytes, 0, bytes.length)
-      assert.ok(columns.length <= bytes.length / OUTCOME_BYTES)
+      const log = logOf(bytes)
+      readEvents(columns, log, log.start, log.end)
+      assert.ok(columns.last - columns.first <= bytes.length / OUTCOME_BYTES)
     }),
   )
 })
 
 test('an event of a later version ends the reading, newest first', () => {
   const columns = createEventColumns()
-  const attempt = toNaive(
-    { id: 1, kind: 'attempt', offsetMs: 0, baseAmount: 5, merchant: 1, device: null, place: null },
-    T0,
-  )
-  const old = encode(attempt)
-  const foreign = encode({ ...attempt, eventHash: hash(2) })
+  const foreign = Buffer.from(batchOf({ ...PLAIN, eventHash: hash(2) }).bytes)
   foreign[ATTEMPT_BYTES - 1] = 0x21
-  const newest = encode({ ...attempt, eventHash: hash(3) })
-  readEvents(columns, Buffer.concat([old, foreign, newest]), 0, 3 * ATTEMPT_BYTES)
-  assert.equal(columns.length, 1)
+  const newest = batchOf({ ...PLAIN, eventHash: hash(3) }).bytes
+  const log = logOf(Buffer.concat([batchOf(PLAIN).bytes, foreign, newest]))
+  readEvents(columns, log, log.start, log.end)
+  assert.equal(columns.last - columns.first, 1)
 })
 
 test('an event hash that is not 16 hex digits, or a time before 1970, is a bug', () => {
-  const attempt = toNaive(
-    { id: 1, kind: 'attempt', offsetMs: 0, baseAmount: 5, merchant: 1, device: null, place: null },
-    T0,
-  )
-  assert.throws(() => encode({ ...attempt, eventHash: 'xyz' }), RangeError)
-  assert.throws(() => encode({ ...attempt, eventHash: 'g'.repeat(16) }), RangeError)
-  assert.throws(() => encode({ ...attempt, atMs: -1 }), RangeError)
-  assert.throws(() => encode({ ...attempt, atMs: Number.NaN }), RangeError)
+  assert.throws(() => batchOf({ ...PLAIN, eventHash: 'xyz' }), RangeError)
+  assert.throws(() => batchOf({ ...PLAIN, eventHash: 'g'.repeat(16) }), RangeError)
+  assert.throws(() => batchOf({ ...PLAIN, atMs: -1 }), RangeError)
+  assert.throws(() => batchOf({ ...PLAIN, atMs: Number.NaN }), RangeError)
 })
 
 test('what cannot be answered is refused with a reason', () => {

@@ -8,21 +8,23 @@
 //
 // Everything here is a function of bytes: Redis and the embedded store share it.
 
+import { addValue, createValueSet, emptyValueSet } from './distinct.ts'
 import {
+  amountOfWords,
   eventBytes,
   eventKind,
-  identityBits,
   KIND_ATTEMPT,
   KIND_DECLINED,
-  readAmount,
   readLatitude,
   readLongitude,
   readShortHash,
   readTime,
-  sameIdentity,
+  timeOfWords,
 } from './event.ts'
+import type { EventLog } from './event-log.ts'
 import {
   ATTEMPT_BYTES,
+  BATCH_MAX,
   DISORDER_MS,
   RING_BYTES_MAX,
   TILE_LOG_BYTES_MAX,
@@ -30,14 +32,18 @@ import {
 } from './limits.ts'
 import type { EntityQuery } from './plan.ts'
 
-/** Most events that bytes of any ring or log hold. */
-export const EVENTS_MAX = Math.ceil((TILE_LOG_BYTES_MAX + 64 * ATTEMPT_BYTES) / UNIT_BYTES)
-const TABLE_SLOTS = 8192
+/** Most events that any ring or log holds before a batch: all of them outcomes, and a batch more. */
+export const EVENTS_MAX = (TILE_LOG_BYTES_MAX + BATCH_MAX * ATTEMPT_BYTES) / UNIT_BYTES
 
-/** The events of some bytes, in columns, repeats dropped. One object is used for ring after ring. */
+/**
+ * The events of one log, in columns, in order: those at `[first, last)`. One object is used for log
+ * after log. Reading goes down from the middle, appending up from there.
+ */
 export interface EventColumns {
   bytes: Uint8Array
-  length: number
+  words: Uint32Array
+  first: number
+  last: number
   /** Where each event starts in `bytes`, and where it ends. */
   readonly starts: Uint32Array
   readonly ends: Uint32Array
@@ -45,87 +51,82 @@ export interface EventColumns {
   readonly timesMs: Float64Array
   /** NaN when unknown, and for outcomes. */
   readonly amounts: Float64Array
-  /** Earliest time of any event; Infinity without events. */
-  oldestMs: number
-  readonly tableIndexes: Uint16Array
-  readonly tableMarks: Uint32Array
-  mark: number
 }
 
 export function createEventColumns(): EventColumns {
+  const capacity = EVENTS_MAX + BATCH_MAX
   return {
     bytes: new Uint8Array(0),
-    length: 0,
-    starts: new Uint32Array(EVENTS_MAX),
-    ends: new Uint32Array(EVENTS_MAX),
-    kinds: new Uint8Array(EVENTS_MAX),
-    timesMs: new Float64Array(EVENTS_MAX),
-    amounts: new Float64Array(EVENTS_MAX),
-    oldestMs: Number.POSITIVE_INFINITY,
-    tableIndexes: new Uint16Array(TABLE_SLOTS),
-    tableMarks: new Uint32Array(TABLE_SLOTS),
-    mark: 0,
+    words: new Uint32Array(0),
+    first: EVENTS_MAX,
+    last: EVENTS_MAX,
+    starts: new Uint32Array(capacity),
+    ends: new Uint32Array(capacity),
+    kinds: new Uint8Array(capacity),
+    timesMs: new Float64Array(capacity),
+    amounts: new Float64Array(capacity),
   }
 }
 
-function nextMark(columns: EventColumns): number {
-  if (columns.mark === 0xffffffff) {
-    columns.tableMarks.fill(0)
-    columns.mark = 0
-  }
-  return ++columns.mark
-}
-
-/** Adds an event unless one of the same identity and kind is there. */
-function addEvent(columns: EventColumns, start: number, end: number): void {
-  const { bytes, tableIndexes, tableMarks, mark } = columns
-  let slot = identityBits(bytes, end) & (TABLE_SLOTS - 1)
-  while (tableMarks[slot] === mark) {
-    const known = columns.ends[tableIndexes[slot] as number] as number
-    if (sameIdentity(bytes, known, bytes, end)) return
-    slot = (slot + 1) & (TABLE_SLOTS - 1)
-  }
-  const index = columns.length++
-  tableMarks[slot] = mark
-  tableIndexes[slot] = index
-  const kind = eventKind(bytes[end - 1] as number)
-  const timeMs = readTime(bytes, start)
+function readEvent(columns: EventColumns, index: number, start: number, end: number): void {
+  const { words } = columns
+  const kind = eventKind((words[(end >>> 2) - 1] as number) >>> 24)
   columns.starts[index] = start
   columns.ends[index] = end
   columns.kinds[index] = kind
-  columns.timesMs[index] = timeMs
-  columns.amounts[index] = kind === KIND_ATTEMPT ? readAmount(bytes, start) : Number.NaN
-  if (timeMs < columns.oldestMs) columns.oldestMs = timeMs
+  columns.timesMs[index] = timeOfWords(words, start >>> 2)
+  columns.amounts[index] = kind === KIND_ATTEMPT ? amountOfWords(words, start >>> 2) : Number.NaN
 }
 
 /**
- * Reads the events in `bytes[start, end)`. What is in front of the first whole event, and anything
+ * Reads the events in `[start, end)` of a log. What is in front of the first whole event, and anything
  * before an event of an unknown version, is left out.
  */
-export function readEvents(
-  columns: EventColumns,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): void {
-  const { ends } = columns
+export function readEvents(columns: EventColumns, log: EventLog, start: number, end: number): void {
+  const { words } = log
+  columns.bytes = log.bytes
+  columns.words = words
   let first = EVENTS_MAX
   let at = end
   while (first > 0 && at - UNIT_BYTES >= start) {
-    const size = eventBytes(bytes[at - 1] as number)
+    const size = eventBytes((words[(at >>> 2) - 1] as number) >>> 24)
     if (size === 0 || at - size < start) break
-    ends[--first] = at
+    readEvent(columns, --first, at - size, at)
     at -= size
   }
-  columns.bytes = bytes
-  columns.length = 0
-  columns.oldestMs = Number.POSITIVE_INFINITY
-  nextMark(columns)
-  for (let i = first; i < EVENTS_MAX; i++) {
-    const eventEnd = ends[i] as number
-    addEvent(columns, at, eventEnd)
-    at = eventEnd
+  columns.first = first
+  columns.last = EVENTS_MAX
+}
+
+/** Takes in an event that was just appended to the log; at most `BATCH_MAX` after `readEvents`. */
+export function readAppended(columns: EventColumns, log: EventLog, size: number): void {
+  readEvent(columns, columns.last++, log.end - size, log.end)
+}
+
+/** Leaves out the events that were just cut off the log's front. */
+export function dropCut(columns: EventColumns, log: EventLog): void {
+  while (columns.first < columns.last) {
+    if ((columns.starts[columns.first] as number) >= log.start) return
+    columns.first++
   }
+}
+
+/** Memory that holds events, as bytes and as words. */
+export interface EventSource {
+  readonly bytes: Uint8Array
+  readonly words: Uint32Array
+}
+
+/** Whether an event with the identity and kind of the one that ends at `end` of `source` is there. */
+export function holdsEvent(columns: EventColumns, source: EventSource, end: number): boolean {
+  const { words, ends } = columns
+  const high = source.words[(end >>> 2) - 1] as number
+  const low = source.words[(end >>> 2) - 2] as number
+  for (let i = columns.first; i < columns.last; i++) {
+    const at = (ends[i] as number) >>> 2
+    if (words[at - 1] === high && words[at - 2] === low) return true
+  }
+  return false
 }
 
 /** Counts and sums by window of a query, and whether each is a lower bound only. */
@@ -157,7 +158,7 @@ export function addWindowTotals(
   query: EntityQuery,
   atMs: number,
 ): void {
-  const { kinds, timesMs, amounts, length } = columns
+  const { kinds, timesMs, amounts, first, last } = columns
   for (let w = 0; w < query.windowsMs.length; w++) {
     const startMs = atMs - (query.windowsMs[w] as number)
     let count = 0
@@ -165,7 +166,7 @@ export function addWindowTotals(
     let maximum = Number.NEGATIVE_INFINITY
     let declines = 0
     let unknown = 0
-    for (let i = 0; i < length; i++) {
+    for (let i = first; i < last; i++) {
       const timeMs = timesMs[i] as number
       if (timeMs <= startMs || timeMs > atMs) continue
       if (kinds[i] === KIND_ATTEMPT) {
@@ -186,27 +187,18 @@ export function addWindowTotals(
   }
 }
 
-/** Number of different short hashes in the window; marks the table, so repeats cost one look. */
+const values = createValueSet(EVENTS_MAX + BATCH_MAX)
+
+/** Number of different short hashes in the window. */
 function countDistinct(columns: EventColumns, hash: number, startMs: number, atMs: number): number {
-  const { kinds, timesMs, starts, bytes, tableIndexes, tableMarks, length } = columns
-  const mark = nextMark(columns)
+  const { kinds, timesMs, starts, bytes, first, last } = columns
+  emptyValueSet(values, last - first)
   let distinct = 0
-  for (let i = 0; i < length; i++) {
+  for (let i = first; i < last; i++) {
     const timeMs = timesMs[i] as number
     if (kinds[i] !== KIND_ATTEMPT || timeMs <= startMs || timeMs > atMs) continue
     const value = readShortHash(bytes, starts[i] as number, hash)
-    if (value === 0) continue
-    let slot = value & (TABLE_SLOTS - 1)
-    let known = false
-    while (!known && tableMarks[slot] === mark) {
-      const other = starts[tableIndexes[slot] as number] as number
-      known = readShortHash(bytes, other, hash) === value
-      slot = (slot + 1) & (TABLE_SLOTS - 1)
-    }
-    if (known) continue
-    tableMarks[slot] = mark
-    tableIndexes[slot] = i
-    distinct++
+    if (value !== 0 && addValue(values, value)) distinct++
   }
   return distinct
 }
@@ -217,20 +209,23 @@ function countDistinct(columns: EventColumns, hash: number, startMs: number, atM
  */
 function previousAttempt(
   columns: EventColumns,
-  own: Uint8Array,
+  own: EventSource,
   ownEnd: number,
   startMs: number,
   atMs: number,
   located: boolean,
 ): number {
-  const { kinds, timesMs, starts, ends, bytes, length } = columns
+  const { kinds, timesMs, starts, ends, bytes, words, first, last } = columns
+  const ownHigh = own.words[(ownEnd >>> 2) - 1]
+  const ownLow = own.words[(ownEnd >>> 2) - 2]
   let newest = -1
   let newestMs = startMs
-  for (let i = length - 1; i >= 0; i--) {
+  for (let i = last - 1; i >= first; i--) {
     const timeMs = timesMs[i] as number
     if (kinds[i] !== KIND_ATTEMPT || timeMs <= newestMs || timeMs > atMs) continue
+    const end = (ends[i] as number) >>> 2
+    if (words[end - 1] === ownHigh && words[end - 2] === ownLow) continue
     if (located && Number.isNaN(readLatitude(bytes, starts[i] as number))) continue
-    if (sameIdentity(bytes, ends[i] as number, own, ownEnd)) continue
     newest = i
     newestMs = timeMs
   }
@@ -255,13 +250,13 @@ export function distanceKm(lat1: number, long1: number, lat2: number, long2: num
  */
 function speedKmh(
   columns: EventColumns,
-  own: Uint8Array,
+  own: EventSource,
   ownEnd: number,
   startMs: number,
   atMs: number,
 ): number {
   const ownAt = ownEnd - ATTEMPT_BYTES
-  const latitude = readLatitude(own, ownAt)
+  const latitude = readLatitude(own.bytes, ownAt)
   if (Number.isNaN(latitude)) return Number.NaN
   const previous = previousAttempt(columns, own, ownEnd, startMs, atMs, true)
   if (previous < 0) return Number.NaN
@@ -270,7 +265,7 @@ function speedKmh(
     readLatitude(columns.bytes, at),
     readLongitude(columns.bytes, at),
     latitude,
-    readLongitude(own, ownAt),
+    readLongitude(own.bytes, ownAt),
   )
   const seconds = Math.max(1, (atMs - (columns.timesMs[previous] as number)) / 1000)
   return (km / seconds) * 3600
@@ -294,11 +289,11 @@ export function fillAnswer(
   query: EntityQuery,
   totals: WindowTotals,
   columns: EventColumns,
-  own: Uint8Array,
+  own: EventSource,
   ownEnd: number,
   distinct: DistinctCounter | undefined,
 ): void {
-  const atMs = readTime(own, ownEnd - ATTEMPT_BYTES)
+  const atMs = readTime(own.bytes, ownEnd - ATTEMPT_BYTES)
   for (let i = 0; i < query.slots.length; i++) {
     const w = query.windows[i] as number
     const startMs = atMs - (query.windowsMs[w] as number)
@@ -350,6 +345,14 @@ export function fillAnswer(
   }
 }
 
+function oldestTime(columns: EventColumns): number {
+  let oldestMs = Number.POSITIVE_INFINITY
+  for (let i = columns.first; i < columns.last; i++) {
+    oldestMs = Math.min(oldestMs, columns.timesMs[i] as number)
+  }
+  return oldestMs
+}
+
 /** Whether something was cut off the front of a ring of this length. */
 export function wasCut(ringBytes: number): boolean {
   return ringBytes >= RING_BYTES_MAX
@@ -366,15 +369,16 @@ export function answerFromRing(
   totals: WindowTotals,
   columns: EventColumns,
   cut: boolean,
-  own: Uint8Array,
+  own: EventSource,
   ownEnd: number,
 ): void {
-  const atMs = readTime(own, ownEnd - ATTEMPT_BYTES)
+  const atMs = readTime(own.bytes, ownEnd - ATTEMPT_BYTES)
   addWindowTotals(totals, columns, query, atMs)
   if (cut) {
+    const oldestMs = oldestTime(columns)
     for (let w = 0; w < query.windowsMs.length; w++) {
       const startMs = atMs - (query.windowsMs[w] as number)
-      if (startMs < columns.oldestMs + DISORDER_MS) totals.lowerBounds[w] = 1
+      if (startMs < oldestMs + DISORDER_MS) totals.lowerBounds[w] = 1
     }
   }
   fillAnswer(answer, query, totals, columns, own, ownEnd, undefined)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { encodeAttempt } from './event.ts'
+import { createEventLog } from './event-log.ts'
 import { ATTEMPT_BYTES, TILE_BUCKETS_PER_WINDOW, TILE_QUANTUM_MS } from './limits.ts'
 import { createEventColumns, readEvents } from './ring.ts'
 import {
@@ -27,9 +28,9 @@ interface Told {
 }
 
 function readTold(events: readonly Told[], from: number): void {
-  const bytes = Buffer.alloc(events.length * ATTEMPT_BYTES)
+  const log = createEventLog(events.length * ATTEMPT_BYTES)
   events.forEach((event, i) => {
-    encodeAttempt(bytes, i * ATTEMPT_BYTES, {
+    encodeAttempt(log.bytes, i * ATTEMPT_BYTES, {
       eventHash: (from + i + 1).toString(16).padStart(14, '0').padEnd(16, '0'),
       atMs: event.atMs,
       baseAmount: event.baseAmount,
@@ -38,7 +39,7 @@ function readTold(events: readonly Told[], from: number): void {
       longitude: Number.NaN,
     })
   })
-  readEvents(columns, bytes, 0, bytes.length)
+  readEvents(columns, log, 0, log.bytes.length)
 }
 
 const stream = fc.record({

@@ -40,6 +40,7 @@ import {
 import { KIND_ATTEMPT, KIND_DECLINED, readShortHash, readTime } from './event.ts'
 import {
   ATTEMPT_BYTES,
+  BATCH_MAX,
   DISTINCT_EXACT_MAX,
   TILE_BUCKETS_PER_WINDOW,
   TILE_HEADER_BYTES,
@@ -54,6 +55,7 @@ import {
   type DistinctCounter,
   EVENTS_MAX,
   type EventColumns,
+  type EventSource,
   fillAnswer,
   type WindowTotals,
 } from './ring.ts'
@@ -161,7 +163,7 @@ function addEventTo(bucket: Bucket, kind: number, amount: number): void {
 /** The buckets with every event in one: of the bucket that covers its time, or a new one. */
 function addEvents(buckets: readonly Bucket[], columns: EventColumns): Bucket[] {
   const result = buckets.map((bucket) => ({ ...bucket }))
-  for (let i = 0; i < columns.length; i++) {
+  for (let i = columns.first; i < columns.last; i++) {
     const quantum = quantumOf(columns.timesMs[i] as number)
     let at = result.length
     while (at > 0 && (result[at - 1] as Bucket).start > quantum) at--
@@ -178,7 +180,7 @@ function addEvents(buckets: readonly Bucket[], columns: EventColumns): Bucket[] 
 /** Where the events to compact end: whole events, leaving at least `TILE_KEEP_BYTES` before `end`. */
 export function compactionEnd(columns: EventColumns, end: number): number {
   let at = -1
-  for (let i = 0; i < columns.length; i++) {
+  for (let i = columns.first; i < columns.last; i++) {
     const eventEnd = columns.ends[i] as number
     if (end - eventEnd < TILE_KEEP_BYTES) break
     at = eventEnd
@@ -189,7 +191,8 @@ export function compactionEnd(columns: EventColumns, end: number): number {
 /** The base with the events of `columns` in it. */
 export function compact(base: TileBase, entity: number, columns: EventColumns): TileBase {
   let nowMs = 0
-  for (let i = 0; i < columns.length; i++) nowMs = Math.max(nowMs, columns.timesMs[i] as number)
+  for (let i = columns.first; i < columns.last; i++)
+    nowMs = Math.max(nowMs, columns.timesMs[i] as number)
   const nowQuantum = quantumOf(nowMs)
   const buckets = coarsen(addEvents(base.buckets, columns), nowQuantum)
   const sketches = base.sketches.map((sketch, index) => {
@@ -197,7 +200,7 @@ export function compact(base: TileBase, entity: number, columns: EventColumns): 
     const hash = index === BIN_SKETCH ? -1 : index
     const hashes: number[] = []
     const quanta: number[] = []
-    for (let i = 0; i < columns.length; i++) {
+    for (let i = columns.first; i < columns.last; i++) {
       if (columns.kinds[i] !== KIND_ATTEMPT) continue
       const value = readShortHash(columns.bytes, columns.starts[i] as number, hash)
       if (value === 0) continue
@@ -383,7 +386,7 @@ export function baseBytes(base: TileBase): number {
 
 // ---- answers
 
-const union = createValueSet(2 ** Math.ceil(Math.log2(2 * (EVENTS_MAX + DISTINCT_EXACT_MAX))))
+const union = createValueSet(EVENTS_MAX + BATCH_MAX + DISTINCT_EXACT_MAX)
 
 function distinctExact(
   sketch: DistinctSketch,
@@ -392,14 +395,14 @@ function distinctExact(
   startMs: number,
   atMs: number,
 ): number {
-  emptyValueSet(union)
+  emptyValueSet(union, columns.last - columns.first + sketch.keys.length)
   let distinct = 0
   const startQuantum = quantumOf(startMs)
   for (let i = 0; i < sketch.keys.length; i++) {
     if ((sketch.quanta[i] as number) < startQuantum) continue
     if (addValue(union, sketch.keys[i] as number)) distinct++
   }
-  for (let i = 0; i < columns.length; i++) {
+  for (let i = columns.first; i < columns.last; i++) {
     const timeMs = columns.timesMs[i] as number
     if (columns.kinds[i] !== KIND_ATTEMPT || timeMs <= startMs || timeMs > atMs) continue
     const value = readShortHash(columns.bytes, columns.starts[i] as number, hash)
@@ -428,7 +431,7 @@ function distinctEstimated(
 ): number {
   const bits = hashBits(hash)
   const registers = registersFor(base, hash, startMs, atMs - startMs)
-  for (let i = 0; i < columns.length; i++) {
+  for (let i = columns.first; i < columns.last; i++) {
     const timeMs = columns.timesMs[i] as number
     if (columns.kinds[i] !== KIND_ATTEMPT || timeMs <= startMs || timeMs > atMs) continue
     const value = readShortHash(columns.bytes, columns.starts[i] as number, hash)
@@ -481,10 +484,10 @@ export function answerFromTile(
   columns: EventColumns,
   base: TileBase,
   full: boolean,
-  own: Uint8Array,
+  own: EventSource,
   ownEnd: number,
 ): void {
-  const atMs = readTime(own, ownEnd - ATTEMPT_BYTES)
+  const atMs = readTime(own.bytes, ownEnd - ATTEMPT_BYTES)
   addWindowTotals(totals, columns, query, atMs)
   addBaseTotals(totals, base, query, atMs)
   if (full) totals.lowerBounds.fill(1)
