@@ -3,7 +3,7 @@
 /** 200 trees of depth 8 are about 200 * 511 nodes * 40 bytes = 4 MB; four times that is room. */
 export const MODEL_BYTES_MAX = 16 * 1024 * 1024
 
-/** 256 parity vectors of 512 features at 12 characters a number are 1.6 MB; the baseline adds 0.1. */
+/** 256 parity vectors of 512 features at 12 characters are 1.6 MB; the baseline adds 0.1. */
 export const MANIFEST_BYTES_MAX = 4 * 1024 * 1024
 
 /** Columns of the input; the feature table has about 50. */

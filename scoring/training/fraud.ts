@@ -25,10 +25,10 @@ type PlanFraud = (random: SeededRandom, world: World, dayMs: number, plan: Plan)
 /** Campaigns a day at 6,000 customers. */
 const CAMPAIGNS: ReadonlyArray<readonly [perDay: number, plan: PlanFraud]> = [
   [0.4, planCardTesting],
-  [1.7, planStolenCard],
-  [2.2, planAccountTakeover],
-  [0.16, planCompromisedTerminal],
-  [0.25, planCollusiveMerchant],
+  [2.2, planStolenCard],
+  [3, planAccountTakeover],
+  [0.45, planCompromisedTerminal],
+  [0.35, planCollusiveMerchant],
   [1, planCashOut],
 ]
 
@@ -133,7 +133,7 @@ function planCardTesting(random: SeededRandom, world: World, dayMs: number, plan
   }
 }
 
-/** A wallet is stolen: quick purchases below the PIN limit, or dear goods on the magnetic stripe. */
+/** A wallet is stolen: purchases below the PIN limit, or dear goods on the magnetic stripe. */
 function planStolenCard(random: SeededRandom, world: World, dayMs: number, plan: Plan): void {
   const victim = random.pick(world.customers)
   const card = random.pick(victim.cards)
@@ -205,7 +205,7 @@ function takeoverThreeDs(random: SeededRandom, merchant: Merchant): ThreeDsStatu
   return random.pick(['authenticated', 'authenticated', 'attempted', 'unavailable', 'failed'])
 }
 
-/** A skimmed terminal: the cards of people of that city are copied and used elsewhere, days later. */
+/** A skimmed terminal: cards of people of that city are copied and used elsewhere, days later. */
 function planCompromisedTerminal(
   random: SeededRandom,
   world: World,

@@ -268,7 +268,7 @@ function stranger(random: SeededRandom): Customer {
   }
 }
 
-/** Somebody tries a till or an integration: one to four cards, the same purchase again and again. */
+/** Somebody tries a till or an integration: one to four cards, the same purchase over and over. */
 function planTrial(
   random: SeededRandom,
   world: World,

@@ -312,6 +312,34 @@ def arguments():
     return parser.parse_args()
 
 
+def describe(args, info, model_bytes):
+    return {
+        "algorithm": f"XGBoost {xgboost.__version__}",
+        "trees": args.trees,
+        "depth": args.depth,
+        "nodes": node_count(model_bytes),
+        "learningRate": args.learning_rate,
+        "seed": args.seed,
+        "onnxruntime": onnxruntime.__version__,
+        "costs": COSTS,
+        "source": info["source"],
+    }
+
+
+def shares_of_gain(model, names):
+    gains = model.get_booster().get_score(importance_type="total_gain")
+    total = sum(gains.values())
+    shares = [(names[int(key[1:])], gain / total) for key, gain in gains.items()]
+    return sorted(shares, key=lambda each: -each[1])
+
+
+def write_folder(folder, model_bytes, manifest, card):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(model_bytes)
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
+    (folder / "model-card.md").write_text(card)
+
+
 def main():
     args = arguments()
     info, features, kinds, times, amounts = read_matrix(args.matrix)
@@ -345,18 +373,10 @@ def main():
         "positiveClass": 1,
         "bands": bands,
         "training": {
-            "algorithm": f"XGBoost {xgboost.__version__}",
-            "trees": args.trees,
-            "depth": args.depth,
-            "nodes": node_count(model_bytes),
-            "learningRate": args.learning_rate,
-            "seed": args.seed,
-            "onnxruntime": onnxruntime.__version__,
+            **describe(args, info, model_bytes),
             "trainRows": int(train.sum()),
             "validationRows": int(validation.sum()),
             "calibration": {"slope": slope, "offset": offset},
-            "costs": COSTS,
-            "source": info["source"],
         },
         "dataSha256": info["sha256"],
         "testMetrics": measure(scores[test], kinds[test], info["kinds"], bands),
@@ -369,18 +389,8 @@ def main():
             ],
         },
     }
-    gains = model.get_booster().get_score(importance_type="total_gain")
-    total = sum(gains.values())
-    importance = sorted(
-        ((info["featureNames"][int(key[1:])], gain / total) for key, gain in gains.items()),
-        key=lambda each: -each[1],
-    )
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "model.onnx").write_bytes(model_bytes)
-    (args.out / "manifest.json").write_text(
-        json.dumps(manifest, indent=1, allow_nan=False) + "\n"
-    )
-    (args.out / "model-card.md").write_text(card_text(manifest, info, importance))
+    card = card_text(manifest, info, shares_of_gain(model, info["featureNames"]))
+    write_folder(args.out, model_bytes, manifest, card)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-// Drives a training: matrix, Python environment, train.py, and the check that the switch would take
-// the model. Python is a tool of this command alone; nothing that runs or tests the switch needs it.
+// Drives a training: matrix, Python environment, train.py, and the check that the switch would
+// take the model. Python is a tool of this command alone; nothing else needs it.
 
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
