@@ -111,7 +111,9 @@ export function makeReport(parts: ReportParts): LoadReport {
 }
 
 function percentilesOf(micros: Histogram): LatencyMs {
-  const at = (percentile: number) => round(micros.getValueAtPercentile(percentile) / 1000, 3)
+  // The histogram's buckets are a thousandth wide, so a percentile may pass the maximum by that.
+  const at = (percentile: number) =>
+    round(Math.min(micros.getValueAtPercentile(percentile), micros.maxValue) / 1000, 3)
   return {
     p50: at(50),
     p90: at(90),

@@ -85,7 +85,10 @@ async function startOwn(options: LoadOptions, tell: (line: string) => void): Pro
     const url = new URL(running.url)
     return {
       target: { host: url.hostname, port: Number(url.port) },
-      stores: `transactions embedded, velocity ${redis?.words ?? 'embedded'}`,
+      get stores() {
+        const said = running.logs
+        return `transactions ${factOf(said, 'store')}, velocity ${factOf(said, 'velocity')}`
+      },
       pids: {
         switch: running.pid,
         redis: redis?.pid ?? null,
@@ -103,9 +106,14 @@ async function startOwn(options: LoadOptions, tell: (line: string) => void): Pro
   }
 }
 
+/** What the switch said at its start of the stores it uses, not what it was told to use. */
+function factOf(logs: string, name: string): string {
+  const fact = new RegExp(`^ {2}${name} +([^,(\\n]+)`, 'm').exec(logs)?.[1]
+  return fact?.trim() ?? 'not said'
+}
+
 interface VelocityStore {
   readonly url: string
-  readonly words: string
   readonly pid: number | null
   readonly stop: () => Promise<unknown>
 }
@@ -116,8 +124,7 @@ async function startVelocityStore(
 ): Promise<VelocityStore | undefined> {
   if (redis === 'none') return undefined
   if (redis !== 'auto') {
-    const words = `Redis at ${new URL(redis).host}`
-    return { url: redis, words, pid: null, stop: () => Promise.resolve() }
+    return { url: redis, pid: null, stop: () => Promise.resolve() }
   }
   const missing = redisMissing()
   if (missing !== false) {
@@ -126,7 +133,7 @@ async function startVelocityStore(
   }
   tell('starting redis-server')
   const server = await startRedis()
-  return { url: server.url, words: 'Redis', pid: server.pid, stop: () => server.stop() }
+  return { url: server.url, pid: server.pid, stop: () => server.stop() }
 }
 
 async function makeFolder(wanted: string | undefined): Promise<string> {
