@@ -35,7 +35,7 @@ export {
   type SmartBatchesOptions,
   type SmartBatchesStats,
 } from './smart-batches.ts'
-export type { RedisOptions, ScoringInfo, ScoringProblem } from './start.ts'
+export type { RedisTls, ScoringInfo, ScoringProblem } from './start.ts'
 
 /** What `switchyard model` trains with; loaded on demand, since a running switch never needs it. */
 export const loadTraining = () => import('./training/index.ts')

@@ -244,7 +244,7 @@ test('Redis: workers share the counters, and what became of attempts', {
   const redis = await startRedis()
   try {
     await withPool(
-      { workers: 2, redis: { url: redis.url }, velocityDeadlineMaxMs: 1_000 },
+      { workers: 2, redisUrl: redis.url, velocityDeadlineMaxMs: 1_000 },
       async (pool) => {
         assert.equal(pool.info.velocity, 'redis')
         assert.equal(pool.stats().workersReady, 2)
@@ -277,7 +277,7 @@ test('a stalled Redis: decisions in time without velocity, then without the work
 }, async () => {
   const redis = await startRedis()
   try {
-    await withPool({ redis: { url: redis.url } }, async (pool) => {
+    await withPool({ redisUrl: redis.url }, async (pool) => {
       await untilWhole(pool)
       redis.pause()
       // Velocity gets 5 ms at least: a message with less is decided before the worker answers.
@@ -312,7 +312,7 @@ test('a Redis that is not there keeps nobody from starting', async () => {
       server.close(() => resolve(typeof address === 'object' && address ? address.port : 1))
     })
   })
-  await withPool({ redis: { url: `redis://127.0.0.1:${port}` } }, async (pool) => {
+  await withPool({ redisUrl: `redis://127.0.0.1:${port}` }, async (pool) => {
     const decision = await pool.score(request(1), PATIENT_MS)
     assert.deepEqual(decision.degraded, ['velocity'])
     assert.ok(decision.score !== null)

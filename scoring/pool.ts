@@ -18,6 +18,7 @@ import {
   MODEL_FILES,
   type ModelSnapshot,
   type RedisOptions,
+  type RedisTls,
   type ScoringInfo,
   type ScoringProblem,
 } from './start.ts'
@@ -28,7 +29,9 @@ export interface ScorerPoolOptions {
   /** The folder of one model: `model.onnx` and `manifest.json`. */
   readonly modelFolder: string
   /** Absent: embedded counters, and exactly one worker, whatever `workers` says. */
-  readonly redis?: RedisOptions
+  readonly redisUrl?: string
+  /** Beside what the runtime trusts by itself. */
+  readonly redisTls?: RedisTls
   /** For entity tokens: 16 bytes or more, derived for this purpose alone. */
   readonly entityKey: Uint8Array
   /** Threads; 1 or more. */
@@ -85,13 +88,13 @@ export async function createScorerPool(options: ScorerPoolOptions): Promise<Scor
     const errors = rules.problems.filter((problem) => problem.severity === 'error')
     return { ok: false, problems: errors.map((problem) => ({ kind: 'rules', problem })) }
   }
-  const workers = options.redis === undefined ? 1 : options.workers
+  const workers = options.redisUrl === undefined ? 1 : options.workers
   let batches: SmartBatches | undefined
   const threads = new ScoringThreads({
     workers,
     ruleFiles,
     model: await readModel(options.modelFolder),
-    redis: options.redis ?? null,
+    redis: redisOptions(options),
     entityKey: options.entityKey,
     timers: options.timers,
     onLanes: () => batches?.wake(),
@@ -110,7 +113,7 @@ export async function createScorerPool(options: ScorerPoolOptions): Promise<Scor
     velocityDeadlineMaxMs: options.velocityDeadlineMaxMs ?? VELOCITY_DEADLINE_MAX_MS,
     decideWithoutWorker: (request) => decideHere(request, ruleSet, lists),
   })
-  const velocity = options.redis === undefined ? 'embedded' : 'redis'
+  const velocity = options.redisUrl === undefined ? 'embedded' : 'redis'
   const info: ScorerPoolInfo = { ...started.info, velocity, workers }
   return { ok: true, pool: new ThreadedPool(threads, batches, ruleSet, info) }
 }
@@ -158,6 +161,11 @@ class ThreadedPool implements ScorerPool {
     await this.#batches.drain(CLOSE_TIMEOUT_MS)
     await this.#threads.close()
   }
+}
+
+function redisOptions({ redisUrl, redisTls }: ScorerPoolOptions): RedisOptions | null {
+  if (redisUrl === undefined) return null
+  return redisTls === undefined ? { url: redisUrl } : { url: redisUrl, tls: redisTls }
 }
 
 function unreadableRules(rulesDir: string, error: unknown): ScoringProblem {

@@ -142,7 +142,7 @@ test('what became of an attempt is seen by the next one', async () => {
 test('an unknown currency or time zone makes values unknown, never zero', async () => {
   const scoring = scoringOn(createEmbeddedVelocity())
   const merchant = { id: 'M-1', mcc: '5816', timeZone: 'Mars/Olympus' }
-  const strange = Array.from({ length: 9 }, (_, n) => request(n, { currency: 'XXX', merchant }))
+  const strange = Array.from({ length: 9 }, (_, n) => request(n, { currency: 'ABC', merchant }))
   const decision = (await scoring.score(strange, 1000)).decisions.at(-1)
   assert.ok(Number.isNaN(decision?.features[FEATURE_NAMES.indexOf('amount_log')]))
   assert.ok(Number.isNaN(decision?.features[FEATURE_NAMES.indexOf('night')]))

@@ -20,13 +20,15 @@ export interface WorkerStart {
 export interface RedisOptions {
   /** `redis://[user:password@]host:port[/database]`, or `rediss://` for TLS. */
   readonly url: string
-  /** Beside what the runtime trusts by itself; only what can be handed to another thread. */
-  readonly tls?: {
-    readonly ca?: string
-    readonly cert?: string
-    readonly key?: string
-    readonly servername?: string
-  }
+  readonly tls?: RedisTls
+}
+
+/** PEM texts, and the name to expect: what can be handed to another thread. */
+export interface RedisTls {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly servername?: string
 }
 
 /** The files of a model folder that make the model; `model-card.md` is for people. */

@@ -1,5 +1,5 @@
-// What a decision costs a message: the whole of scoring (facts, velocity, features, model,
-// rules, decide) in batches of 1, 16 and 64, on this thread and through the pool. Through the pool the
+// What a decision costs a message: the whole of scoring (facts, velocity, features, model, rules,
+// decide) in batches of 1, 16 and 64, on this thread and through the pool. Through the pool the
 // messages of a batch are handed over in one tick, so the cost is that of both threads and the way
 // between them, as a caller sees it. The last cases keep 16, 64 and 256 messages under way: the
 // batches make themselves. Samples are batches; micros are of one message.
