@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { LINK_IN_FLIGHT_MAX } from './issuers/index.ts'
+import { STORE_LIMITS } from './store/index.ts'
 
 /** CONTRACT: 64 KiB. A request with every field at its longest is below 4 KiB. */
 export const BODY_BYTES_MAX = 64 * 1024
@@ -64,6 +65,8 @@ const STANS = 999_999
 export function assertRelations(): void {
   assert.ok(SCORING_QUEUE_MAX < SCORING_QUEUE_CAPACITY, 'what the door admits must fit the queue')
   assert.ok(LINK_IN_FLIGHT_MAX <= IN_FLIGHT_MAX / 2, 'one silent issuer must leave room to others')
+  // Each has one record waiting for its flush at most; twice, for marks and deliveries beside them.
+  assert.ok(2 * IN_FLIGHT_MAX < STORE_LIMITS.waitingRecordsMax, 'the commit group must hold all')
   assert.ok(IN_FLIGHT_MAX < STANS / 2, 'every request in flight needs a STAN, and late answers too')
   assert.ok(WAITERS_PER_KEY_MAX * IN_FLIGHT_MAX < 100_000, 'waiters hold connections and timers')
 }
