@@ -59,9 +59,10 @@ function city(
 /** Category and share of trade of a merchant: groceries, restaurants, fuel, clothes, books, phones. */
 const categories = ['5411', '5411', '5812', '5541', '5651', '5942', '5732', '5411'] as const
 
-/** Merchants in each city; the first takes about a fifth of its city's trade. */
-const merchantsPerCity = 120
-const terminalsPerMerchant = 4
+/** Merchants in each city. By the square below the first takes 3% of its city's trade, the 100th 0.2%. */
+const merchantsPerCity = 1_000
+/** Terminals of the first merchant; the others have fewer, as they have less trade, and at least two. */
+const terminalsMax = 40
 
 /** The card of that number: 476173 or 541333, nine digits that don't repeat, the Luhn digit. */
 export function panOf(bin: string, cardNumber: number): string {
@@ -92,7 +93,7 @@ export function mixedRequest(options: MixOptions, index: number): MixedRequest {
   const isRemote = draw % 100 < 35
   const merchant = merchantOf(home, mix32(seed, index * 4 + 2))
   const amount = amountOf(mix32(seed, index * 4 + 3), isSecond)
-  const terminalId = `T${merchant.number.toString(36).toUpperCase()}${draw % terminalsPerMerchant}`
+  const terminalId = terminalOf(merchant, draw >>> 8)
   const sentAtMs = options.startedAtMs + Math.floor((index * 1000) / options.ratePerSecond)
   const place = isRemote
     ? ''
@@ -114,12 +115,25 @@ export function mixedRequest(options: MixOptions, index: number): MixedRequest {
   return { body, amount, pan, terminalId }
 }
 
-function merchantOf(home: City, draw: number): { number: number; category: string } {
-  // Cubed: the share of the first of 120 is (1/120)^(1/3), a fifth; of the second a twentieth.
+interface Merchant {
+  readonly number: number
+  /** 0 has the most trade in its city. */
+  readonly rank: number
+  readonly category: string
+}
+
+function merchantOf(home: City, draw: number): Merchant {
   const uniform = draw / 4_294_967_296
-  const rank = Math.floor(uniform ** 3 * merchantsPerCity)
+  const rank = Math.floor(uniform ** 2 * merchantsPerCity)
   const number = 1000 + cities.indexOf(home) * merchantsPerCity + rank
-  return { number, category: categories[rank % categories.length] as string }
+  return { number, rank, category: categories[rank % categories.length] as string }
+}
+
+/** Six characters, so that no two merchants share one. */
+function terminalOf(merchant: Merchant, draw: number): string {
+  const count = Math.max(2, Math.floor(terminalsMax / (merchant.rank + 1)))
+  const at = merchant.number.toString(36).toUpperCase().padStart(3, '0')
+  return `T${at}${String(draw % count).padStart(2, '0')}`
 }
 
 function entryModeOf(isRemote: boolean, draw: number): string {

@@ -47,7 +47,9 @@ export interface RunResult {
   readonly scheduled: number
   readonly sent: number
   readonly unsent: number
-  /** Answers (200) that came within the window. */
+  /** Answers (200) to requests of the window that came within it. */
+  readonly served: number
+  /** All answers that came within it, to requests of the warm-up too: what CPU was spent on. */
   readonly answeredInWindow: number
   readonly outcomes: Readonly<Record<OutcomeName, number>>
   readonly errors: Readonly<Record<string, number>>
@@ -100,6 +102,7 @@ export class LoadRun {
   #startedAt = 0
   #sent = 0
   #unsent = 0
+  #served = 0
   #answeredInWindow = 0
   #progressAtMs = 0
   #stoppedAtMs: number | undefined
@@ -146,6 +149,7 @@ export class LoadRun {
       scheduled: this.#sent + this.#unsent,
       sent: this.#sent,
       unsent: this.#unsent,
+      served: this.#served,
       answeredInWindow: this.#answeredInWindow,
       outcomes: this.#outcomes,
       errors: this.#errors,
@@ -229,8 +233,10 @@ export class LoadRun {
       this.#unanswered.push(token)
       return
     }
-    if (nowMs >= this.#options.warmupMs && nowMs < this.#totalMs) this.#answeredInWindow++
+    const isInWindow = nowMs >= this.#options.warmupMs && nowMs < this.#totalMs
+    if (isInWindow) this.#answeredInWindow++
     if (isWarmup) return
+    if (isInWindow) this.#served++
     this.#outcomes[outcome]++
     this.#latency.recordValue(micros)
   }
