@@ -135,6 +135,7 @@ function placeStep(degrees: number, range: number): number {
 
 function writePlaceAndBin(
   target: Uint8Array,
+  at: number,
   latitude: number,
   longitude: number,
   bin: number,
@@ -144,13 +145,13 @@ function writePlaceAndBin(
   const long = known ? placeStep(longitude, 360) : PLACE_UNKNOWN
   const low = (lat | (long << 18)) >>> 0
   const high = (long >>> 14) | (bin << 4)
-  target[0] = low
-  target[1] = low >>> 8
-  target[2] = low >>> 16
-  target[3] = low >>> 24
-  target[4] = high
-  target[5] = high >>> 8
-  target[6] = high >>> 16
+  target[at] = low
+  target[at + 1] = low >>> 8
+  target[at + 2] = low >>> 16
+  target[at + 3] = low >>> 24
+  target[at + 4] = high
+  target[at + 5] = high >>> 8
+  target[at + 6] = high >>> 16
 }
 
 /** Writes an attempt, 48 bytes, to `target` from `at`. */
@@ -171,8 +172,7 @@ export function encodeAttempt(target: Uint8Array, at: number, attempt: VelocityA
     target[offset + 2] = hash >>> 16
   }
   const bin = attempt.keys.bin === undefined ? 0 : shortHash(BIN_INDEX, attempt.keys.bin)
-  const place = target.subarray(at + PLACE_AT, at + PLACE_AT + 7)
-  writePlaceAndBin(place, attempt.latitude, attempt.longitude, bin)
+  writePlaceAndBin(target, at + PLACE_AT, attempt.latitude, attempt.longitude, bin)
   writeIdentity(target, at + ATTEMPT_IDENTITY_AT, attempt.eventHash)
   target[at + ATTEMPT_BYTES - 1] = TAG_ATTEMPT
 }

@@ -4,7 +4,13 @@
 
 import type { Batch, BatchEntity } from './batch.ts'
 import { appendBytes, cutFront, type EventLog, reserve } from './event-log.ts'
-import { BATCH_MAX, RING_BYTES_MAX, TILE_HEADER_BYTES, TILE_LOG_BYTES_MAX } from './limits.ts'
+import {
+  BATCH_MAX,
+  RING_BYTES_MAX,
+  TILE_HEADER_BYTES,
+  TILE_LOG_BYTES_MAX,
+  velocityLimitsFit,
+} from './limits.ts'
 import type { EntityQuery } from './plan.ts'
 import {
   type Answer,
@@ -31,7 +37,9 @@ export interface Workspace {
   readonly suspected: Uint8Array
 }
 
+/** Throws where the limits contradict each other: a bug. */
 export function createWorkspace(): Workspace {
+  if (!velocityLimitsFit()) throw new RangeError('the limits of velocity do not fit each other')
   return {
     columns: createEventColumns(),
     totals: createWindowTotals(),

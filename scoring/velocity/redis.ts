@@ -281,7 +281,7 @@ function baseOf(log: Buffer, sent: Buffer, known: TileBase | undefined): TileBas
   const decoded = decodeBase(sent)
   if (decoded?.version === version) return decoded
   // Lost, or written by a later layout: its counts are gone, its version is needed to go on.
-  return { ...EMPTY_BASE, version, registers: new Map() }
+  return { ...EMPTY_BASE, version }
 }
 
 function bytesAt(replies: readonly unknown[], index: number): Buffer {

@@ -130,7 +130,7 @@ test('a base comes back from its bytes', () => {
       const { base } = compactAll(drawn)
       const bytes = encodeBase(base)
       const decoded = decodeBase(bytes)
-      assert.deepEqual({ ...decoded, registers: 0 }, { ...base, registers: 0 })
+      assert.deepEqual({ ...decoded, derived: 0 }, { ...base, derived: 0 })
       assert.equal(readVersion(bytes, 0), base.version)
     }),
     { numRuns: 40 },

@@ -86,15 +86,35 @@ export interface TileBase {
   readonly buckets: readonly Bucket[]
   /** By `hashIndex`, bin last. */
   readonly sketches: readonly DistinctSketch[]
+  /** What is computed from the above once it is asked for. */
+  readonly derived: Derived
+}
+
+interface Derived {
   /** Registers of the windows that were asked for lately, by hash and window. */
   readonly registers: Map<number, { startQuantum: number; registers: Registers }>
+  totals: SuffixTotals | undefined
+}
+
+/** Element `i`: over bucket `i` and all newer ones; one more element, for none. */
+interface SuffixTotals {
+  readonly endsMs: Float64Array
+  readonly attempts: Float64Array
+  readonly declines: Float64Array
+  readonly unknownAmounts: Float64Array
+  readonly sums: Float64Array
+  readonly maxima: Float64Array
+}
+
+function nothingDerived(): Derived {
+  return { registers: new Map(), totals: undefined }
 }
 
 export const EMPTY_BASE: TileBase = {
   version: 0,
   buckets: [],
   sketches: Array.from({ length: SKETCHES }, () => EMPTY_SKETCH),
-  registers: new Map(),
+  derived: nothingDerived(),
 }
 
 function sketchIndex(hash: number): number {
@@ -212,7 +232,7 @@ export function compact(base: TileBase, entity: number, columns: EventColumns): 
   })
   // Beyond any version of an earlier life of the key, whose base may outlive its log.
   const version = Math.max(base.version + 1, nowMs)
-  return { version, buckets, sketches, registers: new Map() }
+  return { version, buckets, sketches, derived: nothingDerived() }
 }
 
 // ---- bytes
@@ -372,7 +392,7 @@ export function decodeBase(bytes: Buffer): TileBase | undefined {
     if (sketch === undefined) return undefined
     sketches.push(sketch)
   }
-  return { version: readVersion(bytes, 0), buckets, sketches, registers: new Map() }
+  return { version: readVersion(bytes, 0), buckets, sketches, derived: nothingDerived() }
 }
 
 /** What a decoded base takes in memory, about; with the registers of one window a sketch. */
@@ -412,13 +432,15 @@ function distinctExact(
 }
 
 function registersFor(base: TileBase, hash: number, startMs: number, windowMs: number): Registers {
-  const startQuantum = quantumOf(startMs)
+  // Started where buckets of this window may start, so that they serve many attempts.
+  const bucketMs = bucketMsMax(windowMs)
+  const startQuantum = quantumOf(Math.floor(startMs / bucketMs) * bucketMs)
   const name = windowMs * SKETCHES + sketchIndex(hash)
-  const known = base.registers.get(name)
+  const known = base.derived.registers.get(name)
   if (known?.startQuantum === startQuantum) return known.registers
   const sketch = base.sketches[sketchIndex(hash)] as DistinctSketch
   const registers = registersOf(sketch, startQuantum)
-  base.registers.set(name, { startQuantum, registers })
+  base.derived.registers.set(name, { startQuantum, registers })
   return registers
 }
 
@@ -442,35 +464,70 @@ function distinctEstimated(
   return distinct
 }
 
+function suffixTotals(buckets: readonly Bucket[]): SuffixTotals {
+  const size = buckets.length
+  const totals: SuffixTotals = {
+    endsMs: new Float64Array(size),
+    attempts: new Float64Array(size + 1),
+    declines: new Float64Array(size + 1),
+    unknownAmounts: new Float64Array(size + 1),
+    sums: new Float64Array(size + 1),
+    maxima: new Float64Array(size + 1).fill(-1),
+  }
+  for (let i = size - 1; i >= 0; i--) {
+    const bucket = buckets[i] as Bucket
+    totals.endsMs[i] = (bucket.start + 2 ** bucket.exponent) * TILE_QUANTUM_MS
+    totals.attempts[i] = (totals.attempts[i + 1] as number) + bucket.attempts
+    totals.declines[i] = (totals.declines[i + 1] as number) + bucket.declines
+    totals.unknownAmounts[i] = (totals.unknownAmounts[i + 1] as number) + bucket.unknownAmounts
+    totals.sums[i] = (totals.sums[i + 1] as number) + bucket.sum
+    totals.maxima[i] = Math.max(totals.maxima[i + 1] as number, bucket.maximum)
+  }
+  return totals
+}
+
+/** The first bucket that holds milliseconds after `startMs`. */
+function firstBucketAfter(endsMs: Float64Array, startMs: number): number {
+  let low = 0
+  let high = endsMs.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((endsMs[middle] as number) - 1 > startMs) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
 function addBaseTotals(
   totals: WindowTotals,
   base: TileBase,
   query: EntityQuery,
   atMs: number,
 ): void {
+  base.derived.totals ??= suffixTotals(base.buckets)
+  const suffix = base.derived.totals
+  // Buckets that begin after the attempt, which clocks that differ can make, are not in its window.
+  let later = base.buckets.length
+  while (later > 0 && (base.buckets[later - 1] as Bucket).start * TILE_QUANTUM_MS > atMs) later--
   for (let w = 0; w < query.windowsMs.length; w++) {
     const startMs = atMs - (query.windowsMs[w] as number)
-    let maximum = totals.maxima[w] as number
-    let attempts = 0
-    let sum = 0
-    let declines = 0
-    let unknown = 0
-    for (let i = base.buckets.length - 1; i >= 0; i--) {
-      const bucket = base.buckets[i] as Bucket
-      if ((bucket.start + 2 ** bucket.exponent) * TILE_QUANTUM_MS - 1 <= startMs) break
-      if (bucket.start * TILE_QUANTUM_MS > atMs) continue
-      attempts += bucket.attempts
-      sum += bucket.sum
-      declines += bucket.declines
-      unknown += bucket.unknownAmounts
-      if (bucket.maximum > maximum) maximum = bucket.maximum
-    }
-    totals.counts[w] = (totals.counts[w] as number) + attempts
-    totals.sums[w] = (totals.sums[w] as number) + sum
-    totals.declines[w] = (totals.declines[w] as number) + declines
-    totals.unknownAmounts[w] = (totals.unknownAmounts[w] as number) + unknown
-    totals.maxima[w] = maximum
+    const from = Math.min(firstBucketAfter(suffix.endsMs, startMs), later)
+    const between = (column: Float64Array): number =>
+      (column[from] as number) - (column[later] as number)
+    totals.counts[w] = (totals.counts[w] as number) + between(suffix.attempts)
+    totals.sums[w] = (totals.sums[w] as number) + between(suffix.sums)
+    totals.declines[w] = (totals.declines[w] as number) + between(suffix.declines)
+    totals.unknownAmounts[w] = (totals.unknownAmounts[w] as number) + between(suffix.unknownAmounts)
+    let maximum = suffix.maxima[from] as number
+    if (later < base.buckets.length) maximum = maximumBetween(base.buckets, from, later)
+    if (maximum > (totals.maxima[w] as number)) totals.maxima[w] = maximum
   }
+}
+
+function maximumBetween(buckets: readonly Bucket[], from: number, to: number): number {
+  let maximum = -1
+  for (let i = from; i < to; i++) maximum = Math.max(maximum, (buckets[i] as Bucket).maximum)
+  return maximum
 }
 
 /**

@@ -22,7 +22,10 @@ export interface VelocityAttempt {
   readonly longitude: number
 }
 
-/** What became of an attempt (a later event). */
+/**
+ * What became of an attempt: a later event. `declines` counts attempts by the time of this event, each
+ * once, whether or not the attempt itself was recorded.
+ */
 export interface VelocityOutcomeEvent {
   readonly eventHash: string
   readonly atMs: number
@@ -36,7 +39,10 @@ export interface VelocityOutcomeEvent {
  * The values of one attempt, in the plan's order.
  * `values[i]` is NaN when unknown (entity absent from the attempt, or nothing to compute from:
  * secondsSinceLast without an earlier event). Count, sum, distinct and declines of a present
- * entity are never NaN. `saturated[i]` is 1 when the value is a lower bound only.
+ * entity are never NaN. `saturated[i]` is 1 when the value is a lower bound only: events may be gone
+ * from the ring, or an amount in the window is unknown. An average is NaN then, since it bounds nothing.
+ * Events out of order by more than `DISORDER_MS`, or late ones in a ring or tile that has let older
+ * ones go, may be missed by secondsSinceLast and speedKmh.
  */
 export interface VelocityValues {
   readonly values: Float64Array
