@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { compileRuleSet, RISK_OUTCOMES, type RiskOutcome, type RuleSet } from '#rules'
+import {
+  compileRuleSet,
+  createLocalTime,
+  RISK_OUTCOMES,
+  type RiskOutcome,
+  type RuleSet,
+} from '#rules'
 import { decide, decideWithoutWorker, degradedParts, worse } from './decide.ts'
 import { type FactSource, factsOf } from './facts.ts'
 
@@ -41,7 +47,7 @@ const source: FactSource = {
   baseAmount: (amount) => amount,
   countryOfBin: () => undefined,
   countryOfIp: () => undefined,
-  localTime: { hour: () => Number.NaN, weekday: () => Number.NaN },
+  localTime: createLocalTime(),
 }
 const facts = factsOf(
   {
