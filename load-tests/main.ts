@@ -1,4 +1,5 @@
-// The load driver as a process of its own, so that it measures from outside: `switchyard load-test`.
+// The load driver as a process of its own, so that it measures from outside: `switchyard
+// load-test`.
 
 import { loadTest } from './driver/index.ts'
 

@@ -150,7 +150,9 @@ function bitsOf(digits: string, raw: Raw): string {
   return bits
 }
 
-/** The units of `unitBits` that `bits`, starting at `startBit`, fill entirely; and how many precede. */
+/**
+ * The units of `unitBits` that `bits`, starting at `startBit`, fill entirely; and how many precede.
+ */
 function wholeUnits(bits: string, startBit: number, unitBits: number) {
   const skipped = Math.ceil(startBit / unitBits)
   const units: number[] = []

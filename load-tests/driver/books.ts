@@ -1,6 +1,7 @@
 // Do the books balance? The acquirer's answers are held against the issuers' own ledgers:
 //
-//   every approval that stands at an issuer is known to the acquirer by exactly one approved answer;
+// every approval that stands at an issuer is known to the acquirer by exactly one approved answer;
+//
 //   every other approval was undone by exactly one reversal;
 //   every approved answer has its approval, of the same card, terminal and amount, and it stands.
 

@@ -1,5 +1,5 @@
-// Keep-alive HTTP/1.1 connections on raw sockets, one request at a time on each: uWebSockets.js closes
-// a connection on which a second request is pipelined.
+// Keep-alive HTTP/1.1 connections on raw sockets, one request at a time on each: uWebSockets.js
+// closes a connection on which a second request is pipelined.
 
 import { connect, type Socket } from 'node:net'
 import { connectionsMax, idleMsMax, redialMs } from './limits.ts'

@@ -3,12 +3,14 @@
 import { readFileSync } from 'node:fs'
 
 /**
- * Ticks a second of the times in /proc/PID/stat: USER_HZ, which Linux fixes at 100 for everything that
- * leaves the kernel (man 5 proc, man 7 time).
+ * Ticks a second of the times in /proc/PID/stat: USER_HZ, which Linux fixes at 100 for everything
+ * that leaves the kernel (man 5 proc, man 7 time).
  */
 const ticksPerSecond = 100
 
-/** User and system time so far, in microseconds; null where there is no such process or no /proc. */
+/**
+ * User and system time so far, in microseconds; null where there is no such process or no /proc.
+ */
 export function cpuMicrosOf(pid: number): number | null {
   try {
     return parseCpuMicros(readFileSync(`/proc/${pid}/stat`, 'latin1'))
@@ -17,7 +19,9 @@ export function cpuMicrosOf(pid: number): number | null {
   }
 }
 
-/** Fields 14 (utime) and 15 (stime), counted from the `)` that ends the name, which may hold blanks. */
+/**
+ * Fields 14 (utime) and 15 (stime), counted from the `)` that ends the name, which may hold blanks.
+ */
 export function parseCpuMicros(stat: string): number | null {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const ticks = Number(fields[11]) + Number(fields[12])

@@ -1,6 +1,8 @@
 // Limits of the load driver.
 
-/** More connections than this need more file descriptors than most shells grant (1,024 to 65,536). */
+/**
+ * More connections than this need more file descriptors than most shells grant (1,024 to 65,536).
+ */
 export const connectionsMax = 20_000
 
 /** Requests of one run: every one keeps some 100 bytes for the books, so 2 GB at most. */
@@ -13,8 +15,8 @@ export const headerBytesMax = 16_384
 export const bodyBytesMax = 1_048_576
 
 /**
- * An answer later than this counts as none. Above the switch's own deadline for an acquirer (12 s), so
- * that it is the switch that gives up first.
+ * An answer later than this counts as none. Above the switch's own deadline for an acquirer (12 s),
+ * so that it is the switch that gives up first.
  */
 export const answerTimeoutMs = 15_000
 
@@ -30,9 +32,6 @@ export const retryPauseMs = 1_000
 
 /** Retries in flight at a time. */
 export const retriesAtOnceMax = 64
-
-/** How long reversals may take to reach the issuers after the last answer. */
-export const settleMsMax = 30_000
 
 /** Discrepancies that a report names one by one; the rest is counted. */
 export const discrepanciesNamedMax = 20

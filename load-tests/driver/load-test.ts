@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto'
 import { pause } from '../processes/index.ts'
 import { type Books, balanceBooks } from './books.ts'
 import { cpuMicrosOf } from './cpu.ts'
-import { settleMsMax } from './limits.ts'
 import { type LoadOptions, readLoadOptions, usage } from './options.ts'
 import { type CpuMicros, makeReport, reportText } from './report.ts'
 import { LoadRun, type Progress, type RunResult } from './run.ts'
@@ -32,7 +31,7 @@ export async function loadTest(args: readonly string[]): Promise<number> {
   try {
     const { result, cpuMicros } = await offer(options, stand, stop.signal, progress)
     progress.say('balancing the books')
-    const books = await judgeBooks(stand, result)
+    const books = await judgeBooks(stand, result, options.settleSeconds)
     progress.end()
     const report = makeReport({ options, result, books, cpuMicros, stores: stand.stores })
     process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : reportText(report))
@@ -103,8 +102,12 @@ function difference(start: CpuMicros | undefined, end: CpuMicros | undefined): C
 }
 
 /** Reversals may still be on their way: looks again until the books balance or time is up. */
-async function judgeBooks(stand: Stand, result: RunResult): Promise<Books | null> {
-  const deadline = performance.now() + settleMsMax
+async function judgeBooks(
+  stand: Stand,
+  result: RunResult,
+  settleSeconds: number,
+): Promise<Books | null> {
+  const deadline = performance.now() + settleSeconds * 1000
   for (let waitMs = 250; ; waitMs *= 2) {
     const ledgers = await stand.readLedgers()
     if (ledgers === null) return null

@@ -1,9 +1,9 @@
-// What the load asks for. Request `i` is a pure function of (seed, i), so that it can be asked again
-// with the same key and compared with the ledgers without being kept.
+// What the load asks for. Request `i` is a pure function of (seed, i), so that it can be asked
+// again with the same key and compared with the ledgers without being kept.
 //
-// A card belongs to one customer with one device and one address, lives in one city and shops there;
-// a few merchants take most of the trade. Nothing in it is fraud, so that a switch that declines
-// is seen to: fast declines would flatter a measurement.
+// A card belongs to one customer with one device and one address, lives in one city and shops
+// there; a few merchants take most of the trade. Nothing in it is fraud, so that a switch that
+// declines is seen to: fast declines would flatter a measurement.
 
 import { mix32 } from '../random.ts'
 
@@ -56,12 +56,20 @@ function city(
   return { name, country, currency: 'EUR', timeZone, latitude, longitude }
 }
 
-/** Category and share of trade of a merchant: groceries, restaurants, fuel, clothes, books, phones. */
+/**
+ * Category and share of trade of a merchant: groceries, restaurants, fuel, clothes, books, phones.
+ */
 const categories = ['5411', '5411', '5812', '5541', '5651', '5942', '5732', '5411'] as const
 
-/** Merchants in each city. By the square below the first takes 3% of its city's trade, the 100th 0.2%. */
+/**
+ * Merchants in each city. By the square below the first takes 3% of its city's trade, the 100th
+ * 0.2%.
+ */
 const merchantsPerCity = 1_000
-/** Terminals of the first merchant; the others have fewer, as they have less trade, and at least two. */
+/**
+ * Terminals of the first merchant; the others have fewer, as they have less trade, and at least
+ * two.
+ */
 const terminalsMax = 40
 
 /** The card of that number: 476173 or 541333, nine digits that don't repeat, the Luhn digit. */
@@ -142,8 +150,8 @@ function entryModeOf(isRemote: boolean, draw: number): string {
 }
 
 /**
- * 12.00 to 90.00, most below 40. The second demo issuer takes the last two digits as its answer, so they
- * are 00 there.
+ * 12.00 to 90.00, most below 40. The second demo issuer takes the last two digits as its answer, so
+ * they are 00 there.
  */
 function amountOf(draw: number, isSecond: boolean): number {
   const uniform = draw / 4_294_967_296

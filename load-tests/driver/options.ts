@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly issuerControls: readonly string[]
   /** A URL, `auto` (start one where redis-server is installed) or `none`. */
   readonly redis: string
+  /** How long reversals may take to reach the issuers after the last answer. */
+  readonly settleSeconds: number
   /** Keep everything that the run wrote in this folder; it must be empty or absent. */
   readonly folder: string | undefined
   readonly json: boolean
@@ -46,6 +48,7 @@ ports and ends them. Latency counts from the intended send time.
   --second-issuer-percent N  share of cards in BIN 541333 (10)
   --redis URL|auto|none    velocity store of the switch that is started (auto)
   --keep FOLDER            keep logs, store and ledgers of what was started there
+  --settle S               how long reversals may take to arrive before the books are judged (30)
   --target URL             an acquirer HTTP address that runs already
   --api-key KEY            (demo-key)
   --issuer-control URL     control port of an issuer simulator behind the target; repeatable. Without it
@@ -70,6 +73,7 @@ const flags = {
   cards: { type: 'string' },
   'second-issuer-percent': { type: 'string', default: '10' },
   redis: { type: 'string', default: 'auto' },
+  settle: { type: 'string', default: '30' },
   keep: { type: 'string' },
   target: { type: 'string' },
   'api-key': { type: 'string', default: 'demo-key' },
@@ -115,6 +119,7 @@ export function readLoadOptions(args: readonly string[]): OptionsResult {
         ? cardsFor(ratePerSecond * (durationSeconds + warmupSeconds))
         : number('cards', values.cards, 1, cardsMax),
     secondIssuerPercent: number('second-issuer-percent', values['second-issuer-percent'], 0, 100),
+    settleSeconds: number('settle', values.settle, 0, 3_600, false),
     apiKey: values['api-key'],
     target: values.target === undefined ? undefined : urlOf(values.target, problems),
     ownsTarget: values['i-own-this-target'],

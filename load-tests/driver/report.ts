@@ -57,8 +57,8 @@ export interface ReportParts {
 }
 
 /**
- * The rate is met when all was sent, and at the end of the window no more was unanswered than one in a
- * hundred or what 250 ms bring: requests in flight at the edge, not a backlog that grows.
+ * The rate is met when all was sent, and at the end of the window no more was unanswered than one
+ * in a hundred or what 250 ms bring: requests in flight at the edge, not a backlog that grows.
  */
 function isRateMet(options: LoadOptions, result: RunResult): boolean {
   const missing = result.scheduled - result.served

@@ -1,5 +1,6 @@
-// One run: offers requests at their intended times whatever the answers do, and keeps what the books
-// need. Latency counts from the intended time, so a stall is paid by every request that it delayed.
+// One run: offers requests at their intended times whatever the answers do, and keeps what the
+// books need. Latency counts from the intended time, so a stall is paid by every request that it
+// delayed.
 
 import { build, type Histogram } from 'hdr-histogram-js'
 import { maskPan } from '#switch'

@@ -1,5 +1,5 @@
-// What a load run stands on: either a target that runs already, or issuers, Redis and a switch of its
-// own, on free ports below one folder, ended when the run is over.
+// What a load run stands on: either a target that runs already, or issuers, Redis and a switch of
+// its own, on free ports below one folder, ended when the run is over.
 
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

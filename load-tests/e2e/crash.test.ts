@@ -1,4 +1,5 @@
-// kill -9 with requests in flight. Whatever was answered stays; whatever was not, ends exactly once.
+// kill -9 with requests in flight. Whatever was answered stays; whatever was not, ends exactly
+// once.
 
 import assert from 'node:assert/strict'
 import { appendFile, readdir } from 'node:fs/promises'

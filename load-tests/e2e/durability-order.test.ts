@@ -1,5 +1,5 @@
-// strace of the real process: before the issuer write, and before the answer, an fdatasync that covers
-// the record has returned. (kill -9 can't show a missing flush: the page cache survives it.)
+// strace of the real process: before the issuer write, and before the answer, an fdatasync that
+// covers the record has returned. (kill -9 can't show a missing flush: the page cache survives it.)
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

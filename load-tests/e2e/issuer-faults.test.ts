@@ -1,5 +1,5 @@
-// Issuers that are late, silent, gone or confused: a decision in time, and one reversal for whatever
-// may have been approved.
+// Issuers that are late, silent, gone or confused: a decision in time, and one reversal for
+// whatever may have been approved.
 
 import assert from 'node:assert/strict'
 import path from 'node:path'

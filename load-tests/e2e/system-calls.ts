@@ -1,7 +1,9 @@
 // Reads what strace saw of a process, and judges the order of its writes: no byte goes to an issuer
 // or to an acquirer before the record that it depends on is on stable storage.
 
-/** One system call with the lines at which it began and returned; they differ for a blocking one. */
+/**
+ * One system call with the lines at which it began and returned; they differ for a blocking one.
+ */
 export interface SystemCall {
   readonly name: string
   /** What the descriptor is, as `strace -y` says: a path, or `socket:[...]`. */

@@ -41,6 +41,12 @@ export interface System {
 
 export type SystemOptions = Omit<StartSwitchOptions, 'folder' | 'issuers'>
 
+/**
+ * A score may take half a second here: tests share few cores with each other, and what they ask is
+ * what is decided, not how fast.
+ */
+const patient = { deadlines: { scoreMs: 500, velocityMs: 400 } }
+
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
   const folder = await mkdtemp(path.join(tmpdir(), 'switchyard-e2e-'))
   const ledgerFile = (name: string) => path.join(folder, `${name}.ndjson`)
@@ -52,7 +58,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       behaviour: { answers: 'cents' },
     }),
   ])
-  const start = () => startSwitch({ ...options, folder, issuers: [demoA, demoB] })
+  const config = { ...patient, ...options.config }
+  const start = () => startSwitch({ ...options, config, folder, issuers: [demoA, demoB] })
   const system: System = {
     folder,
     demoA,

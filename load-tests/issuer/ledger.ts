@@ -194,8 +194,8 @@ export class Ledger {
   }
 
   /**
-   * Takes a reversal of `original` and says its DE39: 00 undone (the same reversal again: the same),
-   * 21 nothing to undo, 25 original not known (yet), which is remembered.
+   * Takes a reversal of `original` and says its DE39: 00 undone (the same reversal again: the
+   * same), 21 nothing to undo, 25 original not known (yet), which is remembered.
    */
   reverse(
     original: RequestNumbers,

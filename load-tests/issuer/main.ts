@@ -146,8 +146,8 @@ async function main(): Promise<void> {
 }
 
 /**
- * A Node.js parent that spawned this with a pipe for standard input takes it along when it ends, even
- * by SIGKILL. Such a pipe is a socket; a shell's pipe, a terminal or /dev/null says nothing.
+ * A Node.js parent that spawned this with a pipe for standard input takes it along when it ends,
+ * even by SIGKILL. Such a pipe is a socket; a shell's pipe, a terminal or /dev/null says nothing.
  */
 function endWithParent(stop: () => void): void {
   if (!fstatSync(0).isSocket()) return

@@ -17,8 +17,8 @@ export interface ChildOptions {
   /** Laid over this process's environment; undefined removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /**
-   * Output is appended to this file, so that it costs this process nothing; without it the output is
-   * read into memory.
+   * Output is appended to this file, so that it costs this process nothing; without it the output
+   * is read into memory.
    */
   readonly logFile?: string
 }
@@ -107,7 +107,9 @@ export class Child {
     return code
   }
 
-  /** Polls `look` until it gives a value; throws with the logs when the child dies or time is up. */
+  /**
+   * Polls `look` until it gives a value; throws with the logs when the child dies or time is up.
+   */
   async until<T>(what: string, timeoutMs: number, look: () => Promise<T | undefined>): Promise<T> {
     const deadline = performance.now() + timeoutMs
     for (;;) {

@@ -1,5 +1,5 @@
-// Starts the switch as a process of its own, as an operator would: `switchyard start --no-demo` with a
-// configuration file, everything that it writes below one folder.
+// Starts the switch as a process of its own, as an operator would: `switchyard start --no-demo`
+// with a configuration file, everything that it writes below one folder.
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
