@@ -22,8 +22,8 @@ export interface Feature {
 
 /**
  * `needed[from + i]` is the value of the feature's `needs[i]`, NaN where unknown. It writes instead
- * of returning, since a fraction returned by a call that isn't inlined is allocated: 240 bytes a row
- * as measured, none this way.
+ * of returning, since a fraction returned by a call that isn't inlined is allocated: 240 bytes a
+ * row as measured, none this way.
  */
 type WriteFeature = (
   target: Float32Array,

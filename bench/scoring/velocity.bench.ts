@@ -3,9 +3,10 @@
 //
 //   node --import tsx bench/scoring/velocity.bench.ts [--json] [--seconds 3]
 //
-// rings: card, customer, device, email, terminal. mixed: card, customer, device (rings), ip, merchant
-// (tiles; 20 merchants, so that their logs are compacted all the time). Fill is the number of events
-// in each ring before the measurement; 48 is full. Samples are batches; micros are of one attempt.
+// rings: card, customer, device, email, terminal. mixed: card, customer, device (rings), ip,
+// merchant (tiles; 20 merchants, so that their logs are compacted all the time). Fill is the number
+// of events in each ring before the measurement; 48 is full. Samples are batches; micros are of one
+// attempt.
 
 import { readFileSync } from 'node:fs'
 import {

@@ -1,5 +1,5 @@
-// Reading and writing a 20-field authorization, in text and in bytes. Room for other libraries' codecs
-// on the same message: a case each.
+// Reading and writing a 20-field authorization, in text and in bytes. Room for other libraries'
+// codecs on the same message: a case each.
 
 import {
   createFraming,

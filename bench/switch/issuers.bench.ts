@@ -1,6 +1,6 @@
 // An issuer link without a socket: drawing numbers, and asking with the answer handed back at once.
-// The answer is a frame made beforehand with the request's numbers written into it, so that only the
-// link's own work is measured: build, encode, frame, write, split, decode, match, settle.
+// The answer is a frame made beforehand with the request's numbers written into it, so that only
+// the link's own work is measured: build, encode, frame, write, split, decode, match, settle.
 
 import { Buffer } from 'node:buffer'
 import { type Connection, type ConnectionEvents, Pan } from '#switch'

@@ -1,5 +1,5 @@
-// Adapter: Redis by ioredis. A command is never sent twice, never waits for a connection, and always
-// ends: its effect is unknown when it fails, and the scripts make asking again safe.
+// Adapter: Redis by ioredis. A command is never sent twice, never waits for a connection, and
+// always ends: its effect is unknown when it fails, and the scripts make asking again safe.
 
 import type { ConnectionOptions } from 'node:tls'
 import { Redis } from 'ioredis'

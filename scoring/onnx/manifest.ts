@@ -8,7 +8,9 @@ const Probability = Type.Number({ minimum: 0, maximum: 1 })
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
 const closed = { additionalProperties: false } as const
 
-/** A distribution in bins, for the population stability index: `shares` has one more than `edges`. */
+/**
+ * A distribution in bins, for the population stability index: `shares` has one more than `edges`.
+ */
 const BaselineSchema = Type.Object(
   {
     name: Type.String(),

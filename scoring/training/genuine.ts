@@ -331,7 +331,9 @@ function planCrowd(
   }
 }
 
-/** A sale, or a ticket office at ten o'clock: a crowd of new cards, customers and devices online. */
+/**
+ * A sale, or a ticket office at ten o'clock: a crowd of new cards, customers and devices online.
+ */
 function planSale(
   random: SeededRandom,
   world: World,

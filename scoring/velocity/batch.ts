@@ -1,6 +1,6 @@
-// A batch of attempts or outcomes, sorted for the store: every event encoded once, every entity once
-// with the events that go to it. Rings come before tiles, so that a resent event, which the card's
-// ring still knows, is kept out of tiles whose log has forgotten it.
+// A batch of attempts or outcomes, sorted for the store: every event encoded once, every entity
+// once with the events that go to it. Rings come before tiles, so that a resent event, which the
+// card's ring still knows, is kept out of tiles whose log has forgotten it.
 
 import { createHash } from 'node:crypto'
 import { ENTITIES, type Entity } from '#rules'
@@ -11,8 +11,8 @@ import { IS_TILE } from './plan.ts'
 import type { EntityKeys, VelocityAttempt, VelocityOutcomeEvent } from './velocity.ts'
 
 /**
- * Outcomes that stores keep unless told otherwise. Approvals are 95% of all outcomes and are read by
- * no aggregate; `switch/docs/decisions/0008-velocity-tiles.md` has what they would cost.
+ * Outcomes that stores keep unless told otherwise. Approvals are 95% of all outcomes and are read
+ * by no aggregate; `switch/docs/decisions/0008-velocity-tiles.md` has what they would cost.
  */
 export const RECORDED_KINDS: readonly VelocityOutcomeEvent['kind'][] = ['declined', 'reversed']
 
@@ -53,9 +53,9 @@ const LETTERS = ENTITIES.map((entity) => LETTER_BY_ENTITY[entity])
 const PLAIN_TOKEN = /^[!-z|~]+$/
 
 /**
- * The key of an entity: `<prefix>1.{<letter>.<token>}`, where 1 is the version of the layout and the
- * braces are the hash tag of Redis Cluster: all keys of an entity stand in one slot. Tokens that are
- * long or not plain are hashed.
+ * The key of an entity: `<prefix>1.{<letter>.<token>}`, where 1 is the version of the layout and
+ * the braces are the hash tag of Redis Cluster: all keys of an entity stand in one slot. Tokens
+ * that are long or not plain are hashed.
  */
 export function entityKey(prefix: string, entity: number, token: string): string {
   const plain = token.length <= KEY_TOKEN_MAX && PLAIN_TOKEN.test(token)

@@ -1,5 +1,5 @@
-// A breaker: after failures in a row the store isn't asked for a while; then one call is let through to
-// find out, and decides.
+// A breaker: after failures in a row the store isn't asked for a while; then one call is let
+// through to find out, and decides.
 //
 //   closed -- failuresMax failures in a row --> open -- openMs --> half open: one probe
 //     ^                                          ^                    |        |

@@ -67,8 +67,8 @@ function attemptOf(event: NaiveEvent): VelocityAttempt {
 }
 
 /**
- * Attempts of few entities with clocks that jump by milliseconds or days, out of order, some without
- * amount, place or entity, some sent again, some declined.
+ * Attempts of few entities with clocks that jump by milliseconds or days, out of order, some
+ * without amount, place or entity, some sent again, some declined.
  */
 function drawEvents(seed: number, length: number): readonly (readonly NaiveEvent[])[] {
   const draw = createDraw(seed)

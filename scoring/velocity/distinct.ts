@@ -1,12 +1,12 @@
 // Distinct values of a sliding window, in bounded memory: one by one while there are few, then by a
 // sliding HyperLogLog.
 //
-// A plain HyperLogLog keeps the highest rank that each of m registers has seen. To answer any window,
-// a register keeps every (rank, time) that no later one with at least that rank covers: the possible
-// maxima of the future (Chabchoub and Hebrail, "Sliding HyperLogLog", 2010). For a window, a
-// register's value is the highest rank with a time inside. The count comes from Ertl's improved raw
-// estimator ("New cardinality estimation algorithms for HyperLogLog sketches", 2017), which needs no
-// table of corrections and stays true for hashes of as few bits as ours.
+// A plain HyperLogLog keeps the highest rank that each of m registers has seen. To answer any
+// window, a register keeps every (rank, time) that no later one with at least that rank covers: the
+// possible maxima of the future (Chabchoub and Hebrail, "Sliding HyperLogLog", 2010). For a window,
+// a register's value is the highest rank with a time inside. The count comes from Ertl's improved
+// raw estimator ("New cardinality estimation algorithms for HyperLogLog sketches", 2017), which
+// needs no table of corrections and stays true for hashes of as few bits as ours.
 
 import { DISTINCT_EXACT_MAX, DISTINCT_REGISTER_BITS, TILE_QUANTUM_MS } from './limits.ts'
 
@@ -33,7 +33,9 @@ export function createValueSet(valuesMax: number): ValueSet {
   }
 }
 
-/** Empties the set for at most `values` values; few values use few slots, which stay in the cache. */
+/**
+ * Empties the set for at most `values` values; few values use few slots, which stay in the cache.
+ */
 export function emptyValueSet(set: ValueSet, values: number): void {
   let slots = 64
   while (slots < 2 * values) slots *= 2
@@ -96,7 +98,9 @@ function exactSketch(seen: ReadonlyMap<number, number>): DistinctSketch {
   }
 }
 
-/** Below 0 when entry `a` stands before `b`: by register, from the highest rank, from the latest. */
+/**
+ * Below 0 when entry `a` stands before `b`: by register, from the highest rank, from the latest.
+ */
 function compareEntries(aKey: number, aQuantum: number, bKey: number, bQuantum: number): number {
   return (aKey ^ RANK_MASK) - (bKey ^ RANK_MASK) || bQuantum - aQuantum
 }
@@ -153,8 +157,8 @@ function mergeEntries(
 }
 
 /**
- * A sketch with more values (`hashes[i]` seen in `quanta[i]`, hashes of `bits` bits), without what was
- * last seen before `oldestQuantum`.
+ * A sketch with more values (`hashes[i]` seen in `quanta[i]`, hashes of `bits` bits), without what
+ * was last seen before `oldestQuantum`.
  */
 export function addToSketch(
   sketch: DistinctSketch,

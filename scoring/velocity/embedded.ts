@@ -14,7 +14,7 @@ import { createWorkspace, emptyAnswers, observeRing, observeTile } from './obser
 import { type CompiledPlan, IS_TILE, planCompiler } from './plan.ts'
 import { type Answer, readEvents } from './ring.ts'
 import { baseBytes, compact, compactionEnd, EMPTY_BASE, type TileBase } from './tile.ts'
-import type { Velocity, VelocityOutcomeEvent } from './velocity.ts'
+import type { Velocity, VelocityAttempt, VelocityOutcomeEvent } from './velocity.ts'
 import { VelocityError } from './velocity-error.ts'
 
 export interface EmbeddedVelocityOptions {
@@ -39,108 +39,145 @@ interface Cell {
 
 /** Events of one entity, and what became of them, in this process's memory. Never fails. */
 export function createEmbeddedVelocity(options: EmbeddedVelocityOptions = {}): EmbeddedVelocity {
-  const bytesMax = options.bytesMax ?? EMBEDDED_BYTES_MAX
-  const recordedKinds = options.recordedKinds ?? RECORDED_KINDS
-  const workspace = createWorkspace()
-  const compile = planCompiler()
-  // Two generations: what is used stands in the young one; when that holds half of the memory it
-  // becomes the old one, and what was in the old one and not used since is forgotten.
-  let young = new Map<string, Cell>()
-  let old = new Map<string, Cell>()
-  let youngBytes = 0
-  let oldBytes = 0
-  let evicted = 0
-  let closed = false
+  return new Embedded(options)
+}
 
-  function take(key: string): Cell {
-    let cell = young.get(key)
+class Embedded implements EmbeddedVelocity {
+  readonly #recordedKinds: readonly VelocityOutcomeEvent['kind'][]
+  readonly #workspace = createWorkspace()
+  readonly #compile = planCompiler()
+  readonly #cells: Cells
+  #isClosed = false
+
+  constructor(options: EmbeddedVelocityOptions) {
+    this.#recordedKinds = options.recordedKinds ?? RECORDED_KINDS
+    this.#cells = new Cells(options.bytesMax ?? EMBEDDED_BYTES_MAX)
+  }
+
+  get entities(): number {
+    return this.#cells.size
+  }
+
+  get bytes(): number {
+    return this.#cells.bytes
+  }
+
+  get evicted(): number {
+    return this.#cells.evicted
+  }
+
+  async observe(attempts: readonly VelocityAttempt[], plan: AggregatePlan) {
+    this.#assertOpen()
+    const compiled = this.#compile(plan)
+    const answers = emptyAnswers(attempts.length, compiled.size)
+    this.#apply(batchAttempts(attempts, ''), compiled, answers)
+    return answers
+  }
+
+  async publish(outcomes: readonly VelocityOutcomeEvent[]): Promise<void> {
+    this.#assertOpen()
+    const recorded = outcomes.filter(({ kind }) => this.#recordedKinds.includes(kind))
+    if (recorded.length > 0) this.#apply(batchOutcomes(recorded, ''), undefined, [])
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cells.clear()
+  }
+
+  #apply(batch: Batch, plan: CompiledPlan | undefined, answers: readonly Answer[]): void {
+    const workspace = this.#workspace
+    workspace.repeated.fill(0)
+    for (const entity of batch.entities) {
+      const query = plan?.queries[entity.entity]
+      const cell = this.#cells.take(entity.key)
+      if (IS_TILE[entity.entity]) {
+        observeTile(workspace, cell.log, cell.base, batch, entity, query, answers)
+        this.#compact(cell, entity.entity)
+      } else observeRing(workspace, cell.log, batch, entity, query, answers)
+      this.#cells.weigh(cell)
+    }
+    this.#cells.evict()
+  }
+
+  #compact(cell: Cell, entity: number): void {
+    const { log } = cell
+    const { columns } = this.#workspace
+    if (TILE_HEADER_BYTES + log.end - log.start <= TILE_COMPACT_BYTES) return
+    readEvents(columns, log, log.start, log.end)
+    const end = compactionEnd(columns, log.end)
+    readEvents(columns, log, log.start, end)
+    cell.base = compact(cell.base, entity, columns)
+    log.start = end
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new VelocityError('velocity_closed', 'velocity was closed')
+  }
+}
+
+/**
+ * Cells in two generations: what is used stands in the young one; when that holds half of the
+ * memory it becomes the old one, and what was in the old one and not used since is forgotten.
+ */
+class Cells {
+  readonly #bytesMax: number
+  #young = new Map<string, Cell>()
+  #old = new Map<string, Cell>()
+  #youngBytes = 0
+  #oldBytes = 0
+  evicted = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  get size(): number {
+    return this.#young.size + this.#old.size
+  }
+
+  get bytes(): number {
+    return this.#youngBytes + this.#oldBytes
+  }
+
+  take(key: string): Cell {
+    let cell = this.#young.get(key)
     if (cell !== undefined) return cell
-    cell = old.get(key)
+    cell = this.#old.get(key)
     if (cell === undefined) {
       cell = { log: createEventLog(ATTEMPT_BYTES), base: EMPTY_BASE, bytes: 0 }
     } else {
-      old.delete(key)
-      oldBytes -= cell.bytes
-      youngBytes += cell.bytes
+      this.#old.delete(key)
+      this.#oldBytes -= cell.bytes
+      this.#youngBytes += cell.bytes
     }
-    young.set(key, cell)
+    this.#young.set(key, cell)
     return cell
   }
 
-  function weigh(cell: Cell): void {
+  /** Counts what a cell that was just taken has become. */
+  weigh(cell: Cell): void {
     const size =
       cell.log.bytes.length +
       EMBEDDED_ENTITY_BYTES +
       (cell.base === EMPTY_BASE ? 0 : baseBytes(cell.base))
-    youngBytes += size - cell.bytes
+    this.#youngBytes += size - cell.bytes
     cell.bytes = size
   }
 
-  function evict(): void {
-    if (youngBytes <= bytesMax / 2) return
-    evicted += old.size
-    old = young
-    oldBytes = youngBytes
-    young = new Map()
-    youngBytes = 0
+  evict(): void {
+    if (this.#youngBytes <= this.#bytesMax / 2) return
+    this.evicted += this.#old.size
+    this.#old = this.#young
+    this.#oldBytes = this.#youngBytes
+    this.#young = new Map()
+    this.#youngBytes = 0
   }
 
-  function compactTile(cell: Cell, entity: number): void {
-    const { log } = cell
-    if (TILE_HEADER_BYTES + log.end - log.start <= TILE_COMPACT_BYTES) return
-    readEvents(workspace.columns, log, log.start, log.end)
-    const end = compactionEnd(workspace.columns, log.end)
-    readEvents(workspace.columns, log, log.start, end)
-    cell.base = compact(cell.base, entity, workspace.columns)
-    log.start = end
-  }
-
-  function apply(batch: Batch, plan: CompiledPlan | undefined, answers: readonly Answer[]): void {
-    workspace.repeated.fill(0)
-    for (const entity of batch.entities) {
-      const query = plan?.queries[entity.entity]
-      const cell = take(entity.key)
-      if (IS_TILE[entity.entity]) {
-        observeTile(workspace, cell.log, cell.base, batch, entity, query, answers)
-        compactTile(cell, entity.entity)
-      } else observeRing(workspace, cell.log, batch, entity, query, answers)
-      weigh(cell)
-    }
-    evict()
-  }
-
-  function assertOpen(): void {
-    if (closed) throw new VelocityError('velocity_closed', 'velocity was closed')
-  }
-
-  return {
-    get entities() {
-      return young.size + old.size
-    },
-    get bytes() {
-      return youngBytes + oldBytes
-    },
-    get evicted() {
-      return evicted
-    },
-    async observe(attempts, plan: AggregatePlan) {
-      assertOpen()
-      const compiled = compile(plan)
-      const answers = emptyAnswers(attempts.length, compiled.size)
-      apply(batchAttempts(attempts, ''), compiled, answers)
-      return answers
-    },
-    async publish(outcomes) {
-      assertOpen()
-      const recorded = outcomes.filter((outcome) => recordedKinds.includes(outcome.kind))
-      if (recorded.length > 0) apply(batchOutcomes(recorded, ''), undefined, [])
-    },
-    async close() {
-      closed = true
-      young.clear()
-      old.clear()
-      youngBytes = 0
-      oldBytes = 0
-    },
+  clear(): void {
+    this.#young.clear()
+    this.#old.clear()
+    this.#youngBytes = 0
+    this.#oldBytes = 0
   }
 }

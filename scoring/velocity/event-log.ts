@@ -4,9 +4,9 @@
 import { UNIT_BYTES } from './limits.ts'
 
 /**
- * The events are `bytes[start, end)`, what is around them is free; `end` is a multiple of 4. `words` is
- * the same memory as 32-bit numbers: reading a number by words rather than bytes takes a third of the
- * time, and reading is most of what velocity does.
+ * The events are `bytes[start, end)`, what is around them is free; `end` is a multiple of 4.
+ * `words` is the same memory as 32-bit numbers: reading a number by words rather than bytes takes a
+ * third of the time, and reading is most of what velocity does.
  */
 export interface EventLog {
   bytes: Buffer

@@ -55,16 +55,21 @@ export const TILE_LOG_BYTES_MAX = 32_768
 export const TILE_QUANTUM_MS = 5_000
 export const TILE_BUCKETS_PER_WINDOW = 12
 
-/** Distinct values of a tile's compacted part are kept one by one up to here, then by HyperLogLog. */
+/**
+ * Distinct values of a tile's compacted part are kept one by one up to here, then by HyperLogLog.
+ */
 export const DISTINCT_EXACT_MAX = 64
 
 /**
  * 2^10 registers: a standard error of 1.04 / sqrt(1024) = 3.3%. An entry (register, rank, time) has
- * 5 bytes; a register keeps 2 to 7 of them: 10-35 kB for a merchant with 10^4-10^6 cards in 30 days.
+ * 5 bytes; a register keeps 2 to 7 of them: 10-35 kB for a merchant with 10^4-10^6 cards in 30
+ * days.
  */
 export const DISTINCT_REGISTER_BITS = 10
 
-/** Compacted parts that one process keeps decoded; each 2 kB (quiet) to 100 kB (a large merchant). */
+/**
+ * Compacted parts that one process keeps decoded; each 2 kB (quiet) to 100 kB (a large merchant).
+ */
 export const TILE_CACHE_BYTES_MAX = 32 * 1024 * 1024
 
 /** The embedded store: 64 MB of rings and tiles, about 100,000 entities of 10 events. */

@@ -1,6 +1,6 @@
-// What happens to the events of a batch at one entity: append what is new, answer every attempt. The
-// embedded store does it to its own memory; the Redis store to the bytes that came back, on which
-// the script has just done the same.
+// What happens to the events of a batch at one entity: append what is new, answer every attempt.
+// The embedded store does it to its own memory; the Redis store to the bytes that came back, on
+// which the script has just done the same.
 
 import type { Batch, BatchEntity } from './batch.ts'
 import { appendBytes, cutFront, type EventLog, reserve } from './event-log.ts'

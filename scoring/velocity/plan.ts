@@ -10,7 +10,9 @@ import {
 import { hashIndex } from './event.ts'
 import { WINDOW_SECONDS_MAX, WINDOW_SECONDS_MIN } from './limits.ts'
 
-/** How an entity is kept: few events, exact; or many, with bounded error. In order of `ENTITIES`. */
+/**
+ * How an entity is kept: few events, exact; or many, with bounded error. In order of `ENTITIES`.
+ */
 export const IS_TILE: readonly boolean[] = ENTITIES.map(
   (entity) => entity === 'ip' || entity === 'merchant' || entity === 'bin',
 )
@@ -56,7 +58,10 @@ export function supportsAggregate(aggregate: Aggregate): string | undefined {
   return undefined
 }
 
-/** Throws for an aggregate that `supportsAggregate` refuses: whoever made the plan should have asked. */
+/**
+ * Throws for an aggregate that `supportsAggregate` refuses: whoever made the plan should have
+ * asked.
+ */
 export function compilePlan(plan: AggregatePlan): CompiledPlan {
   for (const aggregate of plan) {
     const reason = supportsAggregate(aggregate)

@@ -8,7 +8,8 @@
 // The packed batch, as the script reads it:
 //
 //   events 1 | bytes of an event 1 | event | event | ...
-//   then for each entity: kind 1 | key length 1 | key | version 8 (tiles) | events 1 | indexes, 1 each
+// then for each entity: kind 1 | key length 1 | key | version 8 (tiles) | events 1 | indexes, 1
+// each
 //   kind: 0 ring, 1 ring to be returned, 2 tile, 3 tile to be returned
 
 import type { AggregatePlan } from '#rules'
@@ -50,7 +51,7 @@ import {
   versionBytes,
 } from './tile.ts'
 import { createTileCache, type TileCache } from './tile-cache.ts'
-import type { Velocity, VelocityOutcomeEvent } from './velocity.ts'
+import type { Velocity, VelocityAttempt, VelocityOutcomeEvent } from './velocity.ts'
 import { VelocityError } from './velocity-error.ts'
 
 /** Port: one connection to Redis. Adapter: `scoring/adapters/redis-connection.ts`. */
@@ -217,8 +218,9 @@ class Compactor {
   }
 
   /**
-   * Compacts a tile when this batch has made its log long, so of many processes one does; or when it is
-   * far too long, because that one failed. `events` is the log after the batch, `columns` is scratch.
+   * Compacts a tile when this batch has made its log long, so of many processes one does; or when
+   * it is far too long, because that one failed. `events` is the log after the batch, `columns` is
+   * scratch.
    */
   consider(
     key: string,
@@ -295,31 +297,92 @@ function bytesAt(replies: readonly unknown[], index: number): Buffer {
  * reject with a `VelocityError`.
  */
 export function createRedisVelocity(options: RedisVelocityOptions): RedisVelocity {
-  const prefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX
-  const recordedKinds = options.recordedKinds ?? RECORDED_KINDS
-  const cache = createTileCache(TILE_CACHE_BYTES_MAX)
-  const caller = new Caller(options)
-  const compactor = new Compactor(options.connection, options.timers, cache)
-  const compile = planCompiler()
-  const workspace = createWorkspace()
-  const scratch = createEventLog(TILE_LOG_BYTES_MAX)
+  return new OnRedis(options)
+}
 
-  function load(source: Buffer, from: number): void {
-    const to = source.length
-    scratch.start = 0
-    scratch.end = 0
-    const at = Math.min(from, to)
-    reserve(scratch, to - at + UNIT_BYTES)
-    place(scratch, source, at, to)
+class OnRedis implements RedisVelocity {
+  readonly #options: RedisVelocityOptions
+  readonly #prefix: string
+  readonly #recordedKinds: readonly VelocityOutcomeEvent['kind'][]
+  readonly #cache = createTileCache(TILE_CACHE_BYTES_MAX)
+  readonly #caller: Caller
+  readonly #compactor: Compactor
+  readonly #compile = planCompiler()
+  readonly #workspace = createWorkspace()
+  readonly #scratch = createEventLog(TILE_LOG_BYTES_MAX)
+
+  constructor(options: RedisVelocityOptions) {
+    this.#options = options
+    this.#prefix = options.keyPrefix ?? DEFAULT_KEY_PREFIX
+    this.#recordedKinds = options.recordedKinds ?? RECORDED_KINDS
+    this.#caller = new Caller(options)
+    this.#compactor = new Compactor(options.connection, options.timers, this.#cache)
   }
 
-  function answer(
+  get breakerState() {
+    return this.#caller.breaker.state
+  }
+
+  settled() {
+    return this.#compactor.settled()
+  }
+
+  async observe(attempts: readonly VelocityAttempt[], plan: AggregatePlan, deadlineMs: number) {
+    this.#caller.assertOpen()
+    const compiled = this.#compile(plan)
+    const batch = batchAttempts(attempts, this.#prefix)
+    const answers = emptyAnswers(attempts.length, compiled.size)
+    await this.#send(batch, compiled, answers, deadlineMs)
+    return answers
+  }
+
+  async publish(outcomes: readonly VelocityOutcomeEvent[], deadlineMs: number): Promise<void> {
+    this.#caller.assertOpen()
+    const recorded = outcomes.filter(({ kind }) => this.#recordedKinds.includes(kind))
+    await this.#send(batchOutcomes(recorded, this.#prefix), undefined, [], deadlineMs)
+  }
+
+  async close(): Promise<void> {
+    this.#caller.close()
+    await this.#compactor.settled()
+    await this.#options.connection.close()
+  }
+
+  /** One script call for the batch; its replies become the answers. */
+  async #send(
+    batch: Batch,
+    plan: CompiledPlan | undefined,
+    answers: readonly Answer[],
+    deadlineMs: number,
+  ): Promise<void> {
+    const first = batch.entities[0]
+    if (first === undefined) return
+    const bases = batch.entities.map(({ entity, key }) =>
+      IS_TILE[entity] === true ? this.#cache.get(key) : undefined,
+    )
+    const args = [
+      TTL,
+      `${RING_BYTES_MAX}`,
+      `${TILE_LOG_BYTES_MAX}`,
+      `${TILE_COMPACT_BYTES}`,
+      packBatch(batch, plan, bases),
+    ]
+    const replies = await this.#caller.run(OBSERVE_SCRIPT, [first.key], args, deadlineMs)
+    if (!Array.isArray(replies)) {
+      throw new VelocityError('velocity_unreachable', 'Redis: the script answered something else')
+    }
+    this.#answer(batch, plan, bases, replies, answers)
+  }
+
+  #answer(
     batch: Batch,
     plan: CompiledPlan | undefined,
     bases: readonly (TileBase | undefined)[],
     replies: readonly unknown[],
     answers: readonly Answer[],
   ): void {
+    const workspace = this.#workspace
+    const scratch = this.#scratch
     workspace.repeated.fill(0)
     workspace.suspected.fill(0)
     for (const event of bytesAt(replies, 0)) workspace.suspected[event] = 1
@@ -330,67 +393,28 @@ export function createRedisVelocity(options: RedisVelocityOptions): RedisVelocit
       const before = bytesAt(replies, at++)
       if (IS_TILE[entity.entity] !== true) {
         if (query === undefined) continue
-        load(before, 0)
+        this.#load(before, 0)
         observeRing(workspace, scratch, batch, entity, query, answers)
         continue
       }
       const sent = bytesAt(replies, at++)
       if (query === undefined && before.length === 0) continue
       const base = baseOf(before, sent, bases[i])
-      if (sent.length > 0) cache.set(entity.key, base)
-      load(before, TILE_HEADER_BYTES)
+      if (sent.length > 0) this.#cache.set(entity.key, base)
+      this.#load(before, TILE_HEADER_BYTES)
       observeTile(workspace, scratch, base, batch, entity, query, answers)
-      compactor.consider(entity.key, entity.entity, base, before.length, scratch, workspace)
+      this.#compactor.consider(entity.key, entity.entity, base, before.length, scratch, workspace)
     }
   }
 
-  async function send(
-    batch: Batch,
-    plan: CompiledPlan | undefined,
-    answers: readonly Answer[],
-    deadlineMs: number,
-  ): Promise<void> {
-    const first = batch.entities[0]
-    if (first === undefined) return
-    const bases = batch.entities.map(({ entity, key }) =>
-      IS_TILE[entity] === true ? cache.get(key) : undefined,
-    )
-    const args = [
-      TTL,
-      `${RING_BYTES_MAX}`,
-      `${TILE_LOG_BYTES_MAX}`,
-      `${TILE_COMPACT_BYTES}`,
-      packBatch(batch, plan, bases),
-    ]
-    const replies = await caller.run(OBSERVE_SCRIPT, [first.key], args, deadlineMs)
-    if (!Array.isArray(replies)) {
-      throw new VelocityError('velocity_unreachable', 'Redis: the script answered something else')
-    }
-    answer(batch, plan, bases, replies, answers)
-  }
-
-  return {
-    get breakerState() {
-      return caller.breaker.state
-    },
-    settled: () => compactor.settled(),
-    async observe(attempts, plan: AggregatePlan, deadlineMs) {
-      caller.assertOpen()
-      const compiled = compile(plan)
-      const batch = batchAttempts(attempts, prefix)
-      const answers = emptyAnswers(attempts.length, compiled.size)
-      await send(batch, compiled, answers, deadlineMs)
-      return answers
-    },
-    async publish(outcomes, deadlineMs) {
-      caller.assertOpen()
-      const recorded = outcomes.filter((outcome) => recordedKinds.includes(outcome.kind))
-      await send(batchOutcomes(recorded, prefix), undefined, [], deadlineMs)
-    },
-    async close() {
-      caller.close()
-      await compactor.settled()
-      await options.connection.close()
-    },
+  /** The scratch log with the bytes of one entity, from `from` on. */
+  #load(source: Buffer, from: number): void {
+    const scratch = this.#scratch
+    const to = source.length
+    const at = Math.min(from, to)
+    scratch.start = 0
+    scratch.end = 0
+    reserve(scratch, to - at + UNIT_BYTES)
+    place(scratch, source, at, to)
   }
 }

@@ -32,7 +32,9 @@ import {
 } from './limits.ts'
 import type { EntityQuery } from './plan.ts'
 
-/** Most events that any ring or log holds before a batch: all of them outcomes, and a batch more. */
+/**
+ * Most events that any ring or log holds before a batch: all of them outcomes, and a batch more.
+ */
 export const EVENTS_MAX = (TILE_LOG_BYTES_MAX + BATCH_MAX * ATTEMPT_BYTES) / UNIT_BYTES
 
 /**
@@ -79,8 +81,8 @@ function readEvent(columns: EventColumns, index: number, start: number, end: num
 }
 
 /**
- * Reads the events in `[start, end)` of a log. What is in front of the first whole event, and anything
- * before an event of an unknown version, is left out.
+ * Reads the events in `[start, end)` of a log. What is in front of the first whole event, and
+ * anything before an event of an unknown version, is left out.
  */
 export function readEvents(columns: EventColumns, log: EventLog, start: number, end: number): void {
   const { words } = log
@@ -117,7 +119,9 @@ export interface EventSource {
   readonly words: Uint32Array
 }
 
-/** Whether an event with the identity and kind of the one that ends at `end` of `source` is there. */
+/**
+ * Whether an event with the identity and kind of the one that ends at `end` of `source` is there.
+ */
 export function holdsEvent(columns: EventColumns, source: EventSource, end: number): boolean {
   const { words, ends } = columns
   const high = source.words[(end >>> 2) - 1] as number

@@ -4,24 +4,27 @@
 //   now                                                                          30 days ago
 //    | log: events |5s|5s|5s|.. 12 of each width .. |10s|10s|..|20s|..|  ...  |  2.1 days  |
 //
-// A bucket of width g is at least 12 g old, so a window of w is cut at a bucket no wider than w / 12:
-// the answer is exact for some window w' with w <= w' < w + one bucket. Widths are 5 s * 2^n, starts
-// multiples of the width, so two neighbours merge exactly. At most 12 to 24 buckets of each of 16
-// widths: some 200. Distinct values are in `distinct.ts`, by 5-second quanta.
+// A bucket of width g is at least 12 g old, so a window of w is cut at a bucket no wider than w /
+// 12: the answer is exact for some window w' with w <= w' < w + one bucket. Widths are 5 s * 2^n,
+// starts multiples of the width, so two neighbours merge exactly. At most 12 to 24 buckets of each
+// of 16 widths: some 200. Distinct values are in `distinct.ts`, by 5-second quanta.
 //
 // The log on Redis, and the compacted part ("base") under a second key:
 //
-//   log    | version 8 | event | event | ...       versions are equal, or the base is not this log's
+// log | version 8 | event | event | ... versions are equal, or the base is not this log's
+//
 //   base   | version 8 | layout 1 | buckets | 8 sketches
 //   buckets  varint count, then for each, oldest first: start - end of the one before (quanta),
-//            width exponent, attempts, declines, attempts without amount, sum, maximum + 1 (0: none);
+// width exponent, attempts, declines, attempts without amount, sum, maximum + 1 (0: none);
+//
 //            all varints (LEB128)
-//   sketch   exact 1, varint entries, varint oldest quantum, then for each entry: key 3, quantum less
+// sketch exact 1, varint entries, varint oldest quantum, then for each entry: key 3, quantum less
+//
 //            oldest 3 (little-endian)
 //
-// A compaction takes whole events from the front of the log, adds them to the base and gives both the
-// next version, in one step that is refused if the version is no longer the one that was read. So
-// processes never lose each other's counts, and Redis computes nothing.
+// A compaction takes whole events from the front of the log, adds them to the base and gives both
+// the next version, in one step that is refused if the version is no longer the one that was read.
+// So processes never lose each other's counts, and Redis computes nothing.
 
 import {
   addForNow,
@@ -197,7 +200,9 @@ function addEvents(buckets: readonly Bucket[], columns: EventColumns): Bucket[] 
   return result
 }
 
-/** Where the events to compact end: whole events, leaving at least `TILE_KEEP_BYTES` before `end`. */
+/**
+ * Where the events to compact end: whole events, leaving at least `TILE_KEEP_BYTES` before `end`.
+ */
 export function compactionEnd(columns: EventColumns, end: number): number {
   let at = -1
   for (let i = columns.first; i < columns.last; i++) {
@@ -531,8 +536,8 @@ function maximumBetween(buckets: readonly Bucket[], from: number, to: number): n
 }
 
 /**
- * Answers one attempt from the events of its tile's log (`readEvents`) and the base. `full`: the log
- * refused events, so everything is a lower bound.
+ * Answers one attempt from the events of its tile's log (`readEvents`) and the base. `full`: the
+ * log refused events, so everything is a lower bound.
  */
 export function answerFromTile(
   answer: Answer,

@@ -10,7 +10,10 @@ export type EntityKeys = { readonly [E in Entity]?: string }
 
 /** One attempt, as velocity sees it. */
 export interface VelocityAttempt {
-  /** 64 bits as 16 hex digits: hash of (acquirer, idempotency key). A resent event is dropped on read. */
+  /**
+   * 64 bits as 16 hex digits: hash of (acquirer, idempotency key). A resent event is dropped on
+   * read.
+   */
   readonly eventHash: string
   /** Milliseconds since 1970, the switch's clock at arrival. */
   readonly atMs: number
@@ -23,8 +26,8 @@ export interface VelocityAttempt {
 }
 
 /**
- * What became of an attempt: a later event. `declines` counts attempts by the time of this event, each
- * once, whether or not the attempt itself was recorded.
+ * What became of an attempt: a later event. `declines` counts attempts by the time of this event,
+ * each once, whether or not the attempt itself was recorded.
  */
 export interface VelocityOutcomeEvent {
   readonly eventHash: string
@@ -39,10 +42,10 @@ export interface VelocityOutcomeEvent {
  * The values of one attempt, in the plan's order.
  * `values[i]` is NaN when unknown (entity absent from the attempt, or nothing to compute from:
  * secondsSinceLast without an earlier event). Count, sum, distinct and declines of a present
- * entity are never NaN. `saturated[i]` is 1 when the value is a lower bound only: events may be gone
- * from the ring, or an amount in the window is unknown. An average is NaN then, since it bounds nothing.
- * Events out of order by more than `DISORDER_MS`, or late ones in a ring or tile that has let older
- * ones go, may be missed by secondsSinceLast and speedKmh.
+ * entity are never NaN. `saturated[i]` is 1 when the value is a lower bound only: events may be
+ * gone from the ring, or an amount in the window is unknown. An average is NaN then, since it
+ * bounds nothing. Events out of order by more than `DISORDER_MS`, or late ones in a ring or tile
+ * that has let older ones go, may be missed by secondsSinceLast and speedKmh.
  */
 export interface VelocityValues {
   readonly values: Float64Array
@@ -66,5 +69,8 @@ export interface Velocity {
   close(): Promise<void>
 }
 
-/** Whether an aggregate can be answered: the reason where it can't (e.g. distinct over a tile of an unsupported entity). */
+/**
+ * Whether an aggregate can be answered: the reason where it can't (e.g. distinct over a tile of an
+ * unsupported entity).
+ */
 export type SupportsAggregate = (aggregate: Aggregate) => string | undefined

@@ -78,7 +78,9 @@ export async function exportLog(
   }
 }
 
-/** Bytes as hex, typed arrays as arrays (NaN, which is missing, as null), a card as its key's id. */
+/**
+ * Bytes as hex, typed arrays as arrays (NaN, which is missing, as null), a card as its key's id.
+ */
 function plain(value: unknown): unknown {
   if (value instanceof Float32Array || value instanceof Float64Array) return [...value]
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
