@@ -7,6 +7,7 @@ import { Readable, Writable } from 'node:stream'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { readDialect } from '../adapters/dialect-files.ts'
+import { loadDialect } from '../iso8583/index.ts'
 import { answerLines, decodeLine, describeLine, encodeLine } from './iso8583.ts'
 
 const loaded = readDialect('iso8583-1987-ascii')
@@ -89,6 +90,24 @@ test('describe masks unless it is told not to, and prints no control characters'
   const bell = encodeLine(dialect, '{"mti": "0100", "fields": {"41": "AB\\u001b[31m!"}}').text
   const shown = describeLine(dialect, JSON.parse(bell).hex, false).text
   assert.ok(!shown.includes('\u001b'))
+})
+
+test('describe shows subfields by their paths, masked where their field is', () => {
+  const words = {
+    mti: 'bcd',
+    bitmap: 'binary',
+    fields: {
+      43: { encoding: 'ascii', length: 5, subfields: { 1: { name: 'City', length: 5 } } },
+      48: { encoding: 'ascii', length: 3, subfields: { 1: { length: 3 } } },
+    },
+  }
+  const divided = loadDialect(JSON.stringify(words), 'divided')
+  assert.ok(divided.ok)
+  const line = `01000000000000210000${Buffer.from('PARIS123').toString('hex')}`
+  const masked = describeLine(divided.dialect, line, false).text
+  assert.match(masked, /43\.1 {2}City +PARIS/)
+  assert.match(masked, /48\.1 +\[3 characters removed\]/)
+  assert.match(describeLine(divided.dialect, line, true).text, /48\.1 +123/)
 })
 
 test('the command: exit 0 fine, 1 a line was wrong, 2 wrong use', () => {

@@ -5,8 +5,10 @@ import type { Command } from 'commander'
 import { listDialects, readDialect } from '../adapters/dialect-files.ts'
 import {
   type Dialect,
+  type FieldValue,
   type IsoMessage,
   type IsoProblem,
+  type MaskedValue,
   maskMessage,
   messageFromJson,
   messageToJson,
@@ -155,16 +157,27 @@ export function describeLine(dialect: Dialect, line: string, unmask: boolean): A
   message.fields.forEach((value, field) => {
     if (value === undefined) return
     const shown = unmask ? value : (masked.fields[field] ?? '')
-    const label = `${String(field).padStart(3)}  ${dialect.fieldName(field).padEnd(44)}`
-    if (typeof shown === 'string') {
-      rows.push(`${label} ${printable(shown)}`)
-      return
-    }
-    rows.push(label.trimEnd())
-    const parts = shown instanceof Map ? [...shown] : Object.entries(shown)
-    for (const [tag, part] of parts) rows.push(`       ${tag.padEnd(8)} ${printable(String(part))}`)
+    rows.push(...describeValue(dialect, String(field), 3, shown))
   })
   return { text: `${rows.join('\n')}\n`, isProblem: false }
+}
+
+/** A row for the value at `path`, and one for each of its tags or subfields, further in. */
+function describeValue(
+  dialect: Dialect,
+  path: string,
+  indent: number,
+  value: FieldValue | MaskedValue,
+): string[] {
+  const name = dialect.fieldName(path)
+  const label = `${path.padStart(indent)}  ${name === `field ${path}` ? '' : name}`
+  if (typeof value === 'string') return [`${label.padEnd(49)} ${printable(value)}`]
+  const parts = value instanceof Map ? [...value] : Object.entries(value)
+  const rows = parts.flatMap(([key, part]) => {
+    const inner = `${path}.${key}`
+    return describeValue(dialect, inner, indent + inner.length - path.length + 2, part)
+  })
+  return [label.trimEnd(), ...rows]
 }
 
 /** A terminal must not run what a message says. */

@@ -7,7 +7,7 @@
 // The value of a constructed object is kept as it stands. A length that is longer than it needs to
 // be, or a tag that comes twice, is refused: a map of tags could not give the same bytes again.
 
-import { tlvTagBytesMax } from './limits.ts'
+import { partsMax, tlvTagBytesMax } from './limits.ts'
 import type { FieldParts, FieldValue } from './message.ts'
 
 /** Why the objects can not be read or written; `offset` in the message. */
@@ -34,6 +34,7 @@ export function readTlv(
     if (offset < 0) return { offset: tagAt, reason: 'the tag is cut off or over 4 bytes long' }
     const tag = hex.slice(tagAt * 2, offset * 2)
     if (parts.has(tag)) return { offset: tagAt, reason: `tag ${tag} comes twice` }
+    if (parts.size >= partsMax) return { offset: tagAt, reason: `it has over ${partsMax} tags` }
     if (offset >= end) return { offset, reason: `the length of tag ${tag} is missing` }
     const lengthAt = offset
     let length = bytes[offset++] as number
@@ -74,6 +75,7 @@ function skipTag(bytes: Uint8Array, at: number, end: number): number {
 /** Bytes that the objects take on the wire, or why they can not be written. */
 export function measureTlv(parts: FieldParts): number | string {
   let size = 0
+  if (parts.size > partsMax) return `it has over ${partsMax} tags`
   for (const [tag, value] of parts) {
     if (!isHexBytes(tag)) return `the tag ${String(tag).slice(0, 20)} is not upper-case hex`
     const tagBytes = Buffer.from(tag, 'hex')

@@ -2,6 +2,7 @@
 // at load. Nothing of the dialect's text reaches the code but numbers that the schema has checked.
 
 import { measureTlv, readTlv, writeTlv } from './ber-tlv.ts'
+import { contentFault } from './content.ts'
 import type { DialectSpec } from './dialect-words.ts'
 import { messageBytesMax } from './limits.ts'
 import type { DecodeResult, Dialect, EncodeResult, IsoMessage } from './message.ts'
@@ -10,7 +11,7 @@ import { readerCode } from './reader-code.ts'
 import * as wire from './wire.ts'
 import { writerCode } from './writer-code.ts'
 
-const primitives = { ...wire, measureTlv, readTlv, writeTlv }
+const primitives = { ...wire, contentFault, measureTlv, readTlv, writeTlv }
 
 /** Shared by all dialects: encoding is synchronous, and what was written is copied out. */
 const scratch = Buffer.alloc(messageBytesMax)
@@ -32,11 +33,11 @@ export function compileDialect(spec: DialectSpec): Dialect {
     out: Buffer,
   ) => Compiled
   const { decode, encode } = build(primitives, new Problems(spec), scratch)
-  const names = new Map(spec.fields.map((field) => [field.number, field.name]))
+  const names = new Map(spec.places.map((place) => [place.path, place.name]))
   return {
     name: spec.name,
     version: spec.version,
-    fieldName: (field) => names.get(field) ?? `field ${field}`,
+    fieldName: (field) => names.get(String(field)) ?? `field ${field}`,
     decode,
     encode,
   }

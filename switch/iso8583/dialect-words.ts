@@ -2,12 +2,16 @@
 
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { type Content, contents } from './content.ts'
 import {
   headerPartBytesMax,
   headerPartsMax,
   messageBytesMax,
   prefixBytesMax,
   prefixDigitsMax,
+  privateBitmapBytesMax,
+  subfieldDepthMax,
+  subfieldsMax,
 } from './limits.ts'
 
 export const encodings = [
@@ -35,17 +39,43 @@ const PrefixWords = Type.Object(
   strict,
 )
 
-const FieldWords = Type.Object(
+const TagWords = Type.Object(
   {
-    name: Type.Optional(Type.String({ maxLength: 100 })),
-    encoding: Type.Enum([...encodings]),
-    length: Type.Optional(Type.Integer({ minimum: 1, maximum: messageBytesMax })),
-    lengthPrefix: Type.Optional(PrefixWords),
-    lengthCounts: Type.Optional(Type.Enum(['bytes'])),
-    maxLength: Type.Optional(Type.Integer({ minimum: 1, maximum: messageBytesMax })),
-    padding: Type.Optional(Type.Enum(['left', 'right'])),
-    fill: Type.Optional(Type.Enum(['0', 'F', 0])),
+    encoding: Type.Enum(['ascii', 'bcd', 'ebcdic', 'binary']),
+    digits: Type.Optional(Type.Integer({ minimum: 1, maximum: prefixDigitsMax })),
+    bytes: Type.Optional(Type.Integer({ minimum: 1, maximum: prefixBytesMax })),
+    lengthPrefix: PrefixWords,
+    first: Type.Optional(Type.Array(Type.String(), { maxItems: 8 })),
   },
+  strict,
+)
+
+const PrivateBitmapWords = Type.Object(
+  {
+    encoding: Type.Enum(['binary', 'asciihex', 'ebcdichex']),
+    bytes: Type.Integer({ minimum: 1, maximum: privateBitmapBytesMax }),
+  },
+  strict,
+)
+
+const fieldProperties = {
+  name: Type.Optional(Type.String({ maxLength: 100 })),
+  length: Type.Optional(Type.Integer({ minimum: 1, maximum: messageBytesMax })),
+  lengthPrefix: Type.Optional(PrefixWords),
+  lengthCounts: Type.Optional(Type.Enum(['bytes'])),
+  maxLength: Type.Optional(Type.Integer({ minimum: 1, maximum: messageBytesMax })),
+  padding: Type.Optional(Type.Enum(['left', 'right'])),
+  fill: Type.Optional(Type.Enum(['0', 'F', 0])),
+  content: Type.Optional(Type.Enum([...contents])),
+  // Checked one level at a time, with the words of a field but for `encoding`.
+  subfields: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  subfieldTags: Type.Optional(TagWords),
+  privateBitmap: Type.Optional(PrivateBitmapWords),
+}
+
+const FieldWords = Type.Object({ encoding: Type.Enum([...encodings]), ...fieldProperties }, strict)
+const PartWords = Type.Object(
+  { encoding: Type.Optional(Type.Enum([...encodings])), ...fieldProperties },
   strict,
 )
 
@@ -71,11 +101,12 @@ const DialectWords = Type.Object(
   strict,
 )
 
-type FieldWords = Static<typeof FieldWords>
+type PartWords = Static<typeof PartWords>
 type PrefixWords = Static<typeof PrefixWords>
 type DialectWords = Static<typeof DialectWords>
 
 const validator = Compile(DialectWords)
+const partValidator = Compile(PartWords)
 
 /** What is wrong with a dialect file. */
 export interface DialectProblem {
@@ -94,13 +125,22 @@ export interface LengthPrefix {
   readonly size: number
 }
 
-/** One field, complete: every word has its value. */
+/** One field or subfield, complete: every word has its value. */
 export interface FieldSpec {
+  /** Compiled code names it so: a field by its number, a subfield by a number from 1,000. */
+  readonly id: number
+  /** `43`, or `43.1` for a subfield. A subfield that no word names has `*` as its last key. */
+  readonly path: string
+  /** The last part of the path: the key of its value in the parent's map. */
+  readonly key: string
+  /** The field's number; 0 for a subfield. */
   readonly number: number
   readonly name: string
   readonly encoding: Encoding
-  /** Null: fixed. */
+  /** Null: fixed, or what the parent has left. */
   readonly prefix: LengthPrefix | null
+  /** Has no length of its own: reaches to the end of its parent. */
+  readonly takesRest: boolean
   /** The fixed length, or the most that the prefix may say; in what `countsBytes` says. */
   readonly length: number
   /** The prefix counts bytes on the wire, not the encoding's own unit. */
@@ -108,11 +148,39 @@ export interface FieldSpec {
   readonly padding: 'left' | 'right'
   /** The fill nibble. */
   readonly fill: 0 | 15
+  readonly content: Content | null
+  /** What it is made of; null where its value is a string or BER-TLV. */
+  readonly parts: PartsSpec | null
 }
+
+/**
+ * How a field is divided. `positions`: one after the other; those at the end may be absent where the
+ * field is variable. `slices`: the same, cut from the digits of a packed field. `bitmap`: a bitmap of
+ * its own says which are there; the key is the bit. `tags`: `first` stand there always, then any
+ * number of tag, length and value.
+ */
+export type PartsSpec =
+  | { readonly kind: 'positions' | 'slices'; readonly fields: readonly FieldSpec[] }
+  | {
+      readonly kind: 'bitmap'
+      readonly encoding: 'binary' | 'asciihex' | 'ebcdichex'
+      readonly bytes: number
+      readonly fields: readonly FieldSpec[]
+    }
+  | {
+      readonly kind: 'tags'
+      readonly tag: LengthPrefix
+      readonly first: readonly FieldSpec[]
+      readonly fields: readonly FieldSpec[]
+      /** How a tag that no word names is read: kept as it stands. */
+      readonly unknown: FieldSpec
+    }
 
 export interface DialectSpec {
   readonly name: string
   readonly version: 1987 | 1993 | 2003
+  /** The first digit that an MTI must have; null where the words say no version. */
+  readonly mtiVersion: 0 | 1 | 2 | null
   readonly header: readonly { readonly bytes: number; readonly value: Uint8Array | null }[]
   readonly mti: 'ascii' | 'bcd' | 'ebcdic'
   readonly bitmap: 'binary' | 'asciihex' | 'ebcdichex'
@@ -121,6 +189,8 @@ export interface DialectSpec {
   readonly tertiaryBitmap: boolean
   /** By number, ascending. */
   readonly fields: readonly FieldSpec[]
+  /** The fields and all their subfields, at every depth. */
+  readonly places: readonly FieldSpec[]
 }
 
 export type WordProblem = { readonly path: readonly string[]; readonly reason: string }
@@ -130,11 +200,16 @@ export function readDialectWords(
   words: unknown,
   defaultName: string,
 ): { readonly spec: DialectSpec } | { readonly problems: readonly WordProblem[] } {
-  if (!validator.Check(words)) return { problems: schemaProblems(words) }
+  if (!validator.Check(words)) return { problems: schemaProblems([...validator.Errors(words)], []) }
   const dialect = words as DialectWords
   const problems: WordProblem[] = []
+  const places: FieldSpec[] = []
   const fields = Object.entries(dialect.fields)
-    .map(([key, field]) => readField(key, field, dialect.tertiaryBitmap === true, problems))
+    .map(([key, field]) => {
+      const number = readNumber(key, dialect.tertiaryBitmap === true, problems)
+      const place = { at: ['fields', key], key, path: key, number, parent: null, depth: 0 }
+      return readField(place, field, { problems, places })
+    })
     .sort((a, b) => a.number - b.number)
   const header = (dialect.header ?? []).map((part, i) => {
     if (part.value !== undefined && part.value.length !== part.bytes * 2) {
@@ -149,30 +224,38 @@ export function readDialectWords(
   if (dialect.bitmaps === 3 && dialect.tertiaryBitmap !== true) {
     problems.push({ path: ['bitmaps'], reason: 'three bitmaps need `tertiaryBitmap: true`' })
   }
+  if (places.length > subfieldsMax) {
+    problems.push({ path: ['fields'], reason: `has over ${subfieldsMax} fields and subfields` })
+  }
   if (problems.length > 0) return { problems }
+  const version = dialect.version as DialectSpec['version'] | undefined
   const spec: DialectSpec = {
     name: dialect.name ?? defaultName,
-    version: (dialect.version ?? 1987) as DialectSpec['version'],
+    version: version ?? 1987,
+    mtiVersion: version === undefined ? null : version === 1987 ? 0 : version === 1993 ? 1 : 2,
     header,
     mti: dialect.mti as DialectSpec['mti'],
     bitmap: dialect.bitmap as DialectSpec['bitmap'],
     bitmaps: dialect.bitmaps ?? 1,
     tertiaryBitmap: dialect.tertiaryBitmap === true,
     fields,
+    places,
   }
   return { spec }
 }
 
-/** The schema's errors in our words, the same place once. */
-function schemaProblems(words: unknown): WordProblem[] {
+type SchemaError = ReturnType<typeof validator.Errors>[number]
+
+/** The schema's errors in our words, the same place once. `at` is where the words stand. */
+function schemaProblems(errors: readonly SchemaError[], at: readonly string[]): WordProblem[] {
   const seen = new Map<string, WordProblem>()
-  for (const error of validator.Errors(words)) {
-    const path = error.instancePath.split('/').slice(1)
+  for (const error of errors) {
+    const path = [...at, ...error.instancePath.split('/').slice(1)]
     if (error.keyword === 'additionalProperties') {
       const known = Object.keys(knownWords(path)).join(', ')
       for (const word of error.params.additionalProperties) {
-        const at = [...path, word]
-        seen.set(at.join('.'), { path: at, reason: `unknown word; known here: ${known}` })
+        const to = [...path, word]
+        seen.set(to.join('.'), { path: to, reason: `unknown word; known here: ${known}` })
       }
       continue
     }
@@ -189,63 +272,291 @@ function schemaProblems(words: unknown): WordProblem[] {
 function knownWords(path: readonly string[]): object {
   if (path[0] === 'header') return HeaderPartWords.properties
   if (path[0] !== 'fields') return DialectWords.properties
-  return path[2] === 'lengthPrefix' ? PrefixWords.properties : FieldWords.properties
+  const last = path.at(-1)
+  if (last === 'lengthPrefix') return PrefixWords.properties
+  if (last === 'subfieldTags') return TagWords.properties
+  return last === 'privateBitmap' ? PrivateBitmapWords.properties : FieldWords.properties
 }
 
-function readField(
-  key: string,
-  words: FieldWords,
-  tertiaryBitmap: boolean,
-  problems: WordProblem[],
-): FieldSpec {
-  const refuse = (word: string | null, reason: string): void => {
-    problems.push({ path: word === null ? ['fields', key] : ['fields', key, word], reason })
-  }
+function readNumber(key: string, tertiaryBitmap: boolean, problems: WordProblem[]): number {
   const number = /^[1-9][0-9]{0,2}$/.test(key) ? Number(key) : 0
   const last = tertiaryBitmap ? 192 : 128
-  if (number < 2 || number > last) refuse(null, `a field's number is 2 to ${last}`)
+  const path = ['fields', key]
+  if (number < 2 || number > last) {
+    problems.push({ path, reason: `a field's number is 2 to ${last}` })
+  }
   if (tertiaryBitmap && number === 65) {
-    refuse(null, 'bit 65 says that a third bitmap follows, so it can not be a field')
+    const reason = 'bit 65 says that a third bitmap follows, so it can not be a field'
+    problems.push({ path, reason })
   }
-  const hasNibbles = ['bcd', 'nibbles', 'amount-bcd'].includes(words.encoding)
-  if (words.padding !== undefined && !hasNibbles) {
-    refuse('padding', `an ${words.encoding} field has no fill nibble`)
+  return number
+}
+
+/** Where a field's words stand, and in what. */
+interface Place {
+  readonly at: readonly string[]
+  readonly key: string
+  readonly path: string
+  readonly number: number
+  readonly parent: Parent | null
+  readonly depth: number
+}
+
+/** What a subfield needs to know of the field that it is in. */
+interface Parent {
+  readonly encoding: Encoding
+  readonly kind: PartsSpec['kind']
+  /** A tag list's length prefix, that all its values share. */
+  readonly prefix: LengthPrefix | null
+  readonly isLast: boolean
+}
+
+interface Found {
+  readonly problems: WordProblem[]
+  readonly places: FieldSpec[]
+}
+
+type Refuse = (word: string | null, reason: string) => void
+
+const packed: readonly string[] = ['bcd', 'nibbles', 'amount-bcd']
+
+function readField(place: Place, words: PartWords, found: Found): FieldSpec {
+  const refuse: Refuse = (word, reason) => {
+    found.problems.push({ path: word === null ? place.at : [...place.at, word], reason })
   }
-  if (words.fill !== undefined && !hasNibbles) {
-    refuse('fill', `an ${words.encoding} field has no fill nibble`)
+  const { parent } = place
+  const encoding = (words.encoding ?? parent?.encoding ?? 'ascii') as Encoding
+  if (parent?.kind === 'slices' && encoding !== parent.encoding) {
+    refuse('encoding', `must be that of its field, ${parent.encoding}`)
   }
-  const prefix = words.lengthPrefix === undefined ? null : readPrefix(words.lengthPrefix, refuse)
-  if (words.length === undefined && words.lengthPrefix === undefined) {
-    refuse(null, 'needs `length` or `lengthPrefix`')
-  }
-  if (words.length !== undefined && words.lengthPrefix !== undefined) {
-    refuse('length', 'has `lengthPrefix` too; use `maxLength` for the most it may say')
-  }
-  for (const word of ['maxLength', 'lengthCounts'] as const) {
-    if (words[word] !== undefined && prefix === null) refuse(word, 'belongs to a `lengthPrefix`')
-  }
-  if (words.encoding === 'amount-bcd' && words.length === 1) {
-    refuse('length', 'counts the sign and the digits, so it is 2 at least')
-  }
+  refuseWords(words, encoding, parent, refuse)
+  const own = words.lengthPrefix === undefined ? null : readPrefix(words.lengthPrefix, refuse)
+  const prefix = parent?.prefix ?? own
   const says = prefix === null ? messageBytesMax : prefixMax(prefix)
   if (words.maxLength !== undefined && words.maxLength > says) {
     refuse('maxLength', `the prefix can say ${says} at most`)
   }
-  return {
-    number,
-    name: words.name ?? `field ${key}`,
-    encoding: words.encoding as Encoding,
+  const takesRest = prefix === null && words.length === undefined
+  const id = place.number > 0 ? place.number : 1_000 + found.places.length
+  const field: FieldSpec = {
+    id,
+    path: place.path,
+    key: place.key,
+    number: place.number,
+    name: words.name ?? `field ${place.path}`,
+    encoding,
     prefix,
+    takesRest,
     length: words.length ?? words.maxLength ?? Math.min(says, messageBytesMax),
-    countsBytes: words.lengthCounts === 'bytes',
+    countsBytes: words.lengthCounts === 'bytes' || takesRest || parent?.kind === 'tags',
     padding: (words.padding ?? 'left') as FieldSpec['padding'],
     fill: words.fill === 'F' ? 15 : 0,
+    content: (words.content ?? null) as Content | null,
+    parts: null,
+  }
+  const at = found.places.push(field) - 1
+  const parts = readParts(place, field, words, found, refuse)
+  if (parts === null) return field
+  const whole: FieldSpec = { ...field, parts }
+  found.places[at] = whole
+  return whole
+}
+
+/** Refuses words that do not go together. */
+function refuseWords(
+  words: PartWords,
+  encoding: Encoding,
+  parent: Parent | null,
+  refuse: Refuse,
+): void {
+  for (const word of ['padding', 'fill'] as const) {
+    if (words[word] !== undefined && !packed.includes(encoding)) {
+      refuse(word, `an ${encoding} field has no fill nibble`)
+    }
+  }
+  const hasPrefix = words.lengthPrefix !== undefined
+  if (parent?.kind === 'tags' && (hasPrefix || words.length !== undefined)) {
+    refuse(null, 'its length stands in the list; `maxLength` is the most it may say, in bytes')
+  } else if (words.length !== undefined && hasPrefix) {
+    refuse('length', 'has `lengthPrefix` too; use `maxLength` for the most it may say')
+  }
+  const mayTakeRest = parent !== null && parent.kind !== 'bitmap' && parent.isLast
+  if (words.length === undefined && !hasPrefix && !mayTakeRest && parent?.kind !== 'tags') {
+    refuse(null, 'needs `length` or `lengthPrefix`')
+  }
+  if (parent?.kind === 'slices' && hasPrefix) {
+    refuse('lengthPrefix', 'a subfield of packed digits has a `length`, or takes the rest')
+  }
+  const isVariable = hasPrefix || parent?.kind === 'tags'
+  for (const word of ['maxLength', 'lengthCounts'] as const) {
+    if (words[word] !== undefined && !isVariable) refuse(word, 'belongs to a `lengthPrefix`')
+  }
+  if (encoding === 'amount-bcd' && words.length === 1) {
+    refuse('length', 'counts the sign and the digits, so it is 2 at least')
+  }
+  if (words.content !== undefined && !['ascii', 'ebcdic', 'utf8', 'bcd'].includes(encoding)) {
+    refuse('content', `is for text and digits, not for ${encoding}`)
+  }
+}
+
+/** The subfields' words, if there are any. */
+function readParts(
+  place: Place,
+  field: FieldSpec,
+  words: PartWords,
+  found: Found,
+  refuse: Refuse,
+): PartsSpec | null {
+  const { subfields, subfieldTags, privateBitmap } = words
+  if (subfields === undefined) {
+    if (subfieldTags !== undefined) refuse('subfieldTags', 'needs `subfields`, which may be `{}`')
+    if (privateBitmap !== undefined) refuse('privateBitmap', 'needs `subfields`')
+    return null
+  }
+  const isPacked = field.encoding === 'bcd' || field.encoding === 'nibbles'
+  if (!isPacked && !['ascii', 'ebcdic', 'binary'].includes(field.encoding)) {
+    refuse('subfields', `an ${field.encoding} field can not be divided`)
+    return null
+  }
+  if (subfieldTags !== undefined && privateBitmap !== undefined) {
+    refuse('subfieldTags', 'can not stand beside `privateBitmap`')
+  }
+  if (isPacked && (subfieldTags !== undefined || privateBitmap !== undefined)) {
+    refuse('subfields', 'packed digits are divided by position only')
+    return null
+  }
+  if (place.depth >= subfieldDepthMax) {
+    refuse('subfields', `are ${subfieldDepthMax} levels deep at most`)
+    return null
+  }
+  if (words.content !== undefined) refuse('content', 'belongs to the subfields')
+  if (subfieldTags !== undefined) return readTags(place, field, words, found, refuse)
+  const kind = privateBitmap !== undefined ? 'bitmap' : isPacked ? 'slices' : 'positions'
+  const bits = (privateBitmap?.bytes ?? 0) * 8
+  const keys = Object.keys(subfields).sort((a, b) => Number(a) - Number(b))
+  for (const key of keys) {
+    if (!/^[1-9][0-9]{0,2}$/.test(key) || (kind === 'bitmap' && Number(key) > bits)) {
+      const most = kind === 'bitmap' ? bits : 999
+      found.problems.push({
+        path: [...place.at, 'subfields', key],
+        reason: `a subfield's key is 1 to ${most} here`,
+      })
+    }
+  }
+  if (keys.length === 0) refuse('subfields', 'must have one at least')
+  const fields = keys.map((key, i) => {
+    const parent = { encoding: field.encoding, kind, prefix: null, isLast: i === keys.length - 1 }
+    return readPart(place, key, subfields[key], parent as Parent, found)
+  })
+  if (kind !== 'bitmap') {
+    refuseSize(field, fields, refuse)
+    return { kind, fields }
+  }
+  const encoding = privateBitmap?.encoding as 'binary' | 'asciihex' | 'ebcdichex'
+  return { kind, encoding, bytes: bits / 8, fields }
+}
+
+function readTags(
+  place: Place,
+  field: FieldSpec,
+  words: PartWords,
+  found: Found,
+  refuse: Refuse,
+): PartsSpec {
+  const { subfields = {}, subfieldTags } = words
+  const tagWords = subfieldTags as Static<typeof TagWords>
+  const refuseTag: Refuse = (word, reason) =>
+    refuse('subfieldTags', word === 'lengthPrefix' ? reason : `${word}: ${reason}`)
+  const tag = readPrefix(tagWords, refuseTag)
+  const prefix = readPrefix(tagWords.lengthPrefix, refuseTag)
+  const isBytes = tag.encoding === 'binary'
+  if (tag.encoding === 'bcd' && tag.size % 2 === 1) {
+    refuse('subfieldTags', 'a bcd tag has an even number of digits')
+  }
+  const form = isBytes ? `^([0-9A-F]{2}){${tag.size}}$` : `^[0-9]{${tag.size}}$`
+  const isTag = new RegExp(form)
+  const first = tagWords.first ?? []
+  const read = (key: string, isFirst: boolean): FieldSpec => {
+    const kind = isFirst ? 'positions' : 'tags'
+    const parent = {
+      encoding: field.encoding,
+      kind,
+      prefix: isFirst ? null : prefix,
+      isLast: false,
+    }
+    return readPart(place, key, subfields[key], parent as Parent, found)
+  }
+  for (const key of [...first, ...Object.keys(subfields)]) {
+    const isFirst = first.includes(key)
+    const path = [...place.at, 'subfields', key]
+    if (subfields[key] === undefined) {
+      refuse('subfieldTags', `first names ${key}, which is no subfield`)
+    } else if (isFirst === isTag.test(key) || !/^[0-9A-Za-z_-]{1,20}$/.test(key)) {
+      const what = isBytes ? `${tag.size} bytes in upper-case hex` : `${tag.size} digits`
+      found.problems.push({ path, reason: `a tag has ${what}; other keys are for \`first\`` })
+    }
+  }
+  const known = Object.keys(subfields).filter((key) => !first.includes(key))
+  const parent = { encoding: field.encoding, kind: 'tags', prefix, isLast: false } as const
+  return {
+    kind: 'tags',
+    tag,
+    first: first.filter((key) => subfields[key] !== undefined).map((key) => read(key, true)),
+    fields: known.map((key) => read(key, false)),
+    unknown: readPart(place, '*', {}, parent, found),
+  }
+}
+
+function readPart(
+  place: Place,
+  key: string,
+  words: unknown,
+  parent: Parent,
+  found: Found,
+): FieldSpec {
+  const at = [...place.at, 'subfields', key]
+  const isRight = partValidator.Check(words)
+  if (!isRight) found.problems.push(...schemaProblems([...partValidator.Errors(words)], at))
+  const path = `${place.path}.${key}`
+  const depth = place.depth + 1
+  const read = (isRight ? words : { length: 1 }) as PartWords
+  const problems = isRight ? found.problems : []
+  return readField({ at, key, path, number: 0, parent, depth }, read, { ...found, problems })
+}
+
+/** Refuses a fixed field whose subfields, all of them fixed too, fill less or more than it has. */
+function refuseSize(field: FieldSpec, parts: readonly FieldSpec[], refuse: Refuse): void {
+  const isFixed = field.prefix === null && !field.takesRest
+  const sizes = parts.map((part) => (part.prefix === null ? fixedSize(part, field) : null))
+  if (!isFixed || sizes.includes(null)) return
+  const sum = sizes.reduce((total: number, size) => total + (size ?? 0), 0)
+  const hasRest = parts.some((part) => part.takesRest)
+  if (hasRest ? sum < field.length : sum === field.length) return
+  refuse('subfields', `take ${sum}, and \`length\` says ${field.length}`)
+}
+
+/** What a fixed subfield takes of its field: digits of packed digits, otherwise bytes. */
+function fixedSize(part: FieldSpec, field: FieldSpec): number | null {
+  if (part.takesRest) return 0
+  if (packed.includes(field.encoding)) return part.length
+  switch (part.encoding) {
+    case 'bcd':
+    case 'nibbles':
+      return (part.length + 1) >> 1
+    case 'amount-bcd':
+      return 1 + (part.length >> 1)
+    case 'asciihex':
+      return part.length * 2
+    case 'utf8':
+      return null
+    default:
+      return part.length
   }
 }
 
 function readPrefix(
-  words: PrefixWords,
-  refuse: (word: string, reason: string) => void,
+  words: Pick<PrefixWords, 'encoding' | 'digits' | 'bytes'>,
+  refuse: Refuse,
 ): LengthPrefix {
   const isBinary = words.encoding === 'binary'
   const size = isBinary ? words.bytes : words.digits

@@ -24,7 +24,7 @@ export function likelyCause(spec: DialectSpec, bytes: Uint8Array, problem: IsoPr
     return 'its bit is set in the bitmap: the peer sends a field that the dialect must learn, or the bitmap is misread'
   }
   if (problem.field === 'end') return endCause(bytes, problem.offset)
-  const field = spec.fields.find((candidate) => String(candidate.number) === problem.field)
+  const field = spec.places.find((place) => place.path === problem.field)
   return field === undefined ? '' : fieldCause(field, bytes, problem)
 }
 

@@ -24,6 +24,21 @@ export const headerPartBytesMax = 256
 /** Bytes of a BER-TLV tag. EMV uses 1 to 3; one more is kept for private ones. */
 export const tlvTagBytesMax = 4
 
-/** Digits of a length prefix: 5 digits say more than `messageBytesMax`. */
-export const prefixDigitsMax = 5
+/** Digits of a length prefix: field 127 of Postilion has 6, more than a message can be long. */
+export const prefixDigitsMax = 6
 export const prefixBytesMax = 4
+
+/** Levels of subfields in subfields: `48.42.1.2` has three; one more is kept. */
+export const subfieldDepthMax = 4
+
+/** Fields and subfields of one dialect: 191 fields of 20 parts each are 3,820. */
+export const subfieldsMax = 4_096
+
+/** A private bitmap has 3 (Visa's field 63) or 8 bytes; 16 say 128 fields. */
+export const privateBitmapBytesMax = 16
+
+/**
+ * BER-TLV objects and tagged subfields in one field. A chip card sends about 40, and each costs up
+ * to 200 bytes of memory for the 2 that it may have on the wire.
+ */
+export const partsMax = 512

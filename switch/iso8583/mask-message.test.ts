@@ -28,6 +28,10 @@ fields[55] = new Map([
 ])
 fields[62] = `CVV2=${cvv}`
 fields[90] = '010000012311221000000000012345600000000000'
+fields[126] = new Map<string, FieldValue>([
+  ['10', cvv],
+  ['9', new Map([['1', pan]])],
+])
 fields[127] = pan
 
 test('nothing of the card is left but the mask of DE2', () => {

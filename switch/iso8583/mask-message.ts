@@ -7,8 +7,11 @@ import type { FieldParts, FieldValue, IsoMessage } from './message.ts'
 /** A message for logs and people: plain JSON, without card data. */
 export interface MaskedMessage {
   readonly mti: string
-  readonly fields: Readonly<Record<string, string | Readonly<Record<string, string>>>>
+  readonly fields: Readonly<Record<string, MaskedValue>>
 }
+
+/** A field's text, or its tags or subfields by their keys. */
+export type MaskedValue = string | { readonly [key: string]: MaskedValue }
 
 /**
  * Fields that hold no card data in any edition: amounts, dates, codes, traces, the merchant, the
@@ -42,24 +45,26 @@ const shownTags = new Set(
 
 /** DE2 as its first six and last four digits, other card data as its length, the rest as it is. */
 export function maskMessage(message: IsoMessage): MaskedMessage {
-  const fields: Record<string, string | Record<string, string>> = {}
+  const fields: Record<string, MaskedValue> = {}
   message.fields.forEach((value, field) => {
     if (value !== undefined) fields[field] = maskField(field, value)
   })
   return { mti: message.mti, fields }
 }
 
-function maskField(field: number, value: FieldValue): string | Record<string, string> {
+function maskField(field: number, value: FieldValue): MaskedValue {
   if (typeof value !== 'string') return maskParts(field, value)
   if (field === 2) return /^[0-9]{12,19}$/.test(value) ? maskPan(value) : covered(value)
   return shown.has(field) ? maskPansIn(value) : covered(value)
 }
 
-function maskParts(field: number, parts: FieldParts): Record<string, string> {
-  const masked: Record<string, string> = {}
-  for (const [tag, value] of parts) {
-    const isShown = field === 55 && shownTags.has(tag) && typeof value === 'string'
-    masked[tag] = isShown ? value : typeof value === 'string' ? covered(value) : '[removed]'
+/** Subfields are shown where their field is; of a private field each one is covered. */
+function maskParts(field: number, parts: FieldParts): MaskedValue {
+  const masked: Record<string, MaskedValue> = {}
+  for (const [key, value] of parts) {
+    if (typeof value !== 'string') masked[key] = maskParts(field === 55 ? 0 : field, value)
+    else if (field === 55) masked[key] = shownTags.has(key) ? value : covered(value)
+    else masked[key] = shown.has(field) ? maskPansIn(value) : covered(value)
   }
   return masked
 }

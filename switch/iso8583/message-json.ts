@@ -2,6 +2,7 @@
 // JSON.parse and JSON.stringify move keys that look like array indices (tag 82 before 5F2A), which
 // would change the bytes of field 55, so the order of keys is kept here.
 
+import { subfieldDepthMax } from './limits.ts'
 import type { FieldValue, IsoMessage, IsoProblem } from './message.ts'
 
 /** One line, keys in wire order. */
@@ -66,14 +67,15 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Parts hold strings only, so that a line of nested objects is not walked without bound. */
-function toFieldValue(raw: unknown): FieldValue | undefined {
+/** As deep as subfields go, so that a line of nested objects is not walked without bound. */
+function toFieldValue(raw: unknown, depth = 0): FieldValue | undefined {
   if (typeof raw === 'string') return raw
-  if (!isObject(raw)) return undefined
+  if (!isObject(raw) || depth >= subfieldDepthMax) return undefined
   const parts = new Map<string, FieldValue>()
   for (const [marked, part] of Object.entries(raw)) {
-    if (typeof part !== 'string') return undefined
-    parts.set(marked.slice(1), part)
+    const value = toFieldValue(part, depth + 1)
+    if (value === undefined) return undefined
+    parts.set(marked.slice(1), value)
   }
   return parts
 }

@@ -31,6 +31,8 @@ export type IsoProblemCode =
   | 'bad_character'
   | 'bad_fill'
   | 'bad_tlv'
+  | 'bad_content'
+  | 'bad_subfield'
   | 'bad_value'
   | 'unknown_field'
   | 'trailing_bytes'
@@ -48,7 +50,15 @@ export interface IsoProblem {
 
 export type DecodeResult =
   | { readonly ok: true; readonly message: IsoMessage }
-  | { readonly ok: false; readonly problem: IsoProblem }
+  | {
+      readonly ok: false
+      readonly problem: IsoProblem
+      /**
+       * What was read before the problem; the whole message where only a content rule is broken. For
+       * an answer that says so; never to be forwarded.
+       */
+      readonly partial: IsoMessage
+    }
 
 export type EncodeResult =
   | { readonly ok: true; readonly bytes: Uint8Array }
@@ -59,8 +69,8 @@ export interface Dialect {
   readonly name: string
   /** The edition of ISO 8583 that it follows: decides codes and the shape of original data. */
   readonly version: 1987 | 1993 | 2003
-  /** What a field is called, for people; `field N` where the dialect gives no name. */
-  fieldName(field: number): string
+  /** What a field, or a subfield by its path (`43.1`), is called, for people; else `field N`. */
+  fieldName(field: number | string): string
   /** Never throws, whatever the bytes. */
   decode(bytes: Uint8Array): DecodeResult
   /** Never throws, whatever the values. The bytes are the caller's to keep. */

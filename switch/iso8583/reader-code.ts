@@ -5,8 +5,8 @@
 // bits of bitmap, most significant first; `text`, `hex`, `ebcdic` the whole message as a string,
 // made at most once, of which fields are slices; `p` the problems; `w` the primitives of `wire.ts`.
 
-import type { DialectSpec, FieldSpec, LengthPrefix } from './dialect-words.ts'
-import { messageBytesMax } from './limits.ts'
+import type { DialectSpec, FieldSpec, LengthPrefix, PartsSpec } from './dialect-words.ts'
+import { messageBytesMax, partsMax } from './limits.ts'
 import { BITMAP, MTI } from './problems.ts'
 
 /** The body of `decode(input)` and what it needs. */
@@ -14,9 +14,10 @@ export function readerCode(spec: DialectSpec): string {
   const last = spec.tertiaryBitmap ? 6 : 4
   const words = Array.from({ length: last }, (_, word) => wordCode(spec, word))
   return `
-    let bytes = none, end = 0, text = '', hex = '', ebcdic = ''
+    let bytes = none, end = 0, text = '', hex = '', ebcdic = '', isBlamed = false
     function asHex() { return hex === '' ? (hex = w.upperHex(bytes)) : hex }
     function asEbcdic() { return ebcdic === '' ? (ebcdic = w.ebcdicText(bytes)) : ebcdic }
+    ${spec.places.map(partsCode).join('\n')}
     ${words.join('\n')}
     function read(message) {
       if (end > ${messageBytesMax}) return p.tooLong(${MTI})
@@ -32,17 +33,25 @@ export function readerCode(spec: DialectSpec): string {
       text = ${usesText(spec) ? `end > ${messageBytesMax} ? '' : w.latin1(input)` : "''"}
       hex = ''
       ebcdic = ''
+      isBlamed = false
       const message = { mti: '', fields: none }
       const at = read(message)
       bytes = none
       text = hex = ebcdic = ''
-      return at < 0 ? { ok: false, problem: p.take(input) } : { ok: true, message }
+      if (at >= 0 && !isBlamed) return { ok: true, message }
+      if (message.fields === none) message.fields = []
+      return { ok: false, problem: p.take(input, isBlamed), partial: message }
     }`
 }
 
 function usesText(spec: DialectSpec): boolean {
   const inText = ['ascii', 'asciihex', 'amount-bcd']
-  return spec.mti === 'ascii' || spec.fields.some((field) => inText.includes(field.encoding))
+  const hasTextTag = ({ parts }: FieldSpec): boolean =>
+    parts?.kind === 'tags' && parts.tag.encoding === 'ascii'
+  return (
+    spec.mti === 'ascii' ||
+    spec.places.some((place) => inText.includes(place.encoding) || hasTextTag(place))
+  )
 }
 
 function headerCode(spec: DialectSpec): string {
@@ -65,6 +74,7 @@ function mtiCode(spec: DialectSpec): string {
     return `${short}
       if (w.notDecimal(bytes, at * 2, at * 2 + 4) >= 0) return p.character(at, ${MTI})
       message.mti = asHex().slice(at * 2, at * 2 + 4)
+      ${mtiVersionCode(spec)}
       at += 2`
   }
   const zero = spec.mti === 'ascii' ? 48 : 240
@@ -74,7 +84,18 @@ function mtiCode(spec: DialectSpec): string {
         if (((bytes[i] - ${zero}) >>> 0) > 9) return p.character(i, ${MTI})
       }
       message.mti = ${source}.slice(at, at + 4)
+      ${mtiVersionCode(spec)}
       at += 4`
+}
+
+/** The first digit of an MTI says the edition; 8 and 9 are a country's or a partner's own. */
+function mtiVersionCode(spec: DialectSpec): string {
+  if (spec.mtiVersion === null) return ''
+  const digit = 48 + spec.mtiVersion
+  return `{
+        const digit = message.mti.charCodeAt(0)
+        if (digit !== ${digit} && digit < 51) isBlamed = p.version(at, digit - 48)
+      }`
 }
 
 /** Reads the bitmaps that are there, then calls the words whose bits are set. */
@@ -151,16 +172,173 @@ function unknownRunCode(spec: DialectSpec, word: number, from: number): string {
   return `if (bits & ${mask}) return p.unknown(at, ${word * 32 + 1} + Math.clz32(bits & ${mask}))`
 }
 
-function fieldCode(field: FieldSpec): string {
-  const { number, prefix } = field
-  if (prefix === null) return `const n = ${field.length}\n${valueCode(field)}`
+type Emit = (text: string) => string
+
+const intoFields =
+  (number: number): Emit =>
+  (value) =>
+    `fields[${number}] = ${value}`
+
+const intoParts =
+  (key: string): Emit =>
+  (value) =>
+    `parts.set(${JSON.stringify(key)}, ${value})`
+
+/** Reads one field or subfield and hands its value to `assign`. */
+function fieldCode(field: FieldSpec, assign: Emit = intoFields(field.number)): string {
+  const { id, prefix } = field
+  if (field.takesRest) {
+    return `const n = end - at
+    if (n > ${field.length}) return p.length(at, ${id}, n)
+    ${valueCode(field, assign)}`
+  }
+  if (prefix === null) return `const n = ${field.length}\n${valueCode(field, assign)}`
   const size = prefixSize(prefix)
   return `
-    if (at + ${size} > end) return p.truncated(at, ${number}, ${size}, end)
-    ${prefixCode(prefix, number)}
-    if (n > ${field.length}) return p.length(at, ${number}, n)
+    if (at + ${size} > end) return p.truncated(at, ${id}, ${size}, end)
+    ${prefixCode(prefix, id)}
+    if (n > ${field.length}) return p.length(at, ${id}, n)
     at += ${size}
-    ${valueCode(field)}`
+    ${valueCode(field, assign)}`
+}
+
+/** The function that reads a field's subfields from `at` to `end`, or from `digits`. */
+function partsCode(field: FieldSpec): string {
+  const { id, parts } = field
+  switch (parts?.kind) {
+    case undefined:
+      return ''
+    case 'slices':
+      return slicesCode(field, parts)
+    case 'tags':
+      return `function parts${id}(at, end, parts) {
+        ${tagsCode(field, parts)}
+        return at
+      }`
+    case 'bitmap':
+      return `function parts${id}(at, end, parts) {
+        ${privateBitmapCode(field, parts)}
+        return at === end ? at : p.trailing(at, end, ${id})
+      }`
+    case 'positions':
+      return `function parts${id}(at, end, parts) {
+        ${positionsCode(field, parts.fields)}
+        return at === end ? at : p.trailing(at, end, ${id})
+      }`
+  }
+}
+
+/** Only a variable field may end before its last subfield. */
+export function mayEndEarly(field: FieldSpec): boolean {
+  return field.prefix !== null || field.takesRest
+}
+
+function positionsCode(field: FieldSpec, fields: readonly FieldSpec[]): string {
+  const early = mayEndEarly(field) ? 'if (at === end) return at' : ''
+  return fields.map((part) => `${early}\n{${fieldCode(part, intoParts(part.key))}}`).join('\n')
+}
+
+function slicesCode(
+  field: FieldSpec,
+  parts: Extract<PartsSpec, { fields: readonly FieldSpec[] }>,
+): string {
+  const early = mayEndEarly(field) ? 'if (i === digits.length) return at' : ''
+  const lines = parts.fields.map((part) => {
+    const size = part.takesRest ? 'digits.length - i' : String(part.length)
+    return `${early}
+      {
+        const n = ${size}
+        if (i + n > digits.length) return p.truncated(at, ${part.id}, n, at + digits.length - i)
+        const value = digits.slice(i, i + n)
+        ${contentCode(part, 'at + (i >> 1)')}
+        parts.set(${JSON.stringify(part.key)}, value)
+        i += n
+      }`
+  })
+  return `function parts${field.id}(at, digits, parts) {
+    let i = 0
+    ${lines.join('\n')}
+    return i === digits.length ? at : p.trailing(at, at + digits.length - i, ${field.id})
+  }`
+}
+
+function privateBitmapCode(
+  field: FieldSpec,
+  parts: Extract<PartsSpec, { kind: 'bitmap' }>,
+): string {
+  const { id } = field
+  const isBinary = parts.encoding === 'binary'
+  const size = isBinary ? parts.bytes : parts.bytes * 2
+  const check = parts.encoding === 'asciihex' ? 'notHex' : 'notEbcdicHex'
+  const read = { binary: '', asciihex: 'w.hexByte', ebcdichex: 'w.ebcdicHexByte' }[parts.encoding]
+  const lines: string[] = []
+  for (let i = 0; i < parts.bytes; i++) {
+    const value = isBinary ? `bytes[at + ${i}]` : `${read}(bytes, at + ${i * 2})`
+    let known = 0
+    for (const part of parts.fields) {
+      if ((Number(part.key) - 1) >> 3 === i) known |= 128 >> ((Number(part.key) - 1) & 7)
+    }
+    lines.push(
+      `const m${i} = ${value}
+      if (m${i} & ${255 & ~known}) return p.unknownPart(at + ${isBinary ? i : i * 2}, ${id}, ` +
+        `String(${i * 8} + Math.clz32((m${i} & ${255 & ~known}) << 24) + 1))`,
+    )
+  }
+  const fields = parts.fields.map((part) => {
+    const bit = Number(part.key) - 1
+    return `if (m${bit >> 3} & ${128 >> (bit & 7)}) {${fieldCode(part, intoParts(part.key))}}`
+  })
+  return `if (at + ${size} > end) return p.bitmapCut(at, ${id}, ${size}, end)
+      ${
+        isBinary
+          ? ''
+          : `{
+        const wrong = w.${check}(bytes, at, at + ${size})
+        if (wrong >= 0) return p.bitmapCharacter(wrong, ${id})
+      }`
+      }
+      ${lines.join('\n')}
+      at += ${size}
+      ${fields.join('\n')}`
+}
+
+function tagsCode(field: FieldSpec, parts: Extract<PartsSpec, { kind: 'tags' }>): string {
+  const { id } = field
+  const { tag } = parts
+  const size = prefixSize(tag)
+  const source = { ascii: 'text', ebcdic: 'asEbcdic()', bcd: 'asHex()', binary: 'asHex()' }
+  const isHex = tag.encoding === 'bcd' || tag.encoding === 'binary'
+  const key = isHex ? `slice(at * 2, (at + ${size}) * 2)` : `slice(at, at + ${size})`
+  const zero = tag.encoding === 'ascii' ? 48 : 240
+  const wrong = {
+    binary: '',
+    bcd: `if (w.notDecimal(bytes, at * 2, (at + ${size}) * 2) >= 0) return p.tag(at, ${id})`,
+    digits: `for (let i = at; i < at + ${size}; i++) {
+          if (((bytes[i] - ${zero}) >>> 0) > 9) return p.tag(i, ${id})
+        }`,
+  }[isHex ? (tag.encoding as 'bcd' | 'binary') : 'digits']
+  const cases = parts.fields.map(
+    (part) => `case ${JSON.stringify(part.key)}: {${fieldCode(part, intoParts(part.key))}} break`,
+  )
+  const first = parts.first.map((part) => `{${fieldCode(part, intoParts(part.key))}}`)
+  return `${mayEndEarly(field) && first.length > 0 ? 'if (at === end) return at' : ''}
+      ${first.join('\n')}
+      let count = 0
+      while (at < end) {
+        if (at + ${size} > end) return p.tag(at, ${id})
+        ${wrong}
+        const key = ${source[tag.encoding]}.${key}
+        if (parts.has(key)) return p.twice(at, ${id}, key)
+        if (++count > ${partsMax}) return p.tooMany(at, ${id})
+        at += ${size}
+        switch (key) {
+          ${cases.join('\n')}
+          default: {
+            p.tagRead = key
+            ${fieldCode(parts.unknown, (value) => `parts.set(key, ${value})`)}
+          }
+        }
+      }`
 }
 
 /** Bytes that a length prefix takes. */
@@ -168,7 +346,7 @@ export function prefixSize(prefix: LengthPrefix): number {
   return prefix.encoding === 'bcd' ? (prefix.size + 1) >> 1 : prefix.size
 }
 
-function prefixCode(prefix: LengthPrefix, number: number): string {
+function prefixCode(prefix: LengthPrefix, id: number): string {
   const size = prefixSize(prefix)
   const each = (make: (i: number) => string): string[] =>
     Array.from({ length: size }, (_, i) => make(i))
@@ -181,7 +359,7 @@ function prefixCode(prefix: LengthPrefix, number: number): string {
       (i) => `((bytes[at + ${i}] >> 4) * 10 + (bytes[at + ${i}] & 15)) * ${100 ** (size - 1 - i)}`,
     )
     return `if (${first}w.notDecimal(bytes, at * 2, at * 2 + ${size * 2}) >= 0) {
-      return p.prefix(at, ${number})
+      return p.prefix(at, ${id})
     }
     const n = ${value.join(' + ')}`
   }
@@ -189,36 +367,41 @@ function prefixCode(prefix: LengthPrefix, number: number): string {
   const digits = each((i) => `const d${i} = bytes[at + ${i}] - ${zero}`)
   const wrong = each((i) => `(d${i} >>> 0) > 9`)
   return `${digits.join('; ')}
-    if (${wrong.join(' || ')}) return p.prefix(at, ${number})
+    if (${wrong.join(' || ')}) return p.prefix(at, ${id})
     const n = ${each((i) => `d${i} * ${10 ** (size - 1 - i)}`).join(' + ')}`
 }
 
-function valueCode(field: FieldSpec): string {
-  const { number } = field
+function valueCode(field: FieldSpec, assign: Emit): string {
+  const { id } = field
   const room = (size: string): string => `
     const next = at + ${size}
-    if (next > end) return p.truncated(at, ${number}, ${size}, end)`
-  const done = (value: string): string => `
-    fields[${number}] = ${value}
+    if (next > end) return p.truncated(at, ${id}, ${size}, end)`
+  const done = (value: string): string => doneCode(field, value, assign)
+  if (field.parts !== null && field.parts.kind !== 'slices') {
+    return `${room('n')}
+    const made = new Map()
+    if (parts${id}(at, next, made) < 0) return -1
+    ${assign('made')}
     at = next`
+  }
   switch (field.encoding) {
     case 'ascii':
       return `${room('n')}
     const wrong = w.notAscii(bytes, at, next)
-    if (wrong >= 0) return p.character(wrong, ${number})${done('text.slice(at, next)')}`
+    if (wrong >= 0) return p.character(wrong, ${id})${done('text.slice(at, next)')}`
     case 'ebcdic':
       return `${room('n')}${done('asEbcdic().slice(at, next)')}`
     case 'binary':
       return `${room('n')}${done('asHex().slice(at * 2, next * 2)')}`
     case 'asciihex':
-      return `${field.countsBytes ? `if (n & 1) return p.length(at, ${number}, n)` : ''}
+      return `${field.countsBytes ? `if (n & 1) return p.length(at, ${id}, n)` : ''}
     ${room(field.countsBytes ? 'n' : '(n * 2)')}
     const wrong = w.notHex(bytes, at, next)
-    if (wrong >= 0) return p.character(wrong, ${number})${done('text.slice(at, next)')}`
+    if (wrong >= 0) return p.character(wrong, ${id})${done('text.slice(at, next)')}`
     case 'ber-tlv':
       return `${room('n')}
-    const parts = w.readTlv(bytes, asHex(), at, next)
-    if (!(parts instanceof Map)) return p.tlv(parts.offset, ${number}, parts.reason)${done('parts')}`
+    const tlv = w.readTlv(bytes, asHex(), at, next)
+    if (!(tlv instanceof Map)) return p.tlv(tlv.offset, ${id}, tlv.reason)${done('tlv')}`
     case 'utf8':
       return utf8Code(field, room, done)
     default:
@@ -226,24 +409,51 @@ function valueCode(field: FieldSpec): string {
   }
 }
 
-type Emit = (text: string) => string
+/** Checks and keeps a value, which is an expression over `at` and `next`; moves on. */
+function doneCode(field: FieldSpec, value: string, assign: Emit): string {
+  if (field.parts !== null) {
+    return `
+    const digits = ${value}
+    const made = new Map()
+    if (parts${field.id}(at, digits, made) < 0) return -1
+    ${assign('made')}
+    at = next`
+  }
+  if (contentCode(field, '') === '') return `\n${assign(value)}\nat = next`
+  const isText = field.encoding === 'ascii' || field.encoding === 'ebcdic'
+  return `
+    const value = ${value}
+    ${contentCode(field, isText ? 'at + odd' : 'at')}
+    ${assign('value')}
+    at = next`
+}
+
+/** A content rule that is broken is noted, and reading goes on: the rest may still be answered. */
+function contentCode(field: FieldSpec, place: string): string {
+  const { content, id, encoding } = field
+  if (content === null || (content === 'n' && encoding === 'bcd')) return ''
+  return `{
+      const odd = w.contentFault('${content}', value)
+      if (odd >= 0 && !isBlamed) isBlamed = p.content(${place}, ${id})
+    }`
+}
 
 function utf8Code(field: FieldSpec, room: Emit, done: Emit): string {
-  const { number } = field
+  const { id } = field
   const value = 'w.utf8(bytes, at, next)'
   if (field.countsBytes) {
     return `${room('n')}
     const wrong = w.notUtf8(bytes, at, next)
-    if (wrong >= 0) return p.character(wrong, ${number})${done(value)}`
+    if (wrong >= 0) return p.character(wrong, ${id})${done(value)}`
   }
   return `const next = w.skipUtf8(bytes, at, end, n)
-    if (next === -1) return p.truncated(at, ${number}, Math.max(n, end - at + 1), end)
-    if (next < 0) return p.character(-2 - next, ${number})${done(value)}`
+    if (next === -1) return p.truncated(at, ${id}, Math.max(n, end - at + 1), end)
+    if (next < 0) return p.character(-2 - next, ${id})${done(value)}`
 }
 
 /** bcd, nibbles and amount-bcd: two digits a byte, an odd number of them with a fill nibble. */
 function packedCode(field: FieldSpec, room: Emit, done: Emit): string {
-  const { number, padding, fill } = field
+  const { id, padding, fill } = field
   const hasSign = field.encoding === 'amount-bcd'
   const check = field.encoding === 'nibbles' ? 'notNibble' : 'notDecimal'
   const isLeft = padding === 'left'
@@ -256,17 +466,17 @@ function packedCode(field: FieldSpec, room: Emit, done: Emit): string {
       ? `if (next > start && ${fillNibble} === 15) ${shorten}`
       : ''
     : `if (${hasSign ? '(n & 1) === 0' : 'n & 1'}) {
-      if (${fillNibble} !== ${fill}) return p.fill(${isLeft ? 'start' : 'next - 1'}, ${number})
+      if (${fillNibble} !== ${fill}) return p.fill(${isLeft ? 'start' : 'next - 1'}, ${id})
       ${shorten}
     }`
-  const sign = `if (!w.isSign(bytes[at])) return p.character(at, ${number})`
-  return `${hasSign ? `if (n < 2) return p.length(at, ${number}, n)` : ''}
+  const sign = `if (!w.isSign(bytes[at])) return p.character(at, ${id})`
+  return `${hasSign ? `if (n < 2) return p.length(at, ${id}, n)` : ''}
     ${room(field.countsBytes ? 'n' : bytesOfUnits)}
     ${hasSign ? sign : ''}
     const start = ${start}
     let first = start * 2, last = next * 2
     ${odd}
     const wrong = w.${check}(bytes, first, last)
-    if (wrong >= 0) return p.nibble(wrong, ${number})
+    if (wrong >= 0) return p.nibble(wrong, ${id})
     ${done(`${hasSign ? 'text.slice(at, start) + ' : ''}asHex().slice(first, last)`)}`
 }

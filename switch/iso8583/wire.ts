@@ -110,6 +110,17 @@ export function ebcdicHexWord(bytes: Uint8Array, at: number): number {
   return word
 }
 
+/** Two hex digits that `notHex` has found right. */
+export function hexByte(bytes: Uint8Array, at: number): number {
+  const high = hexOfAscii[bytes[at] as number] as number
+  return (high << 4) | (hexOfAscii[bytes[at + 1] as number] as number)
+}
+
+export function ebcdicHexByte(bytes: Uint8Array, at: number): number {
+  const high = hexOfEbcdic[bytes[at] as number] as number
+  return (high << 4) | (hexOfEbcdic[bytes[at + 1] as number] as number)
+}
+
 /** Four bytes as a 32-bit integer. */
 export function binaryWord(bytes: Uint8Array, at: number): number {
   return (
@@ -297,6 +308,13 @@ function putPacked(
   return wrong > 15 ? -1 : offset
 }
 
+/** Decimal digits only, and D where `hasSeparator`. */
+export function isPacked(digits: string, hasSeparator: boolean): boolean {
+  const table = hasSeparator ? nibbleOfCode : decimalOfCode
+  for (let i = 0; i < digits.length; i++) if (nibbleAt(table, digits, i) === WRONG) return false
+  return true
+}
+
 function nibbleAt(table: Uint8Array, text: string, i: number): number {
   const code = text.charCodeAt(i)
   return code > 0x7f ? WRONG : (table[code] as number)
@@ -315,6 +333,20 @@ export function putHexWord(out: Buffer, at: number, word: number): void {
 
 export function putEbcdicHexWord(out: Buffer, at: number, word: number): void {
   for (let i = 0; i < 8; i++) out[at + i] = ebcdicHex[(word >>> (28 - i * 4)) & 15] as number
+}
+
+export function putByte(out: Buffer, at: number, byte: number): void {
+  out[at] = byte
+}
+
+export function putHexByte(out: Buffer, at: number, byte: number): void {
+  out[at] = asciiHex[byte >> 4] as number
+  out[at + 1] = asciiHex[byte & 15] as number
+}
+
+export function putEbcdicHexByte(out: Buffer, at: number, byte: number): void {
+  out[at] = ebcdicHex[byte >> 4] as number
+  out[at + 1] = ebcdicHex[byte & 15] as number
 }
 
 /** The bytes written so far, in memory of their own. */

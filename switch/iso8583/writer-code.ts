@@ -5,10 +5,10 @@
 // Names in the code: `out` the scratch; `at` the offset; `v` a value; `n` its length in its own unit;
 // `size` in bytes; `p` the problems; `w` the primitives of `wire.ts`.
 
-import type { DialectSpec, FieldSpec, LengthPrefix } from './dialect-words.ts'
-import { messageBytesMax } from './limits.ts'
+import type { DialectSpec, FieldSpec, LengthPrefix, PartsSpec } from './dialect-words.ts'
+import { messageBytesMax, partsMax } from './limits.ts'
 import { MTI } from './problems.ts'
-import { prefixSize } from './reader-code.ts'
+import { mayEndEarly, prefixSize } from './reader-code.ts'
 
 /** The body of `encode(message)` and what it needs. */
 export function writerCode(spec: DialectSpec): string {
@@ -17,6 +17,7 @@ export function writerCode(spec: DialectSpec): string {
   )
   return `
     let bits = 0
+    ${spec.places.map(partsCode).join('\n')}
     ${words.join('\n')}
     function hasField(fields, from, to) {
       for (let n = from; n < to && n < fields.length; n++) if (fields[n] !== undefined) return true
@@ -32,7 +33,7 @@ export function writerCode(spec: DialectSpec): string {
     }
     function encode(message) {
       const size = write(message)
-      if (size < 0) return { ok: false, problem: p.take(null) }
+      if (size < 0) return { ok: false, problem: p.take(null, false) }
       return { ok: true, bytes: w.copyOut(out, size) }
     }`
 }
@@ -52,6 +53,13 @@ function mtiCode(spec: DialectSpec): string {
       }
       for (let i = 0; i < 4; i++) {
         if (((mti.charCodeAt(i) - 48) >>> 0) > 9) return p.value(at, ${MTI}, 'must be four digits')
+      }
+      ${
+        spec.mtiVersion === null
+          ? ''
+          : `if (mti[0] !== '${spec.mtiVersion}' && mti[0] < '3') {
+        return p.version(at, Number(mti[0])), -1
+      }`
       }
       at = ${write}`
 }
@@ -125,30 +133,195 @@ function wordCode(spec: DialectSpec, word: number): string {
 }
 
 function fieldCode(field: FieldSpec): string {
-  const { number, prefix } = field
+  const { id, prefix, parts } = field
   const skip = prefix === null ? 0 : prefixSize(prefix)
   const count = field.countsBytes ? 'size' : 'n'
-  const isFixed = prefix === null
-  return `${measureCode(field)}
-    if (${count} ${isFixed ? '!==' : '>'} ${field.length}) return p.length(at, ${number}, ${count})
-    if (at + size > ${messageBytesMax - skip}) return p.tooLong(${number})
-    ${prefix === null ? '' : prefixCode(prefix, count)}
-    const next = ${putCode(field, skip === 0 ? 'at' : `at + ${skip}`)}
-    if (next < 0) return p.written(at, ${number}, v)
+  const isFixed = prefix === null && !field.takesRest
+  const fits = (counted: string): string =>
+    `if (${counted} ${isFixed ? '!==' : '>'} ${field.length}) {
+      return p.length(at, ${id}, ${counted})
+    }`
+  const from = skip === 0 ? 'at' : `at + ${skip}`
+  const isDivided = `if (!(v instanceof Map)) {
+      return p.value(at, ${id}, 'must be an object of its subfields')
+    }`
+  if (parts !== null && parts.kind !== 'slices') {
+    return `${isDivided}
+    if (${from} > ${messageBytesMax}) return p.tooLong(${id})
+    const next = parts${id}To(${from}, v)
+    if (next < 0) return -1
+    const n = next - at - ${skip}
+    ${fits('n')}
+    ${prefix === null ? '' : prefixCode(prefix, 'n')}
     at = next`
+  }
+  const join =
+    parts === null
+      ? ''
+      : `${isDivided}
+    v = parts${id}To(at, v)
+    if (v === null) return -1`
+  return `${join}
+    ${measureCode(field)}
+    ${fits(count)}
+    if (at + size > ${messageBytesMax - skip}) return p.tooLong(${id})
+    ${contentCode(field)}
+    ${prefix === null ? '' : prefixCode(prefix, count)}
+    const next = ${putCode(field, from)}
+    if (next < 0) return p.written(at, ${id}, v)
+    at = next`
+}
+
+function contentCode(field: FieldSpec): string {
+  if (field.content === null || (field.content === 'n' && field.encoding === 'bcd')) return ''
+  return `if (w.contentFault('${field.content}', v) >= 0) return p.content(at, ${field.id}), -1`
+}
+
+/** The function that writes a field's subfields at `at`, or joins them to one string of digits. */
+function partsCode(field: FieldSpec): string {
+  const { id, parts } = field
+  switch (parts?.kind) {
+    case undefined:
+      return ''
+    case 'slices':
+      return `function parts${id}To(at, map) {
+        let seen = 0, digits = ''
+        done: {
+          ${parts.fields.map((part) => sliceCode(field, part)).join('\n')}
+        }
+        return seen === map.size ? digits : (p.keys(at, ${id}, map), null)
+      }`
+    case 'positions':
+      return `function parts${id}To(at, map) {
+        let seen = 0
+        done: {
+          ${parts.fields.map((part) => partCode(field, part)).join('\n')}
+        }
+        return seen === map.size ? at : p.keys(at, ${id}, map)
+      }`
+    case 'bitmap':
+      return privateBitmapCode(field, parts)
+    case 'tags':
+      return tagsCode(field, parts)
+  }
+}
+
+/** What happens where a subfield has no value. */
+function absentCode(field: FieldSpec, part: FieldSpec, failed: string): string {
+  return mayEndEarly(field) ? 'break done' : `return p.missing(at, ${part.id})${failed}`
+}
+
+function partCode(field: FieldSpec, part: FieldSpec): string {
+  return `{
+            let v = map.get(${JSON.stringify(part.key)})
+            if (v === undefined) ${absentCode(field, part, '')}
+            seen++
+            ${fieldCode(part)}
+          }`
+}
+
+function sliceCode(field: FieldSpec, part: FieldSpec): string {
+  const wrong = `(p.written(at, ${part.id}, v), null)`
+  return `{
+            const v = map.get(${JSON.stringify(part.key)})
+            if (v === undefined) ${absentCode(field, part, ', null')}
+            seen++
+            if (typeof v !== 'string') return ${wrong}
+            ${
+              part.takesRest
+                ? ''
+                : `if (v.length !== ${part.length}) {
+              return p.length(at, ${part.id}, v.length), null
+            }`
+            }
+            if (!w.isPacked(v, ${part.encoding === 'nibbles'})) return ${wrong}
+            ${contentCode(part).replace(', -1', ', null')}
+            digits += v
+          }`
+}
+
+function privateBitmapCode(
+  field: FieldSpec,
+  parts: Extract<PartsSpec, { kind: 'bitmap' }>,
+): string {
+  const width = parts.encoding === 'binary' ? 1 : 2
+  const put = { binary: 'putByte', asciihex: 'putHexByte', ebcdichex: 'putEbcdicHexByte' }
+  const fields = parts.fields.map((part) => {
+    const bit = Number(part.key) - 1
+    return `v = map.get(${JSON.stringify(part.key)})
+      if (v !== undefined) {
+        seen++
+        m${bit >> 3} |= ${128 >> (bit & 7)}
+        ${fieldCode(part)}
+      }`
+  })
+  const bytes = Array.from({ length: parts.bytes }, (_, i) => i)
+  return `function parts${field.id}To(at, map) {
+      let seen = 0, v, ${bytes.map((i) => `m${i} = 0`).join(', ')}
+      const mapAt = at
+      at += ${width * parts.bytes}
+      if (at > ${messageBytesMax}) return p.tooLong(${field.id})
+      ${fields.join('\n')}
+      ${bytes.map((i) => `w.${put[parts.encoding]}(out, mapAt + ${i * width}, m${i})`).join('\n')}
+      return seen === map.size ? at : p.keys(at, ${field.id}, map)
+    }`
+}
+
+function tagsCode(field: FieldSpec, parts: Extract<PartsSpec, { kind: 'tags' }>): string {
+  const { tag } = parts
+  const size = prefixSize(tag)
+  const put = {
+    ascii: 'w.putAscii(out, at, key)',
+    ebcdic: 'w.putEbcdic(out, at, key)',
+    bcd: 'w.putHexBytes(out, at, key)',
+    binary: 'w.putHexBytes(out, at, key)',
+  }[tag.encoding]
+  const form = tag.encoding === 'binary' ? `[0-9A-F]{${size * 2}}` : `[0-9]{${tag.size}}`
+  const start = `if (at + ${size} > ${messageBytesMax}) return p.tooLong(${field.id})
+          at = ${put}`
+  const cases = parts.fields.map(
+    (part) => `case ${JSON.stringify(part.key)}: {
+          ${start}
+          ${fieldCode(part)}
+          break
+        }`,
+  )
+  const first = parts.first.map((part) => partCode(field, part))
+  const skips = parts.first.map((part) => `case ${JSON.stringify(part.key)}: break`)
+  return `const tag${field.id} = /^${form}$/
+    function parts${field.id}To(at, map) {
+      let seen = 0
+      if (map.size > ${partsMax}) return p.tooMany(at, ${field.id})
+      ${mayEndEarly(field) ? 'if (map.size === 0) return at' : ''}
+      ${first.join('\n').replaceAll('break done', `return p.missing(at, ${parts.first[0]?.id})`)}
+      for (let [key, v] of map) {
+        switch (key) {
+          ${[...skips, ...cases].join('\n')}
+          default: {
+            if (typeof key !== 'string' || !tag${field.id}.test(key)) {
+              return p.unknownPart(at, ${field.id}, key)
+            }
+            p.tagRead = key
+            ${start}
+            ${fieldCode(parts.unknown)}
+          }
+        }
+      }
+      return at
+    }`
 }
 
 /** `n` and `size` of the value, which is checked as far as its length needs it. */
 function measureCode(field: FieldSpec): string {
-  const { number } = field
+  const { id } = field
   if (field.encoding === 'ber-tlv') {
-    return `if (!(v instanceof Map)) return p.value(at, ${number}, 'must be a map of tags to hex')
+    return `if (!(v instanceof Map)) return p.value(at, ${id}, 'must be a map of tags to hex')
     const size = w.measureTlv(v), n = size
-    if (typeof size === 'string') return p.tlv(at, ${number}, size)`
+    if (typeof size === 'string') return p.tlv(at, ${id}, size)`
   }
-  const isString = `if (typeof v !== 'string') return p.written(at, ${number}, v)`
+  const isString = `if (typeof v !== 'string') return p.written(at, ${id}, v)`
   const uneven = (condition: string, what: string): string =>
-    `if (${condition}) return p.value(at, ${number}, '${what}')`
+    `if (${condition}) return p.value(at, ${id}, '${what}')`
   switch (field.encoding) {
     case 'ascii':
     case 'ebcdic':
@@ -157,7 +330,7 @@ function measureCode(field: FieldSpec): string {
     case 'utf8':
       return `${isString}
     const n = w.countCodePoints(v)
-    if (n < 0) return p.written(at, ${number}, v)
+    if (n < 0) return p.written(at, ${id}, v)
     const size = w.utf8Bytes(v)`
     case 'binary':
     case 'asciihex':
@@ -170,7 +343,7 @@ function measureCode(field: FieldSpec): string {
       const needsEven = field.countsBytes && field.fill === 0
       return `${isString}
     ${needsEven ? uneven(isOdd, 'must fill whole bytes, since its length counts bytes') : ''}
-    ${isAmount ? `if (v.length < 2) return p.length(at, ${number}, v.length)` : ''}
+    ${isAmount ? `if (v.length < 2) return p.length(at, ${id}, v.length)` : ''}
     const n = v.length, size = ${isAmount ? '1 + (n >> 1)' : '(n + 1) >> 1'}`
     }
   }
