@@ -111,9 +111,11 @@ export function mixedRequest(options: MixOptions, index: number): MixedRequest {
     `"channel":"${isRemote ? 'ecommerce' : 'pos'}",` +
     `"card":{"pan":"${pan}","expiry":"2912","country":"${home.country}"},` +
     `"merchant":{"id":"M${merchant.number}","name":"Shop ${merchant.number}",` +
-    `"mcc":"${merchant.category}","country":"${home.country}","timeZone":"${home.timeZone}"${place}},` +
+    `"mcc":"${merchant.category}","country":"${home.country}",` +
+    `"timeZone":"${home.timeZone}"${place}},` +
     `"terminal":{"id":"${terminalId}","entryMode":"${entryModeOf(isRemote, draw)}"},` +
-    `"device":{"id":"D${cardNumber}","ip":"${addressOf(cardNumber)}","ipCountry":"${home.country}"},` +
+    `"device":{"id":"D${cardNumber}","ip":"${addressOf(cardNumber)}",` +
+    `"ipCountry":"${home.country}"},` +
     `"customer":{"id":"C${cardNumber}","email":"c${cardNumber}@example.com",` +
     `"country":"${home.country}"},` +
     (isRemote ? '"threeDs":{"version":"2.2.0","eci":"05","status":"authenticated"},' : '') +

@@ -34,14 +34,15 @@ export type OptionsResult =
 
 export const usage = `Usage: switchyard load-test [options]
 
-Offers authorizations at a fixed rate, whatever the answers do, and balances the books from the issuers'
-own ledgers. Without --target it starts issuers, redis-server (where installed) and the switch on free
-ports and ends them. Latency counts from the intended send time.
+Offers authorizations at a fixed rate, whatever the answers do, and balances the books from the
+issuers' own ledgers. Without --target it starts issuers, redis-server (where installed) and the
+switch on free ports and ends them. Latency counts from the intended send time.
 
   --rate N                 requests a second (500)
   --duration S             seconds measured (10)
   --warmup S               seconds before that, offered but not measured (5)
-  --connections N          keep-alive connections, one request at a time on each (rate / 10, at least 32)
+  --connections N          keep-alive connections, each with one request at a time (rate / 10,
+                           at least 32)
   --arrivals fixed|poisson evenly spaced, or independent (fixed)
   --seed N                 of the requests and of Poisson arrivals (1)
   --cards N                different cards (one for two requests, at least 10000)
@@ -51,8 +52,8 @@ ports and ends them. Latency counts from the intended send time.
   --settle S               how long reversals may take to arrive before the books are judged (30)
   --target URL             an acquirer HTTP address that runs already
   --api-key KEY            (demo-key)
-  --issuer-control URL     control port of an issuer simulator behind the target; repeatable. Without it
-                           the books can't be balanced, and the report says so
+  --issuer-control URL     control port of an issuer simulator behind the target; repeatable.
+                           Without it the books can't be balanced, and the report says so
   --i-own-this-target      allow a target that is not on this machine
   --json                   one JSON object on standard output
   --help

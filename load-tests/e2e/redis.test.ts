@@ -1,5 +1,5 @@
-// Velocity on a real Redis: counters outlive the switch, a Redis that hangs is named and never read as
-// zero, and the decision still comes in time.
+// Velocity on a real Redis: counters outlive the switch, a Redis that hangs is named and never read
+// as zero, and the decision still comes in time.
 
 import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'

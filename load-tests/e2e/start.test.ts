@@ -1,5 +1,5 @@
-// `npm start` as a new user meets it: it says where it is, and the curl lines that it prints do what
-// they say.
+// `npm start` as a new user meets it: it says where it is, and the curl lines that it prints do
+// what they say.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
