@@ -22,6 +22,12 @@ function isLuhnValid(digits: string): boolean {
   return sum % 10 === 0
 }
 
+/** True for a text that is a card number, of a test BIN or not. */
+export function isCardNumber(text: string): boolean {
+  const digits = text.replace(/[ -]/g, '')
+  return /^\d{13,19}$/.test(digits) && isLuhnValid(digits)
+}
+
 /** Notes every Luhn-valid card number outside the published test BINs; never repeats its digits. */
 export function refuseCardNumbers(file: RuleFile, problems: ProblemList): void {
   for (const match of file.text.matchAll(candidates)) {

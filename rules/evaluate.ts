@@ -34,7 +34,8 @@ export function createEvaluate(
     counts: new Uint32Array(2),
   }
   return (input) => {
-    conditions(input.facts, input.aggregates, input.saturated, input.score, findings)
+    const { facts, aggregates, saturated, score, atMs = Number.NaN } = input
+    conditions(facts, aggregates, saturated, score, atMs, findings)
     const hitCount = findings.counts[0] ?? 0
     const unknownCount = findings.counts[1] ?? 0
     if (hitCount === 0 && unknownCount === 0) return quiet
@@ -44,7 +45,7 @@ export function createEvaluate(
       const rule = rules[findings.hits[index] ?? 0]
       if (rule === undefined) continue
       const { id, mode, outcome, reason, disclose } = rule
-      const values = rule.explain(input.facts, input.aggregates, input.score)
+      const values = rule.explain(facts, aggregates, score, atMs)
       hits.push({ rule: id, mode, outcome, reason, disclose, values })
       if (rule.mode === 'live') live.push(rule)
     }

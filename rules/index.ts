@@ -1,10 +1,24 @@
-export { loadRules, readRuleFiles } from './adapters/index.ts'
+export { loadRules, readRuleFiles, writeRuleFile } from './adapters/index.ts'
 export * from './aggregate.ts'
+export { isCardNumber } from './card-number.ts'
 export { CURRENCIES, type Currency, currencyByCode, currencyByNumeric } from './currency.ts'
 export { generatedFiles } from './generated.ts'
 export { ENTITY_PATHS } from './language/index.ts'
 export { codeFrame, lintRuleFiles } from './lint/index.ts'
-export { BASE_CURRENCY, type Lists } from './lists/index.ts'
+export {
+  addToList,
+  BASE_CURRENCY,
+  isReservedList,
+  LIST_KEYS,
+  type ListEdit,
+  type ListEntry,
+  type ListKind,
+  type Lists,
+  listNamePattern,
+  type NamedList,
+  newList,
+  removeFromList,
+} from './lists/index.ts'
 export { compileRuleSet } from './load.ts'
 export { createLocalTime, type LocalTime } from './local-time.ts'
 export * from './outcome.ts'

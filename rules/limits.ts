@@ -40,3 +40,6 @@ export const timeZonesMax = 1_024
 
 /** An exchange rate without an end date is trusted this long: twice the longest bank holidays. */
 export const rateAgeDaysMax = 10
+
+/** Snoozes of one rule: each is a comparison where the rule would fire; more of them are a list. */
+export const snoozesMax = 100

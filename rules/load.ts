@@ -28,9 +28,12 @@ import {
   rulesMax,
 } from './limits.ts'
 import { createLists, type Lists } from './lists/index.ts'
+import { isTimeZone } from './local-time.ts'
 import { compareText, createProblemList, type ProblemList, type RuleFile } from './problem.ts'
-import { type PackData, packShape, type RuleData } from './rule-file.ts'
+import { type PackData, packShape, type RuleData, type Snooze } from './rule-file.ts'
 import type { RuleDescription, RuleProblem, RuleSet, RuleSetResult } from './rule-set.ts'
+import { scopedCondition } from './scope.ts'
+import { untilMs } from './until.ts'
 import { readYaml, type YamlData } from './yaml/index.ts'
 
 /** A rule with its checked condition and where it stands. */
@@ -135,6 +138,10 @@ function readPack(
   if (typeof pack.typology === 'string' && pack.typology !== fileTypology) {
     error(['typology'], 'wrong_typology', `the file is called ${fileTypology}.yaml; use one name`)
   }
+  for (const field of ['acquirers', 'channels'] as const) {
+    if (pack[field]?.length === 0)
+      error([field], 'bad_value', `"${field}" names none; leave it out`)
+  }
   const rules: LoadedRule[] = []
   pack.rules.forEach((entry: Partial<RuleData> | undefined, index) => {
     if (entry === undefined) return
@@ -151,6 +158,7 @@ function readPack(
     if (entry.overrides !== undefined && entry.outcome !== 'approve') {
       error(['rules', index, 'overrides'], 'bad_overrides', 'only an approve rule overrides')
     }
+    checkScope(entry, (path, code, message) => error(['rules', index, ...path], code, message))
     if (typeof entry.when !== 'string') return
     const condition = readCondition(file, yaml, index, entry.when, checker, problems)
     if (condition === undefined || !yaml.sound) return
@@ -158,6 +166,25 @@ function readPack(
     rules.push({ data: entry as RuleData, pack: pack as PackData, condition })
   })
   return rules
+}
+
+/** What the shape of a rule can't say: dates and time zones that don't exist, empty lists. */
+function checkScope(
+  { active, snooze }: Partial<RuleData>,
+  error: (path: readonly (string | number)[], code: string, message: string) => void,
+): void {
+  if (active?.timeZone !== undefined && !isTimeZone(active.timeZone)) {
+    const message = `unknown time zone "${active.timeZone}"; IANA names are known, as Europe/Berlin`
+    error(['active', 'timeZone'], 'bad_time_zone', message)
+  }
+  if (active?.days?.length === 0) error(['active', 'days'], 'bad_value', 'no day is named')
+  if (active?.from !== undefined && active.from === active.to) {
+    error(['active', 'to'], 'bad_value', '"from" and "to" are the same; leave both out for all day')
+  }
+  snooze?.forEach((entry: Partial<Snooze> | undefined, index) => {
+    if (entry?.until === undefined || !Number.isNaN(untilMs(entry.until))) return
+    error(['snooze', index, 'until'], 'bad_value', `there is no ${entry.until}`)
+  })
 }
 
 function readCondition(
@@ -279,7 +306,7 @@ function createRuleSet(
     }
   })
   const conditions = compileConditions(
-    active.map(({ condition }) => condition),
+    active.map(({ data, pack, condition }) => scopedCondition(condition.expression, data, pack)),
     plan,
     lists.named,
   )
@@ -304,14 +331,18 @@ function createRuleSet(
 function hashOf(files: readonly RuleFile[], rules: readonly LoadedRule[]): string {
   const hash = createHash('sha256')
   for (const { data, pack } of rules) {
-    const { id, mode, when, outcome, reason, overrides = '' } = data
+    const { id, mode, when, outcome, reason, overrides, rollout, active, snooze } = data
+    const { acquirers, channels } = pack
     const disclose = pack.disclose !== false && data.disclose !== false
-    hash.update(`${JSON.stringify([id, mode, when, outcome, reason, overrides, disclose])}\n`)
+    const ends = snooze?.map(({ entity, value, until }) => [entity, value, until])
+    const scope = { overrides, rollout, active, snooze: ends, acquirers, channels }
+    hash.update(`${JSON.stringify([id, mode, when, outcome, reason, disclose, scope])}\n`)
   }
   for (const { name, text } of files) {
     if (!name.startsWith('lists/') && name !== degradationFile) continue
-    const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '' && !/^\s*#/.test(line))
-    hash.update(`${JSON.stringify([name, ...lines])}\n`)
+    hash.update(`${JSON.stringify(name)}\n`)
+    // Comment lines and empty ones decide nothing. One call: a list may have a million lines.
+    hash.update(text.replace(/^[^\S\n]*(?:#.*)?[\r]?\n/gm, '').replaceAll('\r', ''))
   }
   return hash.digest('hex').slice(0, 16)
 }

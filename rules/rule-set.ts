@@ -17,6 +17,11 @@ export interface RuleInput {
   readonly saturated: Uint8Array
   /** The model's probability; NaN is unknown. */
   readonly score: number
+  /**
+   * When the request arrived, in milliseconds since 1970: what ends of list entries, snoozes and
+   * active hours are compared with. Without it, whatever depends on them is unknown.
+   */
+  readonly atMs?: number
 }
 
 /** Every name that a condition may read, one level deep. One object shape for all messages. */

@@ -124,6 +124,7 @@ class TestBench {
         : new Float64Array(plan.length).fill(Number.NaN),
       saturated: new Uint8Array(plan.length),
       score: testCase.missing?.includes('model') ? Number.NaN : (testCase.score ?? 0),
+      atMs,
     }
     const verdict = this.#ruleSet.evaluate(input)
     const { outcome, hits, unknown, reasons } = testCase.expect

@@ -1,1 +1,1 @@
-export { loadRules, readRuleFiles } from './rule-files.ts'
+export { loadRules, readRuleFiles, writeRuleFile } from './rule-files.ts'

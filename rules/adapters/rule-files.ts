@@ -1,5 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { ruleFilesMax } from '../limits.ts'
 import { compileRuleSet } from '../load.ts'
 import type { RuleFile } from '../problem.ts'
@@ -45,4 +45,25 @@ async function names(directory: string, mayBeAbsent: boolean): Promise<readonly 
 /** Reads and compiles a rules folder. Rejects only when it can't be read. */
 export async function loadRules(directory: string): Promise<RuleSetResult> {
   return compileRuleSet(await readRuleFiles(directory))
+}
+
+/**
+ * Writes one file of a rules folder, `lists/stolen.csv`, so that a reader sees the old text or the
+ * new one, never half. Rejects with the system's error.
+ */
+export async function writeRuleFile(directory: string, file: RuleFile): Promise<void> {
+  const path = join(directory, file.name)
+  const draft = `${path}.draft`
+  await mkdir(dirname(path), { recursive: true })
+  const handle = await open(draft, 'w')
+  try {
+    await handle.writeFile(file.text)
+    await handle.sync()
+    await handle.close()
+    await rename(draft, path)
+  } catch (error) {
+    await handle.close().catch(() => undefined)
+    await rm(draft, { force: true })
+    throw error
+  }
 }

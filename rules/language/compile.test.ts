@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { type AggregatePlan, aggregateKey, ENTITIES } from '../aggregate.ts'
 import type { RuleFacts } from '../rule-set.ts'
 import { createConditionChecker } from './check.ts'
-import { compileConditions, type Findings } from './compile.ts'
+import { compileConditions, type Findings, type ListMembership } from './compile.ts'
 import { celEnvironment } from './environment.ts'
 import { RECORD_NAMES } from './vocabulary.ts'
 
@@ -112,9 +112,17 @@ function separated(items: readonly Twin[]): (string | Twin)[] {
 const calls = [...intCalls, ...doubleCalls.filter((call) => call !== 'score')]
 const checker = createConditionChecker(['near', 'known'])
 const lists = new Map([
-  ['near', new Set(['DE', 'FR'])],
-  ['known', new Set(['M-1', 'DE'])],
+  ['near', listOf(['DE', 'FR'])],
+  ['known', listOf(['M-1', 'DE'])],
 ])
+
+/** A list whose entries have no end. */
+function listOf(values: readonly string[]): ListMembership {
+  return {
+    has: (value) => values.includes(value),
+    until: (value) => (values.includes(value) ? Infinity : -Infinity),
+  }
+}
 const plan: AggregatePlan = calls.map((call) => {
   const result = checker.check(`${call} > 0`)
   assert.ok(result.ok)
@@ -205,7 +213,7 @@ function evaluateByLibrary(text: string, v: Values): boolean | undefined {
 
 function memberOf(list: string, value: unknown): boolean {
   if (typeof value !== 'string') throw new EvaluationError('unknown value')
-  return lists.get(list)?.has(value) ?? false
+  return lists.get(list)?.has(value, 0) ?? false
 }
 
 function contextOf(v: Values): Record<string, unknown> {
@@ -247,12 +255,12 @@ function evaluateCompiled(
   const conditions = texts.map((text) => {
     const result = checker.check(text)
     assert.ok(result.ok, `${text}: ${JSON.stringify(result)}`)
-    return result.condition
+    return result.condition.expression
   })
   const evaluate = compileConditions(conditions, plan, lists)
   const aggregates = Float64Array.from(v.calls, (value) => value ?? Number.NaN)
   const found = findings()
-  evaluate(factsOf(v), aggregates, saturated, v.score ?? Number.NaN, found)
+  evaluate(factsOf(v), aggregates, saturated, v.score ?? Number.NaN, Number.NaN, found)
   const hits = new Set(found.hits.subarray(0, found.counts[0]))
   const unknown = new Set(found.unknown.subarray(0, found.counts[1]))
   return texts.map((_, index) => (hits.has(index) ? true : unknown.has(index) ? undefined : false))
@@ -354,7 +362,7 @@ describe('compiled conditions', () => {
     const conditions = texts.map((text) => {
       const result = checker.check(text)
       assert.ok(result.ok)
-      return result.condition
+      return result.condition.expression
     })
     const found: Findings = {
       hits: new Uint16Array(600),
@@ -362,7 +370,14 @@ describe('compiled conditions', () => {
       counts: new Uint32Array(2),
     }
     const evaluate = compileConditions(conditions, plan, lists)
-    evaluate(factsOf(plain), new Float64Array(plan.length), new Uint8Array(plan.length), 0, found)
+    evaluate(
+      factsOf(plain),
+      new Float64Array(plan.length),
+      new Uint8Array(plan.length),
+      0,
+      0,
+      found,
+    )
     assert.deepEqual([...found.counts], [260, 0])
     assert.deepEqual(
       [...found.hits.subarray(0, 260)],

@@ -13,17 +13,23 @@
 // a value (the condition of ?:, true or false compared with each other), it becomes one expression
 // of true, false or undefined with temporaries, so the code stays linear in the condition's length.
 //
+// When and for whom a rule applies (rules/scope.ts) is part of its expression, with three leaves
+// that no condition can write: the time of arrival, the clock in a zone, the card's share of a roll-out.
+//
 // An aggregate is read once into two locals: a (the value, maybe a lower bound) and x (the value,
 // NaN when it is only a lower bound). `count(...) >= 8` is surely true by a and surely false by x.
 
 import { type AggregatePlan, aggregateKey } from '../aggregate.ts'
+import { createLocalTime } from '../local-time.ts'
 import type { RuleFacts } from '../rule-set.ts'
-import type { CheckedCondition } from './check.ts'
 import { children, type Expression, withChildren } from './expression.ts'
+import { shareOf } from './share.ts'
 
 /** A list as conditions ask it. */
 export interface ListMembership {
-  has(value: string): boolean
+  has(value: string, atMs: number): boolean
+  /** The first moment the value is off it; Infinity: never, -Infinity: it is not on it at all. */
+  until(value: string): number
 }
 
 /** Where a compiled function leaves its findings: rule numbers, in rule order. */
@@ -40,6 +46,7 @@ export type CompiledConditions = (
   aggregates: Float64Array,
   saturated: Uint8Array,
   score: number,
+  atMs: number,
   findings: Findings,
 ) => void
 
@@ -65,7 +72,7 @@ function size(s) { let n = 0; for (const _ of s) n++; return n }
  * aggregate that they read, `lists` every list.
  */
 export function compileConditions(
-  conditions: readonly CheckedCondition[],
+  conditions: readonly Expression[],
   plan: AggregatePlan,
   lists: ReadonlyMap<string, ListMembership>,
 ): CompiledConditions {
@@ -78,22 +85,23 @@ export function compileConditions(
       parts.push(part.source(parts.length))
       part = new Part(slots, constants)
     }
-    part.add(condition.expression, number)
+    part.add(condition, number)
   })
   parts.push(part.source(parts.length))
-  const calls = parts.map((_, index) => `part${index}(facts, a, s, score, out)`).join('\n')
+  const calls = parts.map((_, index) => `part${index}(facts, a, s, score, at, out)`).join('\n')
   const source = `${prologue}${constants.source()}${parts.join('')}
-return function evaluate(facts, a, s, score, out) {
+return function evaluate(facts, a, s, score, at, out) {
 out.counts[0] = 0; out.counts[1] = 0
 ${calls}
 }`
   // Every text inside is a JSON literal and every number a number: a rule can't write code.
-  return new Function('constants', source)(constants.values) as CompiledConditions
+  const make = new Function('constants', 'share', 'localTime', source)
+  return make(constants.values, shareOf, createLocalTime()) as CompiledConditions
 }
 
 /** Values that the code refers to by number: lists and sets of literals. */
 class Constants {
-  readonly values: ({ has(value: unknown): boolean } | ListMembership)[] = []
+  readonly values: (ReadonlySet<unknown> | ListMembership)[] = []
   readonly #lists: ReadonlyMap<string, ListMembership>
   readonly #numbers = new Map<string, number>()
 
@@ -111,11 +119,11 @@ class Constants {
     return this.#name(`set ${JSON.stringify(items)}`, () => new Set<unknown>(items))
   }
 
-  #name(key: string, make: () => { has(value: never): boolean }): string {
+  #name(key: string, make: () => ReadonlySet<unknown> | ListMembership): string {
     let number = this.#numbers.get(key)
     if (number === undefined) {
       number = this.values.length
-      this.values.push(make() as ListMembership)
+      this.values.push(make())
       this.#numbers.set(key, number)
     }
     return `c${number}`
@@ -155,7 +163,7 @@ if (${isTrue}) hits[h++] = ${number}; else unknown[u++] = ${number}
 
   source(index: number): string {
     const locals = [...this.#locals].map(([name, value]) => `const ${name} = ${value}\n`).join('')
-    return `function part${index}(facts, a, s, score, out) {
+    return `function part${index}(facts, a, s, score, at, out) {
 const hits = out.hits, unknown = out.unknown
 let h = out.counts[0], u = out.counts[1]
 ${locals}${this.#blocks.join('')}out.counts[0] = h; out.counts[1] = u
@@ -194,6 +202,12 @@ ${locals}${this.#blocks.join('')}out.counts[0] = h; out.counts[1] = u
         return JSON.stringify(expression.value)
       case 'local':
         return expression.name
+      case 'arrival':
+        return 'at'
+      case 'clock':
+        return `localTime.${expression.reads}(${JSON.stringify(expression.timeZone)}, at)`
+      case 'share':
+        return `share(${this.#fact('card.token')}, ${expression.salt})`
       case 'fact':
         return this.#fact(expression.fact.path)
       case 'aggregate':
@@ -270,8 +284,9 @@ ${locals}${this.#blocks.join('')}out.counts[0] = h; out.counts[1] = u
       case 'in':
         return this.#in(expression, wanted)
       case 'inList':
+        return this.#inList(expression, wanted)
       case 'text':
-        return this.#test(expression, wanted)
+        return this.#text(expression, wanted)
       case 'choose': {
         const yes = this.#surely(expression.yes, wanted)
         const no = this.#surely(expression.no, wanted)
@@ -354,22 +369,26 @@ ${locals}${this.#blocks.join('')}out.counts[0] = h; out.counts[1] = u
     return `(${[...checks, wanted ? inside : `!${inside}`].join(' && ')})`
   }
 
-  /** Membership in a list file, and the text methods: a call on known text. */
-  #test(expression: Expression & { op: 'inList' | 'text' }, wanted: boolean): string {
+  /** A value is on a list until its end: without the time, an entry with an end is unknown. */
+  #inList(expression: Expression & { op: 'inList' }, wanted: boolean): string {
     const [subject, known] = this.#knownText(expression.value, this.#value(expression.value))
-    const checks = [known]
-    let call: string
-    if (expression.op === 'inList') {
-      call = `${this.#constants.list(expression.list)}.has(${subject})`
-    } else {
-      const code = this.#value(expression.argument)
-      const [argument, argumentKnown] = this.#knownText(expression.argument, code)
-      checks.push(argumentKnown)
-      const method = { startsWith: 'startsWith', endsWith: 'endsWith', contains: 'includes' }
-      call = `${subject}.${method[expression.method]}(${argument})`
-    }
-    const test = wanted ? call : `!${call}`
-    return `(${[...checks.filter((check) => check !== ''), test].join(' && ')})`
+    const end = this.#temporary()
+    const ask = `${end} = ${this.#constants.list(expression.list)}.until(${subject})`
+    const test = wanted
+      ? `(${ask}, ${end} === Infinity || at < ${end})`
+      : `(${ask}, ${end} === -Infinity || at >= ${end})`
+    return known === '' ? test : `(${known} && ${test})`
+  }
+
+  /** The text methods: a call on known text. */
+  #text(expression: Expression & { op: 'text' }, wanted: boolean): string {
+    const [subject, known] = this.#knownText(expression.value, this.#value(expression.value))
+    const code = this.#value(expression.argument)
+    const [argument, argumentKnown] = this.#knownText(expression.argument, code)
+    const method = { startsWith: 'startsWith', endsWith: 'endsWith', contains: 'includes' }
+    const call = `${subject}.${method[expression.method]}(${argument})`
+    const checks = [known, argumentKnown].filter((check) => check !== '')
+    return `(${[...checks, wanted ? call : `!${call}`].join(' && ')})`
   }
 
   /** One expression of true, false or undefined. Every part of the condition appears in it once. */
@@ -417,7 +436,7 @@ ${locals}${this.#blocks.join('')}out.counts[0] = h; out.counts[1] = u
 
 /** Reading it again costs nothing and writes no code twice. */
 function isPlain(expression: Expression): boolean {
-  return ['literal', 'fact', 'aggregate', 'local'].includes(expression.op)
+  return ['literal', 'fact', 'aggregate', 'local', 'arrival'].includes(expression.op)
 }
 
 function isNeverUnknown(expression: Expression): boolean {

@@ -9,11 +9,16 @@ import type { Reading } from './expression.ts'
 export type ReadingValues = Readonly<Record<string, number | string | boolean | null>>
 
 /** The values of one rule's readings; unknown is null, which unlike NaN survives JSON. */
-export type Explain = (facts: RuleFacts, aggregates: Float64Array, score: number) => ReadingValues
+export type Explain = (
+  facts: RuleFacts,
+  aggregates: Float64Array,
+  score: number,
+  atMs: number,
+) => ReadingValues
 
 const prologue = `'use strict';
 function known(v) { return v === undefined || v !== v ? null : v }
-function listed(list, v) { return v === undefined ? null : list.has(v) }
+function listed(list, v, at) { return v === undefined ? null : list.has(v, at) }
 `
 
 /** Compiles one function a rule, in the order of `rules`. */
@@ -38,12 +43,12 @@ export function compileExplanations(
         // A text put together by the condition is explained by its parts, which are readings too.
         if (value.op !== 'fact') return `${name}: null`
         const code = pathCode(value.fact.path)
-        return `${name}: listed(lists[${listNames.indexOf(list)}], ${code})`
+        return `${name}: listed(lists[${listNames.indexOf(list)}], ${code}, at)`
       }
     }
   }
   const functions = rules.map(
-    (readings) => `(facts, a, score) => ({ ${readings.map(fieldOf).join(', ')} })`,
+    (readings) => `(facts, a, score, at) => ({ ${readings.map(fieldOf).join(', ')} })`,
   )
   const source = `${prologue}return [\n${functions.join(',\n')}\n]`
   return new Function('lists', source)([...lists.values()]) as readonly Explain[]

@@ -17,6 +17,17 @@ export type Expression =
       readonly lowerBound: boolean
     }
   | { readonly op: 'has'; readonly kind: 'bool'; readonly fact: FactName }
+  /** When the request arrived, in milliseconds since 1970. Not written in conditions. */
+  | { readonly op: 'arrival'; readonly kind: 'int' }
+  /** Minute of the day 0..1439, or ISO weekday 1..7, at arrival in a zone. Not written either. */
+  | {
+      readonly op: 'clock'
+      readonly kind: 'int'
+      readonly reads: 'minuteOfDay' | 'weekday'
+      readonly timeZone: string
+    }
+  /** The card's place in a rule's roll-out, 0..9999. Not written either. */
+  | { readonly op: 'share'; readonly kind: 'int'; readonly salt: number }
   | {
       readonly op: 'inList'
       readonly kind: 'bool'
@@ -91,6 +102,9 @@ export function children(expression: Expression): readonly Expression[] {
     case 'aggregate':
     case 'has':
     case 'local':
+    case 'arrival':
+    case 'clock':
+    case 'share':
       return []
     case 'inList':
     case 'not':

@@ -16,6 +16,7 @@ export { celEnvironment } from './environment.ts'
 export { compileExplanations, type Explain, type ReadingValues } from './explain.ts'
 export { children, type Expression, type Reading } from './expression.ts'
 export { didYouMean, nearest } from './nearest.ts'
+export { SHARE_PARTS, shareOf, shareSalt } from './share.ts'
 export {
   AGGREGATE_FUNCTIONS,
   ENTITY_PATHS,

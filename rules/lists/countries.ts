@@ -2,8 +2,8 @@
 // cidr,country. Both answer "which country", both refuse ranges that overlap.
 
 import type { ProblemList } from '../problem.ts'
-import { parseCidr, parseIpv4, parseIpv6 } from './address.ts'
-import { createRangeTable, type Range, type RangeTable } from './ranges.ts'
+import { type AddressRange, parseCidr, parseIpv4, parseIpv6 } from './address.ts'
+import { createRangeTable, noteOverlaps, type Range, type RangeTable } from './ranges.ts'
 import { listProblem, type Table } from './table.ts'
 
 export type CountryLookup = (key: string) => string | undefined
@@ -25,14 +25,21 @@ export function createCountryOfBin(table: Table | undefined, problems: ProblemLi
   }
   checkHeader(table, ['from', 'to', 'country'], problems)
   const lookup = createRangeTable(ranges)
-  noteOverlaps(table, lookup, problems)
+  noteOverlaps(table?.file ?? '', lookup, problems)
+  return createBinLookup(lookup)
+}
+
+/** Looks up a BIN of 6 to 8 digits in a table of 8 digits: all that it stands for must agree. */
+export function createBinLookup<Value>(
+  table: RangeTable<number, Value>,
+): (bin: string) => Value | undefined {
   return (bin) => {
     const digits = digitsOf(bin)
-    if (bin.length === 8) return lookup.find(digits)
+    if (bin.length === 8) return table.find(digits)
     if (bin.length !== 7 && bin.length !== 6) return undefined
     const size = bin.length === 7 ? 10 : 100
-    const country = lookup.find(digits * size)
-    return country === lookup.find(digits * size + size - 1) ? country : undefined
+    const value = table.find(digits * size)
+    return value === table.find(digits * size + size - 1) ? value : undefined
   }
 }
 
@@ -57,36 +64,36 @@ export function binRange(from: string, to = from): { from: number; to: number } 
 /** IPv4 or IPv6 address to country. */
 export function createCountryOfIp(table: Table | undefined, problems: ProblemList): CountryLookup {
   checkHeader(table, ['cidr', 'country'], problems)
-  return createAddressTable(table, problems, (fields, line) => {
+  const ranges: { range: AddressRange; value: string; line: number }[] = []
+  for (const { line, fields } of table?.rows ?? []) {
+    if (table === undefined) continue
+    const range = parseCidr(fields[0] ?? '')
     const country = fields[1] ?? ''
-    if (countryPattern.test(country)) return country
-    if (table !== undefined) listProblem(problems, table.file, line, countryMessage)
-    return undefined
-  })
+    if (!countryPattern.test(country)) listProblem(problems, table.file, line, countryMessage)
+    else if (range === undefined) listProblem(problems, table.file, line, cidrMessage)
+    else ranges.push({ range, value: country, line })
+  }
+  return createAddressLookup(table?.file ?? '', ranges, problems)
 }
 
-/** Address ranges of a table whose first column is a CIDR, each with the value that `read` gives. */
-export function createAddressTable<Value>(
-  table: Table | undefined,
+export const cidrMessage =
+  'expected a CIDR whose host bits are 0, as 203.0.113.0/24 or 2001:db8::/32'
+
+/** Finds the range that an IPv4 or IPv6 address lies in. Notes ranges that overlap. */
+export function createAddressLookup<Value>(
+  file: string,
+  ranges: readonly { readonly range: AddressRange; readonly value: Value; readonly line: number }[],
   problems: ProblemList,
-  read: (fields: readonly string[], line: number) => Value | undefined,
 ): (ip: string) => Value | undefined {
   const v4: Range<number, Value>[] = []
   const v6: Range<string, Value>[] = []
-  for (const { line, fields } of table?.rows ?? []) {
-    const range = parseCidr(fields[0] ?? '')
-    const value = read(fields, line)
-    if (range === undefined) {
-      const message = 'expected a CIDR whose host bits are 0, as 203.0.113.0/24 or 2001:db8::/32'
-      listProblem(problems, table?.file ?? '', line, message)
-    } else if (value !== undefined) {
-      if (range.version === 4) v4.push({ from: range.from, to: range.to, value, line })
-      else v6.push({ from: range.from, to: range.to, value, line })
-    }
+  for (const { range, value, line } of ranges) {
+    if (range.version === 4) v4.push({ from: range.from, to: range.to, value, line })
+    else v6.push({ from: range.from, to: range.to, value, line })
   }
   const [v4Table, v6Table] = [createRangeTable(v4), createRangeTable(v6)]
-  noteOverlaps(table, v4Table, problems)
-  noteOverlaps(table, v6Table, problems)
+  noteOverlaps(file, v4Table, problems)
+  noteOverlaps(file, v6Table, problems)
   return (ip) => {
     const v4Address = parseIpv4(ip)
     if (!Number.isNaN(v4Address)) return v4Table.find(v4Address)
@@ -102,14 +109,4 @@ function checkHeader(
 ): void {
   if (table === undefined || expected.every((name, index) => table.columns[index] === name)) return
   listProblem(problems, table.file, 1, `the header starts with ${expected.join(',')}`)
-}
-
-function noteOverlaps<Key, Value>(
-  table: Table | undefined,
-  ranges: RangeTable<Key, Value>,
-  problems: ProblemList,
-): void {
-  for (const [line, otherLine] of ranges.overlaps) {
-    listProblem(problems, table?.file ?? '', line, `overlaps the range on line ${otherLine}`)
-  }
 }

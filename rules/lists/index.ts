@@ -1,2 +1,9 @@
+export { addToList, type ListEdit, type ListEntry, newList, removeFromList } from './edit.ts'
 export { BASE_CURRENCY } from './exchange-rates.ts'
-export { createLists, type Lists } from './lists.ts'
+export { createLists, isReservedList, type Lists, listNamePattern } from './lists.ts'
+export {
+  ENTRY_COLUMNS,
+  LIST_KEYS,
+  type ListKind,
+  type NamedList,
+} from './named-list.ts'

@@ -117,6 +117,40 @@ describe('named lists', () => {
     assert.equal(lists.named.get('proxies')?.has('M-1'), false)
   })
 
+  test('hold ranges of texts and of BINs', () => {
+    const { lists, problems } = listsOf({
+      'airlines.csv': 'from,to,why\n3000,3299,airlines\n4511,4511,\n',
+      'prepaid.csv': 'binFrom,binTo\n476173,\n54133300,54133349\n',
+    })
+    assert.deepEqual(problems, [])
+    const airlines = lists.named.get('airlines')
+    for (const mcc of ['3000', '3150', '3299', '4511']) assert.equal(airlines?.has(mcc), true, mcc)
+    for (const mcc of ['2999', '3300', '30000', '31', '']) assert.equal(airlines?.has(mcc), false)
+    const prepaid = lists.named.get('prepaid')
+    for (const bin of ['47617390', '476173', '54133349']) assert.equal(prepaid?.has(bin), true, bin)
+    // Only half of this BIN is on the list.
+    for (const bin of ['541333', '54133350', '476174']) assert.equal(prepaid?.has(bin), false, bin)
+    assert.deepEqual([airlines?.kind, airlines?.size, prepaid?.kind], ['range', 2, 'bin'])
+  })
+
+  test('let entries end', () => {
+    const { lists, problems } = listsOf({
+      'a.csv': 'value,until,by,why\nM-1,2026-12-31,ann,x\nM-2,,,\nM-3,2026-12-31T18:00Z,,\n',
+      'b.csv': 'cidr,until\n203.0.113.0/24,2026-12-31\n',
+    })
+    assert.deepEqual(problems, [])
+    const newYear = Date.UTC(2027, 0, 1)
+    const list = lists.named.get('a')
+    assert.equal(list?.until('M-1'), newYear)
+    assert.equal(list?.until('M-2'), Number.POSITIVE_INFINITY)
+    assert.equal(list?.until('M-4'), Number.NEGATIVE_INFINITY)
+    assert.equal(list?.until('M-3'), Date.UTC(2026, 11, 31, 18))
+    assert.equal(list?.has('M-1', newYear - 1), true)
+    assert.equal(list?.has('M-1', newYear), false)
+    assert.equal(list?.has('M-1'), true)
+    assert.equal(lists.named.get('b')?.has('203.0.113.1', newYear), false)
+  })
+
   test('are refused whole, with the line', () => {
     const bad = listsOf({
       'a.csv': 'value\nM-1\nM-1\n',
@@ -124,12 +158,18 @@ describe('named lists', () => {
       'c.csv': 'value,why\nM-1\n',
       'd.csv': '# nothing\n',
       'e.csv': 'value\n"open\n',
+      'g.csv': 'value,until\nM-1,2026-02-30\n',
+      'h.csv': 'value,untill\nM-1,\n',
+      'i.csv': 'from,to\n3000,30000\n3100,3099\n3000,3100\n3050,3060\n',
+      'j.csv': 'binFrom,binTo\n4761,\n',
       'F_1.csv': 'value\nx\n',
     })
     const lines = bad.problems.map((problem) => problem.split(' ')[0])
     assert.deepEqual(
       lines,
-      ['F_1.csv:1', 'a.csv:3', 'b.csv:1', 'c.csv:2', 'd.csv:1', 'e.csv:2'].map((p) => `lists/${p}`),
+      ['F_1.csv:1', 'a.csv:3', 'b.csv:1', 'c.csv:2', 'd.csv:1', 'e.csv:2', 'g.csv:2', 'h.csv:1']
+        .concat(['i.csv:2', 'i.csv:3', 'i.csv:5', 'j.csv:2'])
+        .map((place) => `lists/${place}`),
     )
   })
 })

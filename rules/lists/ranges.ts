@@ -1,5 +1,8 @@
 // Ranges that don't overlap, in sorted arrays, found by binary search.
 
+import type { ProblemList } from '../problem.ts'
+import { listProblem } from './table.ts'
+
 export interface Range<Key, Value> {
   readonly from: Key
   readonly to: Key
@@ -38,5 +41,15 @@ export function createRangeTable<Key extends number | string, Value>(
       const range = sorted[low - 1]
       return range !== undefined && key <= range.to ? range.value : undefined
     },
+  }
+}
+
+export function noteOverlaps<Key, Value>(
+  file: string,
+  table: RangeTable<Key, Value>,
+  problems: ProblemList,
+): void {
+  for (const [line, otherLine] of table.overlaps) {
+    listProblem(problems, file, line, `overlaps the range on line ${otherLine}`)
   }
 }

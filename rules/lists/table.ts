@@ -16,30 +16,57 @@ export interface Table {
 
 /** Reads a list file; undefined when it has no header. Notes lines that don't fit the header. */
 export function readTable(file: RuleFile, problems: ProblemList): Table | undefined {
-  let columns: readonly string[] | undefined
   const rows: TableRow[] = []
+  const columns = scanTable(file, problems, () => (line, fields) => rows.push({ line, fields }))
+  return columns === undefined ? undefined : { file: file.name, columns, rows }
+}
+
+/** Takes the fields of one entry; there are as many as columns. */
+export type TakeRow = (line: number, fields: readonly string[]) => void
+
+/**
+ * Reads a list file entry by entry, so that a million of them are never rows at the same time.
+ * `start` is told the header and gives what takes the entries, or undefined to read no further.
+ * Returns the header; undefined when there is none.
+ */
+export function scanTable(
+  file: RuleFile,
+  problems: ProblemList,
+  start: (columns: readonly string[]) => TakeRow | undefined,
+): readonly string[] | undefined {
+  let columns: readonly string[] | undefined
+  let take: TakeRow | undefined
   let line = 0
-  for (const raw of file.text.split('\n')) {
+  for (let at = 0; at <= file.text.length; ) {
+    const newline = file.text.indexOf('\n', at)
+    const end = newline === -1 ? file.text.length : newline
+    const text = file.text.slice(at, file.text[end - 1] === '\r' ? end - 1 : end)
+    at = end + 1
     line++
-    const text = raw.endsWith('\r') ? raw.slice(0, -1) : raw
-    if (text.trim() === '' || text.startsWith('#')) continue
+    if (isIgnored(text)) continue
     const fields = splitFields(text)
     if (fields === undefined) {
       listProblem(problems, file.name, line, 'a quoted field does not end')
     } else if (columns === undefined) {
       columns = fields
+      take = start(columns)
+      if (take === undefined) return columns
     } else if (fields.length !== columns.length) {
       const expected = `${columns.length} fields (${columns.join(', ')})`
       listProblem(problems, file.name, line, `expected ${expected}, found ${fields.length}`)
     } else {
-      rows.push({ line, fields })
+      take?.(line, fields)
     }
   }
   if (columns === undefined) {
     listProblem(problems, file.name, 1, 'a list starts with a header line that names its columns')
-    return undefined
   }
-  return { file: file.name, columns, rows }
+  return columns
+}
+
+/** A comment, or nothing but space. */
+export function isIgnored(line: string): boolean {
+  return line.startsWith('#') || line.trim() === ''
 }
 
 export function listProblem(
@@ -52,7 +79,8 @@ export function listProblem(
   problems.add({ file, line, column: 1, severity: 'error', code, message })
 }
 
-function splitFields(text: string): string[] | undefined {
+/** The fields of one line; undefined when a quote is left open. */
+export function splitFields(text: string): string[] | undefined {
   if (!text.includes('"')) return text.split(',').map((field) => field.trim())
   const fields: string[] = []
   let rest = text

@@ -66,6 +66,60 @@ describe('switchyard rules', () => {
     assert.match(stdout, /expected outcome decline, got approve/)
   })
 
+  describe('lists', () => {
+    const keys = () => ({ KEYS_FILE: path.join(folder, 'keys.json'), DATA_DIR: folder })
+    const lists = (words: readonly string[], input = '') => {
+      const bin = path.join(PROJECT_ROOT, 'switch/commands/switchyard.js')
+      const args = [bin, 'rules', 'lists', ...words, '--dir', folder]
+      const env = { ...process.env, ...keys() }
+      return spawnSync(process.execPath, args, { encoding: 'utf8', env, input })
+    }
+    const text = (list: string) => readFileSync(path.join(folder, `lists/${list}.csv`), 'utf8')
+
+    test('are made, added to and removed from', () => {
+      const added = lists(['add', 'watched', 'M-1', '--until', '2027-01-31', '--why', 'a, b'])
+      assert.equal(added.status, 0, added.stderr)
+      assert.match(text('watched'), /^value,until,added,by,why\nM-1,2027-01-31,20\d\d-.*,"a, b"\n$/)
+      assert.equal(lists(['add', 'watched', 'M-1']).status, 1)
+      assert.equal(lists(['add', 'airlines', '3000', '3299', '--kind', 'range']).status, 0)
+      assert.match(text('airlines'), /\n3000,3299,/)
+      assert.equal(lists(['remove', 'watched', 'M-1']).status, 0)
+      assert.equal(text('watched'), 'value,until,added,by,why\n')
+      assert.equal(lists(['remove', 'nowhere', 'M-1']).status, 1)
+    })
+
+    test('that would not load are not written', () => {
+      const before = text('airlines')
+      const overlapping = lists(['add', 'airlines', '3100', '3100'])
+      assert.equal(overlapping.status, 1)
+      assert.match(overlapping.stderr, /lists\/airlines\.csv:3 bad_list_line: overlaps/)
+      assert.equal(lists(['add', 'airlines', '4000', '4010', '--until', 'soon']).status, 1)
+      assert.equal(lists(['add', 'fx', '4000']).status, 2)
+      assert.equal(text('airlines'), before)
+    })
+
+    test('take cards as tokens from standard input, and never as arguments', () => {
+      const bin = path.join(PROJECT_ROOT, 'switch/commands/switchyard.js')
+      const env = { ...process.env, ...keys() }
+      const made = spawnSync(process.execPath, [bin, 'keys', 'create'], { encoding: 'utf8', env })
+      assert.equal(made.status, 0, made.stderr)
+      const cards = '4761739001010119\n\n5413 3300 8901 0434\n'
+      const added = lists(['add-card', 'stolen', '--why', 'reported'], cards)
+      assert.equal(added.status, 0, added.stderr)
+      const tokens = added.stdout.trim().split('\n')
+      assert.equal(tokens.length, 2)
+      for (const token of tokens) assert.match(token, /^tok_[A-Za-z0-9_-]{22}$/)
+      for (const token of tokens) assert.ok(text('stolen').includes(`\n${token},`))
+      const wrong = lists(['add-card', 'stolen'], '4761739001010119\n4761739001010118\n')
+      assert.equal(wrong.status, 2)
+      assert.match(wrong.stderr, /line 2/)
+      assert.equal(lists(['add', 'stolen', '4761739001010119']).status, 2)
+      assert.equal(lists(['remove', 'stolen', '--card'], '4761739001010119').status, 0)
+      const all = [text('stolen'), added.stdout, added.stderr, wrong.stderr].join('\n')
+      assert.ok(!all.includes('47617390') && !text('stolen').includes(tokens[0] ?? ''))
+    })
+  })
+
   test('strictness, wrong folders and folders without tests have their exit codes', () => {
     assert.equal(run('lint', folder, '--strict').status, 1)
     assert.equal(run('lint', path.join(folder, 'nowhere')).status, 2)

@@ -13,6 +13,7 @@ import {
   readRuleFiles,
   runPackTests,
 } from '#rules'
+import { registerRuleLists } from './rule-lists.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 interface LintOptions {
@@ -44,6 +45,7 @@ export function registerRules(program: Command): void {
     .action(async (dir: string | undefined, options: { json?: boolean }) => {
       process.exitCode = await test(directoryOf(dir), options.json === true)
     })
+  registerRuleLists(rules, directoryOf)
   rules
     .command('generate')
     .description("write the editors' JSON Schemas and the page of the language into rules/")
