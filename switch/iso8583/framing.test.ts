@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createFraming, defaultFraming, type FramingProblem, type FramingSpec } from './framing.ts'
+import { Value } from 'typebox/value'
+import {
+  createFraming,
+  defaultFraming,
+  type FramingProblem,
+  type FramingSpec,
+  FramingWords,
+} from './framing.ts'
 
 const specs: readonly FramingSpec[] = [
   defaultFraming,
@@ -12,6 +19,15 @@ const specs: readonly FramingSpec[] = [
   { encoding: 'ascii', bytes: 4 },
   { encoding: 'ascii', bytes: 4, countsItself: true, trailer: '03' },
   { encoding: 'binary', bytes: 2, reservedBytes: 2, frameBytesMax: 2048 },
+  {
+    encoding: 'binary',
+    bytes: 2,
+    reservedBytes: 2,
+    countsReserved: false,
+    frameBytesMax: 2048,
+  },
+  { encoding: 'binary', bytes: 2, tpdu: { destination: '0004', source: '8123' } },
+  { encoding: 'bcd', bytes: 2, tpdu: { destination: '0001', source: '0000' }, trailer: '03' },
 ]
 
 /** Collects what a splitter says. Messages are copied: they are valid only inside the call. */
@@ -42,6 +58,9 @@ test('a frame is what the words say', () => {
     '30323538',
     '30323633',
     '01040000',
+    '01020000',
+    '01076000048123',
+    '02646000010000',
   ]
   specs.forEach((spec, i) => {
     const start = starts[i] as string
@@ -94,6 +113,60 @@ test('frames split at every byte', () => {
   }
 })
 
+test('an answer has the TPDU of its request, swapped', () => {
+  const terminal = createFraming({
+    encoding: 'binary',
+    bytes: 2,
+    tpdu: { destination: '0003', source: '0A11' },
+  })
+  const host = createFraming({
+    encoding: 'binary',
+    bytes: 2,
+    tpdu: { destination: 'FFFF', source: 'FFFF' },
+  })
+  const request = terminal.encode(Buffer.of(1))
+  assert.ok(request.ok)
+  assert.equal(Buffer.from(request.bytes).toString('hex'), '00066000030a1101')
+  const answers: string[] = []
+  const splitter = host.createSplitter(
+    (_payload, tpdu) => {
+      assert.deepEqual(tpdu, { destination: 0x0003, source: 0x0a11 })
+      const answer = host.encode(Buffer.of(2), tpdu)
+      if (answer.ok) answers.push(Buffer.from(answer.bytes).toString('hex'))
+    },
+    (problem) => assert.fail(problem.message),
+  )
+  for (const byte of request.bytes) splitter.push(Uint8Array.of(byte))
+  assert.deepEqual(answers, ['000660 0a11 0003 02'.replaceAll(' ', '')])
+})
+
+test('a framing without a TPDU hands on none', () => {
+  const seen: unknown[] = []
+  const splitter = createFraming(defaultFraming).createSplitter(
+    (_payload, tpdu) => seen.push(tpdu),
+    (problem) => assert.fail(problem.message),
+  )
+  splitter.push(frame(defaultFraming, Buffer.of(1)))
+  assert.deepEqual(seen, [null])
+})
+
+test("a keep-alive of Visa's header has its reserved bytes too", () => {
+  const visa = specs.find((spec) => spec.countsReserved === false) as FramingSpec
+  const stream = Buffer.concat([Buffer.alloc(4), frame(visa, Buffer.of(0x41)), Buffer.alloc(4)])
+  for (let cut = 0; cut <= stream.length; cut++) {
+    const { frames, problems, splitter } = collect(visa)
+    splitter.push(stream.subarray(0, cut))
+    splitter.push(stream.subarray(cut))
+    assert.deepEqual([frames, problems, splitter.bufferedBytes], [['41'], [], 0])
+  }
+})
+
+test('the words of a framing are the schema of a configuration', () => {
+  for (const spec of specs) assert.ok(Value.Check(FramingWords, spec), JSON.stringify(spec))
+  assert.ok(!Value.Check(FramingWords, { encoding: 'binary', bytes: 3 }))
+  assert.ok(!Value.Check(FramingWords, { encoding: 'binary', bytes: 2, tpdu: { source: '00' } }))
+})
+
 test('a keep-alive of length zero is skipped', () => {
   const { frames, splitter } = collect(defaultFraming)
   splitter.push(Buffer.from('00000000', 'hex'))
@@ -120,6 +193,17 @@ const broken: readonly [FramingSpec, string, FramingProblem['code']][] = [
   [{ encoding: 'binary', bytes: 2, countsItself: true }, '000141', 'frame_too_short'],
   [{ encoding: 'binary', bytes: 2, reservedBytes: 2 }, '00020000', 'frame_too_short'],
   [{ encoding: 'binary', bytes: 2, trailer: '03' }, '00024104', 'bad_trailer'],
+  [{ encoding: 'binary', bytes: 2, countsItself: true }, '000041', 'frame_too_short'],
+  [
+    { encoding: 'binary', bytes: 2, tpdu: { destination: '0001', source: '0000' } },
+    '0006680001000041',
+    'bad_tpdu',
+  ],
+  [
+    { encoding: 'binary', bytes: 2, tpdu: { destination: '0001', source: '0000' } },
+    '00056000010000',
+    'frame_too_short',
+  ],
 ]
 
 test('a stream that can not be split says why, once, in one piece or byte by byte', () => {
