@@ -115,12 +115,12 @@ const EXAMPLES: readonly Example[] = [
   },
 ]
 
-/** One curl line an example. `$RANDOM$RANDOM` gives each run a key of its own. */
+/** One curl line an example. The clock gives each run a key of its own, in any shell. */
 export function curlLines(url: string): string {
   return EXAMPLES.map(
     ({ title, body }) =>
       `# ${title}\ncurl -s ${url}/v1/authorizations -H 'Authorization: Bearer demo-key' ` +
-      `-H "Idempotency-Key: $RANDOM$RANDOM" -H 'Content-Type: application/json' ` +
+      `-H "Idempotency-Key: $(date +%s%N)" -H 'Content-Type: application/json' ` +
       `-d '${JSON.stringify(body)}'\n`,
   ).join('\n')
 }

@@ -52,6 +52,7 @@ test('what is not readable is refused, never thrown', () => {
     readContent('json', Buffer.alloc(0)),
     readContent('msgpack', Buffer.alloc(0)),
     readContent('msgpack', (pack({ a: [1, 2, 3] }) as Buffer).subarray(0, 4)),
+    readContent('msgpack', Buffer.from('c1', 'hex')),
     readContent('msgpack', Buffer.from('c6ffffffff', 'hex')),
     readContent('msgpack', Buffer.from('ddffffffff', 'hex')),
     readContent('msgpack', Buffer.alloc(60_000, 0x91)),

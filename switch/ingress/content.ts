@@ -1,6 +1,6 @@
 // Bodies: JSON or MessagePack, in by Content-Type, out by Accept.
 
-import { Packr, Unpackr } from 'msgpackr'
+import { C1, Packr, Unpackr } from 'msgpackr'
 import { type Refusal, refuse } from '../errors.ts'
 
 export type ContentKind = 'json' | 'msgpack'
@@ -43,13 +43,13 @@ export function readContent(
       kind === 'json'
         ? JSON.parse(decoder.decode(body))
         : unpackr.unpack(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
-    return { kind: 'read', value }
+    // The one byte that MessagePack never uses: the library answers it with a marker.
+    if (value !== C1) return { kind: 'read', value }
   } catch {
-    return refuse(
-      'unreadable_body',
-      `the body is not valid ${kind === 'json' ? 'JSON' : 'MessagePack'}`,
-    )
+    // Refused below.
   }
+  const name = kind === 'json' ? 'JSON' : 'MessagePack'
+  return refuse('unreadable_body', `the body is not valid ${name}`)
 }
 
 // Fatal: bytes that are not UTF-8 are an error, not replacement characters in a merchant's name.
