@@ -153,6 +153,7 @@ export class ScoringThreads implements BatchRunner {
       this.#onStarted?.({ ok: false, problems: notice.problems })
     } else if (notice.kind === 'failed') {
       this.#lastFault = notice.message
+      this.#refuse(notice.message)
     } else if (notice.kind === 'released') {
       this.#released.add(notice.thread)
       this.#onReleased?.()
