@@ -240,7 +240,8 @@ function listenForOperators(world: World, scorer: ScorerPool, ending: Ending): P
     bodyBytesMax: BODY_BYTES_MAX,
     connectionsMax: 100,
     api: createOperationsApi({
-      readiness: () => readiness(world, { ruleSet, rules, model }),
+      readiness: () =>
+        readiness(world, { ruleSet, rules, model, workersReady: scorer.stats().workersReady }),
       metrics: () => world.journal.registry.metrics(),
     }),
     onBug: ending.afterBug,

@@ -3,11 +3,12 @@
 import type { ReadinessCheck } from './ingress/index.ts'
 import type { World } from './world.ts'
 
-/** Versions of what scoring decides with; loaded and warm before the switch listens at all. */
+/** What scoring decides with, and how many workers have it loaded and warm. */
 export interface DecidesWith {
   readonly ruleSet: string
   readonly rules: number
   readonly model: string
+  readonly workersReady: number
 }
 
 /** The conditions in the order in which an SRE would ask. */
@@ -30,10 +31,14 @@ export function readiness(world: World, decidesWith: DecidesWith): readonly Read
     },
     {
       name: 'rules',
-      isReady: true,
+      isReady: decidesWith.workersReady > 0,
       detail: `${decidesWith.rules} rules, set ${decidesWith.ruleSet}`,
     },
-    { name: 'model', isReady: true, detail: `${decidesWith.model}, warm` },
+    {
+      name: 'model',
+      isReady: decidesWith.workersReady > 0,
+      detail: `${decidesWith.model}, warm in ${decidesWith.workersReady} workers`,
+    },
     {
       name: 'issuers',
       isReady: up.length > 0,
