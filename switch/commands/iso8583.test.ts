@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { readDialect } from '../adapters/dialect-files.ts'
 import { loadDialect } from '../iso8583/index.ts'
-import { answerLines, decodeLine, describeLine, encodeLine } from './iso8583.ts'
+import { answerLines, decodeLine, describeLine, doctorLine, encodeLine } from './iso8583.ts'
 
 const loaded = readDialect('iso8583-1987-ascii')
 assert.ok(loaded.ok)
@@ -110,6 +110,21 @@ test('describe shows subfields by their paths, masked where their field is', () 
   assert.match(describeLine(divided.dialect, line, true).text, /48\.1 +123/)
 })
 
+test('doctor ranks, for people and as JSON, and says where hex ends', () => {
+  const framed = `0032${hex}`
+  const people = doctorLine([dialect], framed, false)
+  assert.equal(people.isProblem, false)
+  assert.match(people.text, /^1\. iso8583-1987-ascii, framing: 2-byte length \([0-9]+ of 100\)\n/)
+  assert.ok(!people.text.includes('4761739001010119'))
+  const { candidates } = JSON.parse(doctorLine([dialect], framed, true).text)
+  assert.deepEqual([candidates[0].fields, candidates[0].error], [3, null])
+  assert.equal(candidates[1].error.field, 'mti')
+  const broken = doctorLine([dialect], hex.slice(0, -2), false)
+  assert.equal(broken.isProblem, true)
+  assert.match(broken.text, /stops at byte 44 of 49, in 11/)
+  assert.equal(JSON.parse(doctorLine([dialect], '3', true).text).error.field, 'mti')
+})
+
 test('the command: exit 0 fine, 1 a line was wrong, 2 wrong use', () => {
   const bin = fileURLToPath(new URL('./switchyard.js', import.meta.url))
   const folder = mkdtempSync(path.join(tmpdir(), 'iso8583-'))
@@ -128,6 +143,10 @@ test('the command: exit 0 fine, 1 a line was wrong, 2 wrong use', () => {
       own,
       '{"mti":"ascii","bitmap":"asciihex","fields":{"3":{"encoding":"ascii","length":6}}}',
     )
+    const doctor = run(['doctor', '--json'], `${hex}\n`)
+    assert.deepEqual([doctor.status, doctor.stderr], [0, ''])
+    assert.equal(JSON.parse(doctor.stdout).candidates[0].dialect, 'iso8583-1987-ascii')
+    assert.equal(run(['doctor', '--dialect', bad], '').status, 2)
     const wrong = run(['encode', '--dialect', own], '{"mti": "0100", "fields": {"3": "1"}}\n\n')
     assert.equal(wrong.status, 1)
     assert.equal(wrong.stdout.split('\n').length, 3)

@@ -4,7 +4,9 @@ import type { Readable, Writable } from 'node:stream'
 import type { Command } from 'commander'
 import { listDialects, readDialect } from '../adapters/dialect-files.ts'
 import {
+  type Diagnosis,
   type Dialect,
+  diagnose,
   type FieldValue,
   type IsoMessage,
   type IsoProblem,
@@ -59,6 +61,29 @@ export function registerIso8583(program: Command): void {
         (dialect) => (line) => describeLine(dialect, line, options.unmask === true),
       ),
     )
+  registerDoctor(iso8583)
+}
+
+function registerDoctor(iso8583: Command): void {
+  iso8583
+    .command('doctor')
+    .description('hex lines of unknown messages: which presets and framings read them, and why')
+    .option('--dialect <file...>', 'only these dialect files or presets, instead of all presets')
+    .option('--json', 'a line a message: {"candidates": [{"dialect", "framing", "score", ...}]}')
+    .addHelpText('after', example('doctor < unknown.hex'))
+    .action(async (options: { dialect?: string[]; json?: boolean }) => {
+      const dialects: Dialect[] = []
+      for (const name of options.dialect ?? listDialects()) {
+        const loaded = readDialect(name)
+        if (loaded.ok) dialects.push(loaded.dialect)
+        else for (const problem of loaded.problems) console.error(printDialectProblem(problem))
+      }
+      if (dialects.length < (options.dialect ?? listDialects()).length) {
+        process.exitCode = 2
+        return
+      }
+      await answer((line) => doctorLine(dialects, line, options.json === true))
+    })
 }
 
 function example(rest: string): string {
@@ -72,8 +97,12 @@ async function run(name: string, answerWith: (dialect: Dialect) => AnswerLine): 
     process.exitCode = 2
     return
   }
+  await answer(answerWith(loaded.dialect))
+}
+
+async function answer(answerLine: AnswerLine): Promise<void> {
   if (process.stdin.isTTY) console.error('reading lines from standard input')
-  const problems = await answerLines(process.stdin, process.stdout, answerWith(loaded.dialect))
+  const problems = await answerLines(process.stdin, process.stdout, answerLine)
   process.exitCode = problems === 0 ? 0 : 1
 }
 
@@ -162,6 +191,28 @@ export function describeLine(dialect: Dialect, line: string, unmask: boolean): A
   return { text: `${rows.join('\n')}\n`, isProblem: false }
 }
 
+/** How many ways to read a message are shown to people. */
+const candidatesShown = 3
+
+/** A hex line as the ways to read it, best first; a problem where none reads it whole. */
+export function doctorLine(dialects: readonly Dialect[], line: string, asJson: boolean): Answer {
+  const read = bytesOf(line)
+  if ('problem' in read) return problemAnswer(read.problem)
+  const found = diagnose(read.bytes, dialects)
+  const isProblem = found[0]?.problem !== null
+  if (asJson) {
+    const candidates = found.map(({ problem, ...rest }) => ({ ...rest, error: problem }))
+    return { text: JSON.stringify({ candidates }), isProblem }
+  }
+  const rows = found.slice(0, candidatesShown).flatMap((candidate, i) => doctorRows(i, candidate))
+  return { text: `${rows.join('\n')}\n`, isProblem }
+}
+
+function doctorRows(index: number, { dialect, framing, score, reasons }: Diagnosis): string[] {
+  const head = `${index + 1}. ${dialect}, framing: ${framing} (${score} of 100)`
+  return [head, ...reasons.map((reason) => `   ${printable(reason)}`)]
+}
+
 /** A row for the value at `path`, and one for each of its tags or subfields, further in. */
 function describeValue(
   dialect: Dialect,
@@ -192,6 +243,13 @@ function printable(text: string): string {
 type Read = { readonly message: IsoMessage } | { readonly problem: IsoProblem }
 
 function readHex(dialect: Dialect, line: string): Read {
+  const read = bytesOf(line)
+  if ('problem' in read) return read
+  const decoded = dialect.decode(read.bytes)
+  return decoded.ok ? { message: decoded.message } : { problem: decoded.problem }
+}
+
+function bytesOf(line: string): { readonly bytes: Buffer } | { readonly problem: IsoProblem } {
   const hex = line.trim()
   const wrong = hex.search(/[^0-9A-Fa-f]/)
   if (wrong >= 0 || hex.length % 2 === 1) {
@@ -200,8 +258,7 @@ function readHex(dialect: Dialect, line: string): Read {
     const offset = (wrong >= 0 ? wrong : hex.length) >> 1
     return { problem: { code: 'bad_character', offset, field: 'mti', message } }
   }
-  const decoded = dialect.decode(Buffer.from(hex, 'hex'))
-  return decoded.ok ? { message: decoded.message } : { problem: decoded.problem }
+  return { bytes: Buffer.from(hex, 'hex') }
 }
 
 function problemAnswer(problem: IsoProblem): Answer {

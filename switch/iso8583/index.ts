@@ -1,3 +1,4 @@
+export { type Diagnosis, diagnose } from './diagnose.ts'
 export type { DialectProblem } from './dialect-words.ts'
 export * from './framing.ts'
 export type { LoadDialectResult } from './load-dialect.ts'
