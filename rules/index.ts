@@ -4,7 +4,15 @@ export { isCardNumber } from './card-number.ts'
 export { CURRENCIES, type Currency, currencyByCode, currencyByNumeric } from './currency.ts'
 export { generatedFiles } from './generated.ts'
 export { ENTITY_PATHS } from './language/index.ts'
-export { codeFrame, lintRuleFiles } from './lint/index.ts'
+export {
+  codeFrame,
+  githubReport,
+  type LintOptions,
+  lintRuleFiles,
+  type RingSizes,
+  ringSizes,
+  sarifReport,
+} from './lint/index.ts'
 export {
   addToList,
   BASE_CURRENCY,

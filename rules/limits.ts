@@ -43,3 +43,6 @@ export const rateAgeDaysMax = 10
 
 /** Snoozes of one rule: each is a comparison where the rule would fire; more of them are a list. */
 export const snoozesMax = 100
+
+/** Cases of a condition: 1,000 rules of two, compared in pairs by lint, are 4 million steps. */
+export const casesMax = 64

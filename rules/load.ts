@@ -13,8 +13,6 @@ import {
 } from './degradation.ts'
 import { type ActiveRule, createEvaluate } from './evaluate.ts'
 import {
-  type CheckedCondition,
-  type ConditionChecker,
   compileConditions,
   compileExplanations,
   createConditionChecker,
@@ -28,19 +26,18 @@ import {
   rulesMax,
 } from './limits.ts'
 import { createLists, type Lists } from './lists/index.ts'
-import { isTimeZone } from './local-time.ts'
 import { compareText, createProblemList, type ProblemList, type RuleFile } from './problem.ts'
-import { type PackData, packShape, type RuleData, type Snooze } from './rule-file.ts'
+import { type LoadedRule, readPack } from './read-pack.ts'
 import type { RuleDescription, RuleProblem, RuleSet, RuleSetResult } from './rule-set.ts'
-import { scopedCondition } from './scope.ts'
-import { untilMs } from './until.ts'
-import { readYaml, type YamlData } from './yaml/index.ts'
+import { readYaml } from './yaml/index.ts'
 
-/** A rule with its checked condition and where it stands. */
-interface LoadedRule {
-  readonly data: RuleData
-  readonly pack: PackData
-  readonly condition: CheckedCondition
+/** What a folder holds, read and checked but not yet compiled. */
+export interface LoadedRules {
+  readonly rules: readonly LoadedRule[]
+  readonly lists: Lists
+  readonly plan: AggregatePlan
+  readonly policy: readonly DegradationEntry[]
+  readonly hash: string
 }
 
 /**
@@ -49,6 +46,18 @@ interface LoadedRule {
  */
 export function compileRuleSet(files: readonly RuleFile[]): RuleSetResult {
   const problems = createProblemList()
+  const loaded = readRules(files, problems)
+  if (problems.hasErrors) return { ok: false, problems: problems.sorted() }
+  return {
+    ok: true,
+    ruleSet: createRuleSet(loaded),
+    lists: loaded.lists,
+    problems: problems.sorted(),
+  }
+}
+
+/** Reads the files of a rules folder; what is sound comes back even where something else is not. */
+export function readRules(files: readonly RuleFile[], problems: ProblemList): LoadedRules {
   const sound = soundFiles(files, problems)
   const lists = createLists(
     sound.filter((file) => file.name.startsWith('lists/')),
@@ -68,9 +77,7 @@ export function compileRuleSet(files: readonly RuleFile[]): RuleSetResult {
   }
   const plan = planOf(rules)
   checkSizes(rules, plan, problems)
-  if (problems.hasErrors) return { ok: false, problems: problems.sorted() }
-  const ruleSet = createRuleSet(rules, plan, lists, policy ?? cautiousPolicy, hashOf(sound, rules))
-  return { ok: true, ruleSet, lists, problems: problems.sorted() }
+  return { rules, lists, plan, policy: policy ?? cautiousPolicy, hash: hashOf(sound, rules) }
 }
 
 const noPolicyMessage =
@@ -121,130 +128,6 @@ function readPolicy(
   return yaml.sound ? (yaml.data as { policy: DegradationEntry[] }).policy : undefined
 }
 
-/** The rules of one pack whose conditions check. `places` remembers every id of the whole set. */
-function readPack(
-  file: RuleFile,
-  checker: ConditionChecker,
-  places: Map<string, string>,
-  problems: ProblemList,
-): readonly LoadedRule[] {
-  const yaml = readYaml(file, packShape, problems)
-  // What fits is checked further even when another part doesn't: all problems are told at once.
-  const pack = yaml.data as (Partial<PackData> & { rules?: unknown }) | undefined
-  if (pack === undefined || !Array.isArray(pack.rules)) return []
-  const error = (path: readonly (string | number)[], code: string, message: string) =>
-    problems.add({ file: file.name, ...yaml.place(path), severity: 'error', code, message })
-  const fileTypology = file.name.replace(/^packs\//, '').replace(/\.yaml$/, '')
-  if (typeof pack.typology === 'string' && pack.typology !== fileTypology) {
-    error(['typology'], 'wrong_typology', `the file is called ${fileTypology}.yaml; use one name`)
-  }
-  for (const field of ['acquirers', 'channels'] as const) {
-    if (pack[field]?.length === 0)
-      error([field], 'bad_value', `"${field}" names none; leave it out`)
-  }
-  const rules: LoadedRule[] = []
-  pack.rules.forEach((entry: Partial<RuleData> | undefined, index) => {
-    if (entry === undefined) return
-    if (typeof entry.id === 'string') {
-      const first = places.get(entry.id)
-      const place = yaml.place(['rules', index, 'id'])
-      if (first !== undefined) {
-        error(['rules', index, 'id'], 'duplicate_rule', `"${entry.id}" is already at ${first}`)
-      } else places.set(entry.id, `${file.name}:${place.line}:${place.column}`)
-      if (!entry.id.startsWith(`${fileTypology}.`)) {
-        error(['rules', index, 'id'], 'bad_rule_id', `the id starts with "${fileTypology}."`)
-      }
-    }
-    if (entry.overrides !== undefined && entry.outcome !== 'approve') {
-      error(['rules', index, 'overrides'], 'bad_overrides', 'only an approve rule overrides')
-    }
-    checkScope(entry, (path, code, message) => error(['rules', index, ...path], code, message))
-    if (typeof entry.when !== 'string') return
-    const condition = readCondition(file, yaml, index, entry.when, checker, problems)
-    if (condition === undefined || !yaml.sound) return
-    noteRule(file, yaml, index, entry as RuleData, condition, problems)
-    rules.push({ data: entry as RuleData, pack: pack as PackData, condition })
-  })
-  return rules
-}
-
-/** What the shape of a rule can't say: dates and time zones that don't exist, empty lists. */
-function checkScope(
-  { active, snooze }: Partial<RuleData>,
-  error: (path: readonly (string | number)[], code: string, message: string) => void,
-): void {
-  if (active?.timeZone !== undefined && !isTimeZone(active.timeZone)) {
-    const message = `unknown time zone "${active.timeZone}"; IANA names are known, as Europe/Berlin`
-    error(['active', 'timeZone'], 'bad_time_zone', message)
-  }
-  if (active?.days?.length === 0) error(['active', 'days'], 'bad_value', 'no day is named')
-  if (active?.from !== undefined && active.from === active.to) {
-    error(['active', 'to'], 'bad_value', '"from" and "to" are the same; leave both out for all day')
-  }
-  snooze?.forEach((entry: Partial<Snooze> | undefined, index) => {
-    if (entry?.until === undefined || !Number.isNaN(untilMs(entry.until))) return
-    error(['snooze', index, 'until'], 'bad_value', `there is no ${entry.until}`)
-  })
-}
-
-function readCondition(
-  file: RuleFile,
-  yaml: YamlData,
-  index: number,
-  when: string,
-  checker: ConditionChecker,
-  problems: ProblemList,
-): CheckedCondition | undefined {
-  const checked = checker.check(when)
-  if (checked.ok) return checked.condition
-  for (const { start, code, message } of checked.problems) {
-    const place = yaml.placeInText(['rules', index, 'when'], start)
-    problems.add({ file: file.name, ...place, severity: 'error', code, message })
-  }
-  return undefined
-}
-
-/** Notes what an analyst should know of a sound rule. */
-function noteRule(
-  file: RuleFile,
-  yaml: YamlData,
-  index: number,
-  rule: RuleData,
-  condition: CheckedCondition,
-  problems: ProblemList,
-): void {
-  const add = (field: string, code: string, message: string) =>
-    problems.add({
-      file: file.name,
-      ...yaml.place(['rules', index, field]),
-      severity: 'note',
-      code,
-      message,
-    })
-  if (rule.overrides === 'decline') {
-    add('overrides', 'allow_beats_decline', `"${rule.id}" lets through what other rules decline`)
-  }
-  const guarded = new Set<string>()
-  const optionalNames = new Set<string>()
-  for (const { expression } of condition.readings) {
-    if (expression.op === 'has') guarded.add(expression.fact.path)
-    if (expression.op === 'fact' && !expression.fact.always) optionalNames.add(expression.fact.path)
-    if (
-      expression.op === 'inList' &&
-      expression.value.op === 'fact' &&
-      !expression.value.fact.always
-    )
-      optionalNames.add(expression.value.fact.path)
-  }
-  const names = [...optionalNames].filter((name) => !guarded.has(name))
-  if (names.length === 0) return
-  add(
-    'when',
-    'can_be_unknown',
-    `"${rule.id}" may be unknown, and then does not fire, without ${names.join(', ')}`,
-  )
-}
-
 function planOf(rules: readonly LoadedRule[]): AggregatePlan {
   const plan = new Map<string, Aggregate>()
   for (const { data, condition } of rules) {
@@ -280,13 +163,7 @@ function checkSizes(
   }
 }
 
-function createRuleSet(
-  loaded: readonly LoadedRule[],
-  plan: AggregatePlan,
-  lists: Lists,
-  policy: readonly DegradationEntry[],
-  hash: string,
-): RuleSet {
+function createRuleSet({ rules: loaded, plan, lists, policy, hash }: LoadedRules): RuleSet {
   const active = loaded.filter(({ data }) => data.mode !== 'disabled')
   const explanations = compileExplanations(
     active.map(({ condition }) => condition.readings),
@@ -306,7 +183,7 @@ function createRuleSet(
     }
   })
   const conditions = compileConditions(
-    active.map(({ data, pack, condition }) => scopedCondition(condition.expression, data, pack)),
+    active.map(({ scoped }) => scoped),
     plan,
     lists.named,
   )

@@ -1,3 +1,4 @@
+export { type Case, caseImplies, casesOf, keyOf } from './cases.ts'
 export {
   type CheckedCondition,
   type ConditionChecker,

@@ -21,6 +21,8 @@ export interface FactName {
   readonly example: string
   /** All values it can have. */
   readonly values?: readonly string[]
+  /** Its least and greatest value; numbers without a range are 0 and above. */
+  readonly range?: readonly [least: number, greatest: number]
   readonly shape?: TextShape
 }
 
@@ -91,6 +93,7 @@ export const FACT_NAMES: readonly FactName[] = [
     always: optional,
     meaning: "hour 0 to 23 in the merchant's time zone",
     example: 'localHour >= 23 || localHour < 5',
+    range: [0, 23],
   },
   {
     path: 'localWeekday',
@@ -98,6 +101,7 @@ export const FACT_NAMES: readonly FactName[] = [
     always: optional,
     meaning: "weekday in the merchant's time zone, Monday 1 to Sunday 7",
     example: 'localWeekday >= 6',
+    range: [1, 7],
   },
   {
     path: 'card.bin',
@@ -261,6 +265,7 @@ export const FACT_NAMES: readonly FactName[] = [
     always: optional,
     meaning: "the model's probability of fraud, 0 to 1; unknown when the model is missing",
     example: 'score >= 0.9',
+    range: [0, 1],
   },
 ]
 

@@ -1,2 +1,4 @@
 export { codeFrame } from './code-frame.ts'
-export { lintRuleFiles } from './lint.ts'
+export { type RingSizes, ringSizes } from './findings.ts'
+export { githubReport, sarifReport } from './formats.ts'
+export { type LintOptions, lintRuleFiles } from './lint.ts'

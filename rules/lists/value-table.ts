@@ -1,5 +1,5 @@
 // Texts with a number each, a million and more of them: an open-addressing hash table in typed
-// arrays. A Map of a million card tokens takes 0.6 to 1.4 µs a look-up, since every step of it misses
+// arrays. A Map of a million card tokens takes 0.6 to 1.4 µs a look-up, since every step misses
 // the cache, and the garbage collector walks all of it; here a miss reads one cache line, a hit two
 // or three, and there is nothing to walk.
 //

@@ -57,6 +57,19 @@ describe('switchyard rules', () => {
     assert.equal(caret?.indexOf('^'), line?.indexOf('devise'))
   })
 
+  test('lint speaks to machines', () => {
+    const oddities = path.join(PROJECT_ROOT, 'rules/lint/oddities')
+    const sarif = run('lint', oddities, '--format', 'sarif')
+    assert.equal(sarif.status, 1)
+    assert.equal((JSON.parse(sarif.stdout) as { version: string }).version, '2.1.0')
+    const github = run('lint', oddities, '--format', 'github')
+    assert.match(
+      github.stdout,
+      /^::error file=.*packs\/odd\.yaml,line=7,col=11,title=never_true::/m,
+    )
+    assert.equal(run('lint', oddities, '--format', 'xml').status, 2)
+  })
+
   test('test shows what was expected and what came', () => {
     const undo = edit('packs/card-testing.yaml', '"10m") >= 8', '"10m") >= 9')
     const { status, stdout } = run('test', folder)
