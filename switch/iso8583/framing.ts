@@ -58,14 +58,18 @@ const tpduBytes = 5
 /** What `ISO_PORT` and issuer links speak unless told otherwise. */
 export const defaultFraming: FramingSpec = { encoding: 'binary', bytes: 2 }
 
+/** Every way a stream can be wrong. Stable, as those of a message. */
+export const framingProblemCodes = [
+  'frame_too_long',
+  'frame_too_short',
+  'bad_frame_length',
+  'bad_tpdu',
+  'bad_trailer',
+] as const
+
 /** Why a stream can not be split any further, or a payload not be sent. */
 export interface FramingProblem {
-  readonly code:
-    | 'frame_too_long'
-    | 'frame_too_short'
-    | 'bad_frame_length'
-    | 'bad_tpdu'
-    | 'bad_trailer'
+  readonly code: (typeof framingProblemCodes)[number]
   /** Offset in the stream of the frame's first byte. */
   readonly offset: number
   readonly message: string

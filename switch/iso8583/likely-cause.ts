@@ -9,9 +9,16 @@ export function likelyCause(spec: DialectSpec, bytes: Uint8Array, problem: IsoPr
   if (bytes.length === 0) return 'there is no message'
   const mtiAt = spec.header.reduce((sum, part) => sum + part.bytes, 0)
   if (problem.field === 'mti') return mtiCause(spec, bytes, mtiAt)
+  const shifted = shiftedCause(spec, bytes, mtiAt)
+  if (shifted !== '') return shifted
   const bitmapAt = mtiAt + (spec.mti === 'bcd' ? 2 : 4)
   const misread = bitmapMisread(spec, bytes, bitmapAt)
   if (misread !== '') return misread
+  if (problem.field === 'bitmap' && problem.code === 'bad_character') {
+    const byte = byteAt(bytes, problem.offset)
+    const isLower = (byte >= 0x61 && byte <= 0x66) || (byte >= 0x81 && byte <= 0x86)
+    return isLower ? 'the peer writes lower-case hex' : ''
+  }
   if (problem.field === 'bitmap') {
     return problem.code === 'truncated' && spec.bitmaps === 1
       ? 'bit 1 says that a second bitmap follows'
@@ -43,6 +50,33 @@ function mtiCause(spec: DialectSpec, bytes: Uint8Array, mtiAt: number): string {
     return `the bytes look like an MTI without the header of ${mtiAt} bytes`
   }
   return ''
+}
+
+/** The MTI could be read, but a better one stands somewhere else, or in another encoding. */
+function shiftedCause(spec: DialectSpec, bytes: Uint8Array, mtiAt: number): string {
+  if (spec.header.length === 0 && bytes[0] === 0x60 && isLikelyMti(spec, bytes, 5)) {
+    return 'the bytes look like a TPDU and an MTI: `header: [{ bytes: 5 }]`'
+  }
+  if (spec.mti === 'bcd' && isLikelyMti({ ...spec, mti: 'ascii' }, bytes, mtiAt)) {
+    return 'the MTI was read as bcd, the bytes look like ascii'
+  }
+  if (spec.header.length > 0 && isLikelyMti(spec, bytes, 0)) {
+    return `the bytes look like an MTI without the header of ${mtiAt} bytes`
+  }
+  return ''
+}
+
+/** An MTI of the dialect's edition and encoding, of a class and an origin that there are. */
+function isLikelyMti(spec: DialectSpec, bytes: Uint8Array, at: number): boolean {
+  if (mtiEncoding(bytes, at) !== spec.mti) return false
+  const zero = spec.mti === 'ascii' ? 0x30 : 0xf0
+  const isPacked = spec.mti === 'bcd'
+  const digit = (i: number): number =>
+    isPacked
+      ? (byteAt(bytes, at + (i >> 1)) >> (i % 2 === 0 ? 4 : 0)) & 15
+      : byteAt(bytes, at + i) - zero
+  const isEdition = spec.mtiVersion === null ? digit(0) < 3 : digit(0) === spec.mtiVersion
+  return isEdition && digit(1) > 0 && digit(1) < 9 && digit(3) < 6
 }
 
 function mtiEncoding(bytes: Uint8Array, at: number): '' | 'ascii' | 'ebcdic' | 'bcd' {

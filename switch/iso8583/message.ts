@@ -23,19 +23,22 @@ export interface IsoMessage {
 }
 
 /** Every way a message can be wrong. Stable: logs, metrics and tests depend on the words. */
-export type IsoProblemCode =
-  | 'truncated'
-  | 'too_long'
-  | 'bad_header'
-  | 'bad_length'
-  | 'bad_character'
-  | 'bad_fill'
-  | 'bad_tlv'
-  | 'bad_content'
-  | 'bad_subfield'
-  | 'bad_value'
-  | 'unknown_field'
-  | 'trailing_bytes'
+export const isoProblemCodes = [
+  'truncated',
+  'too_long',
+  'bad_header',
+  'bad_length',
+  'bad_character',
+  'bad_content',
+  'bad_fill',
+  'bad_tlv',
+  'bad_subfield',
+  'bad_value',
+  'unknown_field',
+  'trailing_bytes',
+] as const
+
+export type IsoProblemCode = (typeof isoProblemCodes)[number]
 
 /** What is wrong with a message: an operating error, returned and never thrown. */
 export interface IsoProblem {
