@@ -1,6 +1,8 @@
 export { loadRules, readRuleFiles, writeRuleFile } from './adapters/index.ts'
 export * from './aggregate.ts'
 export { isCardNumber } from './card-number.ts'
+export type { Confusion, OutcomeCounts } from './confusion.ts'
+export type { Coverage, Unreached } from './coverage.ts'
 export { CURRENCIES, type Currency, currencyByCode, currencyByNumeric } from './currency.ts'
 export { generatedFiles } from './generated.ts'
 export { ENTITY_PATHS } from './language/index.ts'

@@ -163,7 +163,8 @@ function checkSizes(
   }
 }
 
-function createRuleSet({ rules: loaded, plan, lists, policy, hash }: LoadedRules): RuleSet {
+/** Compiles what was read without an error. */
+export function createRuleSet({ rules: loaded, plan, lists, policy, hash }: LoadedRules): RuleSet {
   const active = loaded.filter(({ data }) => data.mode !== 'disabled')
   const explanations = compileExplanations(
     active.map(({ condition }) => condition.readings),

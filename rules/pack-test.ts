@@ -55,7 +55,10 @@ function requestShape(): Shape {
 const request = requestShape()
 
 const eventShape: Shape = record({
-  ago: required(duration, 'How long before the attempt it happened; the first, when repeated.'),
+  ago: optional(
+    duration,
+    'How long before the attempt it happened; the first, when repeated. Left out: the last is `every` ago.',
+  ),
   repeat: optional(integer(1, testEventsMax), 'How many such events; 1 when left out.'),
   every: optional(duration, 'The time from one to the next; 1s when left out.'),
   declined: optional(flag, 'true: the attempt was declined.'),
@@ -77,14 +80,18 @@ const caseShape: Shape = record({
     map(number(0, Number.MAX_SAFE_INTEGER), 100),
     'Values to use instead of counting, as count(device, "10m"): 8.',
   ),
-  expect: required(
+  fraud: optional(
+    flag,
+    'A sample with its truth, for the confusion matrix: true for fraud, false for genuine.',
+  ),
+  expect: optional(
     record({
       outcome: required(word(RISK_OUTCOMES), 'The outcome of the pack alone.'),
       hits: optional(list(ruleId, 500), 'Exactly the rules that fire, in any order.'),
       unknown: optional(list(ruleId, 500), 'Exactly the rules that are unknown, in any order.'),
       reasons: optional(list(reasonShape, 500), 'Exactly the reasons, in any order.'),
     }),
-    'What must come out.',
+    'What must come out; may be left out where `fraud` is given.',
   ),
 })
 
@@ -98,7 +105,7 @@ export const packTestShape: Shape = record({
 export type TestRequest = Readonly<Record<string, unknown>>
 
 export interface TestEvent {
-  readonly ago: string
+  readonly ago?: string
   readonly repeat?: number
   readonly every?: string
   readonly declined?: boolean
@@ -114,7 +121,8 @@ export interface TestCase {
   readonly missing?: readonly ('velocity' | 'model')[]
   readonly before?: readonly TestEvent[]
   readonly aggregates?: Readonly<Record<string, number>>
-  readonly expect: {
+  readonly fraud?: boolean
+  readonly expect?: {
     readonly outcome: RiskOutcome
     readonly hits?: readonly string[]
     readonly unknown?: readonly string[]

@@ -2,13 +2,16 @@
 // can't make its tests pass or fail.
 
 import { type AggregatePlan, aggregateKey, ENTITIES } from './aggregate.ts'
+import { type Confusion, confusionOf } from './confusion.ts'
+import { type Coverage, type CoverageMeter, createCoverageMeter, joinCoverage } from './coverage.ts'
 import { degradationFile } from './degradation.ts'
 import { type AttemptEvent, aggregateOver } from './event-list.ts'
 import { createConditionChecker, ENTITY_PATHS } from './language/index.ts'
 import { testEventsMax } from './limits.ts'
 import type { Lists } from './lists/index.ts'
-import { compileRuleSet } from './load.ts'
+import { createRuleSet, type LoadedRules, readRules } from './load.ts'
 import { createLocalTime, type LocalTime } from './local-time.ts'
+import type { RiskOutcome } from './outcome.ts'
 import {
   durationMs,
   type PackTestData,
@@ -18,7 +21,7 @@ import {
   type TestRequest,
 } from './pack-test.ts'
 import { createProblemList, type RuleFile } from './problem.ts'
-import type { RuleFacts, RuleInput, RuleProblem, RuleSet } from './rule-set.ts'
+import type { RuleFacts, RuleInput, RuleProblem, RuleSet, RuleVerdict } from './rule-set.ts'
 import { readYaml } from './yaml/index.ts'
 
 export interface PackTestResult {
@@ -34,6 +37,10 @@ export interface PackTestReport {
   readonly results: readonly PackTestResult[]
   /** What is wrong with the test files themselves, or with the packs under test. */
   readonly problems: readonly RuleProblem[]
+  /** What no test reaches, over all packs; those without tests too. */
+  readonly coverage: Coverage
+  /** The annotated samples; undefined when no case is one. */
+  readonly confusion: Confusion | undefined
 }
 
 const defaults: TestRequest = {
@@ -52,41 +59,59 @@ const defaultAt = '2026-11-22T10:00:00Z'
 export function runPackTests(files: readonly RuleFile[]): PackTestReport {
   const problems = createProblemList()
   const results: PackTestResult[] = []
+  const coverage: Coverage[] = []
+  const samples: { fraud: boolean; outcome: RiskOutcome }[] = []
   const others = files.filter(
     (file) => file.name.startsWith('lists/') || file.name === degradationFile,
   )
-  for (const file of files) {
-    if (!file.name.endsWith('.test.yaml')) continue
-    const yaml = readYaml(file, packTestShape, problems)
-    if (!yaml.sound) continue
-    const data = yaml.data as PackTestData
-    const pack = files.find((other) => other.name === file.name.replace('.test.yaml', '.yaml'))
-    if (pack === undefined) {
-      const message = `there is no ${file.name.replace('.test.yaml', '.yaml')} to test`
-      problems.add({ ...error(file.name, 1), code: 'no_pack', message })
-      continue
-    }
-    const compiled = compileRuleSet([pack, ...others])
-    if (!compiled.ok) {
-      for (const problem of compiled.problems) problems.add(problem)
-      continue
-    }
-    const bench = new TestBench(compiled.ruleSet, compiled.lists, data.given ?? {})
-    data.cases.forEach((testCase, index) => {
-      const { line } = yaml.place(['cases', index])
-      const report = (code: string, message: string) =>
-        problems.add({ ...error(file.name, line), code, message })
-      const differences = bench.run(testCase, report)
-      results.push({
-        file: file.name,
-        line,
-        name: testCase.name,
-        ok: differences.length === 0,
-        differences,
-      })
-    })
+  for (const file of files.filter(({ name }) => name.endsWith('.test.yaml'))) {
+    const pack = packOf(file.name)
+    if (files.some(({ name }) => name === pack)) continue
+    const message = `there is no ${pack} to test`
+    problems.add({ ...error(file.name, 1), code: 'no_pack', message })
   }
-  return { results, problems: problems.sorted() }
+  for (const pack of files.filter(isPack)) {
+    const testFile = files.find(({ name }) => packOf(name) === pack.name)
+    const yaml = testFile && readYaml(testFile, packTestShape, problems)
+    if (testFile !== undefined && yaml?.sound === false) continue
+    const own = createProblemList()
+    const loaded = readRules([pack, ...others], own)
+    if (own.hasErrors) {
+      if (testFile !== undefined) for (const problem of own.sorted()) problems.add(problem)
+      continue
+    }
+    const data = yaml?.data as PackTestData | undefined
+    const bench = new TestBench(loaded, data?.given ?? {})
+    data?.cases.forEach((testCase, index) => {
+      const { line } = yaml?.place(['cases', index]) ?? { line: 1 }
+      const { name } = testFile ?? pack
+      const report = (code: string, message: string) =>
+        problems.add({ ...error(name, line), code, message })
+      const { differences, outcome } = bench.run(testCase, report)
+      if (testCase.fraud !== undefined && outcome !== undefined) {
+        samples.push({ fraud: testCase.fraud, outcome })
+      }
+      const ok = differences.length === 0
+      results.push({ file: name, line, name: testCase.name, ok, differences })
+    })
+    coverage.push(bench.coverage())
+  }
+  return {
+    results,
+    problems: problems.sorted(),
+    coverage: joinCoverage(coverage),
+    confusion: confusionOf(samples),
+  }
+}
+
+function isPack({ name }: RuleFile): boolean {
+  const isYaml = name.startsWith('packs/') && name.endsWith('.yaml')
+  return isYaml && !name.endsWith('.test.yaml') && name !== degradationFile
+}
+
+/** The pack that a test file tests; undefined for another file. */
+function packOf(testFile: string): string | undefined {
+  return testFile.endsWith('.test.yaml') ? testFile.replace('.test.yaml', '.yaml') : undefined
 }
 
 function error(file: string, line: number): Omit<RuleProblem, 'code' | 'message'> {
@@ -99,20 +124,34 @@ class TestBench {
   readonly #ruleSet: RuleSet
   readonly #lists: Lists
   readonly #given: TestRequest
+  readonly #meter: CoverageMeter
   readonly #local: LocalTime = createLocalTime()
   readonly #checker = createConditionChecker([])
 
-  constructor(ruleSet: RuleSet, lists: Lists, given: TestRequest) {
-    this.#ruleSet = ruleSet
-    this.#lists = lists
+  constructor(loaded: LoadedRules, given: TestRequest) {
+    this.#ruleSet = createRuleSet(loaded)
+    this.#lists = loaded.lists
     this.#given = given
+    this.#meter = createCoverageMeter(loaded.rules, loaded.plan, loaded.lists)
   }
 
-  run(testCase: TestCase, report: Report): string[] {
+  coverage(): Coverage {
+    return this.#meter.coverage()
+  }
+
+  /** What differed, and the outcome; no outcome where the case can't be run. */
+  run(
+    testCase: TestCase,
+    report: Report,
+  ): { readonly differences: readonly string[]; readonly outcome?: RiskOutcome } {
     const atMs = Date.parse(testCase.at ?? defaultAt)
     if (Number.isNaN(atMs)) {
       report('bad_value', '"at" is a time as 2026-11-22T10:00:00Z')
-      return ['the time of the case can not be read']
+      return { differences: ['the time of the case can not be read'] }
+    }
+    if (testCase.expect === undefined && testCase.fraud === undefined) {
+      report('missing_field', 'a case has "expect", or "fraud" where it is a sample')
+      return { differences: ['nothing is expected'] }
     }
     const given = merge(merge(defaults, this.#given), testCase.given ?? {})
     const velocity = testCase.missing?.includes('velocity') !== true
@@ -127,17 +166,9 @@ class TestBench {
       atMs,
     }
     const verdict = this.#ruleSet.evaluate(input)
-    const { outcome, hits, unknown, reasons } = testCase.expect
-    const differences: string[] = []
-    if (verdict.outcome !== outcome) {
-      differences.push(`expected outcome ${outcome}, got ${verdict.outcome}`)
-    }
-    const fired = verdict.hits.map((hit) => hit.rule)
-    compareSets('hits', hits, fired, differences)
-    compareSets('unknown rules', unknown, verdict.unknownRules, differences)
-    compareSets('reasons', reasons, verdict.reasons, differences)
-    if (differences.length > 0 && hits === undefined) differences.push(`hits: ${words(fired)}`)
-    return differences
+    this.#meter.take(input, verdict)
+    const differences = testCase.expect === undefined ? [] : compare(testCase.expect, verdict)
+    return { differences, outcome: verdict.outcome }
   }
 
   #facts(given: TestRequest, atMs: number): RuleFacts {
@@ -221,10 +252,11 @@ class TestBench {
   }
 
   #unfold(event: TestEvent, given: TestRequest, atMs: number): AttemptEvent[] {
-    const first = atMs - durationMs(event.ago)
     const every = durationMs(event.every ?? '1s')
+    const repeat = event.repeat ?? 1
+    const first = atMs - (event.ago === undefined ? repeat * every : durationMs(event.ago))
     const base = merge(given, event.given ?? {})
-    return Array.from({ length: event.repeat ?? 1 }, (_, index) => {
+    return Array.from({ length: repeat }, (_, index) => {
       const plain = this.#event(base, first + index * every, event.declined === true)
       const entities = { ...plain.entities }
       for (const entity of ENTITIES) {
@@ -267,6 +299,20 @@ function lookUp(request: TestRequest, path: string): unknown {
   const value = request[root]
   if (field === undefined) return value
   return (value as Readonly<Record<string, unknown>> | undefined)?.[field]
+}
+
+function compare(expect: NonNullable<TestCase['expect']>, verdict: RuleVerdict): string[] {
+  const { outcome, hits, unknown, reasons } = expect
+  const differences: string[] = []
+  if (verdict.outcome !== outcome) {
+    differences.push(`expected outcome ${outcome}, got ${verdict.outcome}`)
+  }
+  const fired = verdict.hits.map((hit) => hit.rule)
+  compareSets('hits', hits, fired, differences)
+  compareSets('unknown rules', unknown, verdict.unknownRules, differences)
+  compareSets('reasons', reasons, verdict.reasons, differences)
+  if (differences.length > 0 && hits === undefined) differences.push(`hits: ${words(fired)}`)
+  return differences
 }
 
 function compareSets(

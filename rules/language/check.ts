@@ -34,6 +34,15 @@ export interface CheckedCondition {
   readonly expression: Expression
   /** Each name and call that it reads, once, in reading order. */
   readonly readings: readonly Reading[]
+  /** Its parts that are joined by &&, ||, ! and ?:, in their order. */
+  readonly clauses: readonly Clause[]
+}
+
+/** A test inside a condition; `start` counts characters of the condition from 0. */
+export interface Clause {
+  readonly text: string
+  readonly start: number
+  readonly expression: Expression
 }
 
 export type ConditionResult =
@@ -107,7 +116,10 @@ function checkCondition(
       range?.end,
     )
   }
-  return { ok: true, condition: { text, expression, readings: walk.readings() } }
+  return {
+    ok: true,
+    condition: { text, expression, readings: walk.readings(), clauses: walk.clauses() },
+  }
 }
 
 function syntaxMessage(summary: string): string {
@@ -132,6 +144,7 @@ class Walk {
   readonly #text: string
   readonly #listNames: readonly string[]
   readonly #readings = new Map<string, Reading>()
+  readonly #clauses: Clause[] = []
 
   constructor(text: string, listNames: readonly string[]) {
     this.#text = text
@@ -153,8 +166,29 @@ class Walk {
     return expression
   }
 
+  /** Tests that stand inside another test are part of it. */
+  clauses(): readonly Clause[] {
+    const isInside = (inner: Clause, outer: Clause) =>
+      inner !== outer &&
+      inner.start >= outer.start &&
+      inner.start + inner.text.length <= outer.start + outer.text.length
+    const outermost = this.#clauses.filter(
+      (clause) => !this.#clauses.some((outer) => isInside(clause, outer)),
+    )
+    return outermost.sort((a, b) => a.start - b.start)
+  }
+
   /** The checked expression, or undefined when a problem was noted inside. */
   read(node: ASTNode): Expression | undefined {
+    const expression = this.#read(node)
+    if (expression?.kind === 'bool' && !['and', 'or', 'not', 'choose'].includes(expression.op)) {
+      const { start, end } = node.range
+      this.#clauses.push({ text: this.#text.slice(start, end), start, expression })
+    }
+    return expression
+  }
+
+  #read(node: ASTNode): Expression | undefined {
     switch (node.op) {
       case 'value':
         return this.#literal(node)

@@ -1,6 +1,7 @@
 export { type Case, caseImplies, casesOf, keyOf } from './cases.ts'
 export {
   type CheckedCondition,
+  type Clause,
   type ConditionChecker,
   type ConditionProblem,
   type ConditionResult,

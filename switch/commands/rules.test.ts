@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -77,6 +77,37 @@ describe('switchyard rules', () => {
     assert.equal(status, 1)
     assert.match(stdout, /card-testing\.test\.yaml:\d+ eight small payments/)
     assert.match(stdout, /expected outcome decline, got approve/)
+  })
+
+  test('test names what no test reaches', () => {
+    const { stderr, stdout } = run('test', folder, '--coverage')
+    assert.match(stderr, /\d+ of \d+ rules fire in a test, \d+ of \d+ clauses/)
+    for (const line of stdout.trim().split('\n')) assert.match(line, /^(.*:\d+:\d+ .* never .*|)$/)
+  })
+
+  test('test runs again when a file changes', { timeout: 30_000 }, async () => {
+    const bin = path.join(PROJECT_ROOT, 'switch/commands/switchyard.js')
+    const child = spawn(process.execPath, [bin, 'rules', 'test', folder, '--watch'])
+    let output = ''
+    const seen = (pattern: RegExp) =>
+      new Promise<void>((resolve) => {
+        const look = (): void => {
+          if (pattern.test(output)) resolve()
+        }
+        child.stderr.on('data', look)
+        look()
+      })
+    child.stderr.on('data', (data: Buffer) => {
+      output += data.toString()
+    })
+    const ended = new Promise<number | null>((resolve) => child.on('exit', resolve))
+    await seen(/watching/)
+    const undo = edit('packs/card-testing.yaml', '"10m") >= 8', '"10m") >= 9')
+    await seen(/1 failed/)
+    undo()
+    await seen(/1 failed[\s\S]* 0 failed/)
+    child.kill('SIGINT')
+    assert.equal(await ended, 0)
   })
 
   describe('lists', () => {

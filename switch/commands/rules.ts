@@ -1,14 +1,18 @@
 // `switchyard rules`: what an analyst does with packs before the switch sees them.
 
-import { writeFileSync } from 'node:fs'
+import { existsSync, watch, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Command } from 'commander'
 import {
+  type Confusion,
+  type Coverage,
   codeFrame,
   compileRuleSet,
   generatedFiles,
   githubReport,
   lintRuleFiles,
+  type OutcomeCounts,
+  RISK_OUTCOMES,
   type RuleFile,
   type RuleProblem,
   readRuleFiles,
@@ -35,6 +39,12 @@ interface LintOptions {
   readonly strict?: boolean
 }
 
+interface TestOptions {
+  readonly json?: boolean
+  readonly coverage?: boolean
+  readonly watch?: boolean
+}
+
 export function registerRules(program: Command): void {
   const rules = program.command('rules').description('check and test rule packs')
   const folder = 'a rules folder with packs/ and lists/ (default: RULES_DIR, or the shipped one)'
@@ -54,10 +64,14 @@ export function registerRules(program: Command): void {
     .command('test')
     .description("run the packs' own tests, packs/*.test.yaml")
     .argument('[dir]', folder)
-    .option('--json', 'one object: {ok, passed, failed, results, problems}')
-    .addHelpText('after', example('test rules/'))
-    .action(async (dir: string | undefined, options: { json?: boolean }) => {
-      process.exitCode = await test(directoryOf(dir), options.json === true)
+    .option('--json', 'one object: {ok, passed, failed, results, problems, coverage, confusion}')
+    .option('--coverage', 'name the rules and clauses that no test reaches')
+    .option('--watch', 'run again whenever a file of the folder changes, until interrupted')
+    .addHelpText('after', example('test rules/ --watch'))
+    .action(async (dir: string | undefined, options: TestOptions) => {
+      const directory = directoryOf(dir)
+      process.exitCode = await test(directory, options)
+      if (options.watch === true && process.exitCode !== 2) await watchFolder(directory, options)
     })
   registerRuleLists(rules, directoryOf)
   rules
@@ -131,17 +145,18 @@ function printProblem(directory: string, files: readonly RuleFile[], problem: Ru
   return `${shown}:${line}:${column} ${severity} ${code}: ${message}\n${frame}`
 }
 
-async function test(directory: string, asJson: boolean): Promise<number> {
+async function test(directory: string, options: TestOptions): Promise<number> {
   const files = await filesOf(directory)
   if (files === undefined) return 2
-  const { results, problems } = runPackTests(files)
+  const report = runPackTests(files)
+  const { results, problems, coverage, confusion } = report
   const errors = problems.filter((problem) => problem.severity === 'error')
   const failed = results.filter((result) => !result.ok).length
   const passed = results.length - failed
   // No test at all is no success: a folder that was named wrongly must not look fine.
   const ok = failed === 0 && errors.length === 0 && results.length > 0
-  if (asJson) {
-    console.log(JSON.stringify({ ok, passed, failed, results, problems }))
+  if (options.json === true) {
+    console.log(JSON.stringify({ ok, passed, failed, results, problems, coverage, confusion }))
     return ok ? 0 : 1
   }
   for (const problem of errors) console.log(printProblem(directory, files, problem))
@@ -151,6 +166,56 @@ async function test(directory: string, asJson: boolean): Promise<number> {
     console.log(`${shown}:${line} ${name}`)
     for (const difference of differences) console.log(`    ${difference}`)
   }
+  if (confusion !== undefined) console.log(printConfusion(confusion))
+  printCoverage(directory, coverage, options.coverage === true)
   console.error(`${passed} passed, ${failed} failed`)
   return ok ? 0 : 1
+}
+
+function printCoverage(directory: string, coverage: Coverage, named: boolean): void {
+  const { rules, rulesReached, clauses, clausesReached, unreached } = coverage
+  const hint = named || unreached.length === 0 ? '' : ' (--coverage names the others)'
+  console.error(
+    `${rulesReached} of ${rules} rules fire in a test, ${clausesReached} of ${clauses} clauses are seen true and false${hint}`,
+  )
+  if (!named) return
+  for (const { file, line, column, rule, clause, never } of unreached) {
+    const shown = path.join(path.relative(process.cwd(), directory), file)
+    const what = clause === undefined ? 'never fires' : `never ${never}: ${clause}`
+    console.log(`${shown}:${line}:${column} ${rule} ${what}`)
+  }
+}
+
+function printConfusion({ fraud, genuine, precision, recall }: Confusion): string {
+  const row = (name: string, counts: OutcomeCounts): string =>
+    name.padEnd(9) + RISK_OUTCOMES.map((outcome) => String(counts[outcome]).padStart(11)).join('')
+  const head = ' '.repeat(9) + RISK_OUTCOMES.map((outcome) => outcome.padStart(11)).join('')
+  const percent = (ratio: number | null) => (ratio === null ? '-' : `${(100 * ratio).toFixed(1)}%`)
+  const stopped = `stopped (challenge or decline): precision ${percent(precision)}, recall ${percent(recall)}`
+  return [head, row('fraud', fraud), row('genuine', genuine), stopped].join('\n')
+}
+
+/** An editor writes a file in several steps: the tests run when nothing came for this long. */
+const SETTLE_MS = 100
+
+/** Runs the tests again after every change, until the process is interrupted. */
+async function watchFolder(directory: string, options: TestOptions): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<unknown> = Promise.resolve()
+  const changed = (): void => {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      running = running.then(async () => {
+        console.error(`\n${new Date().toISOString()}`)
+        process.exitCode = await test(directory, options)
+      })
+    }, SETTLE_MS)
+  }
+  const folders = ['packs', 'lists'].map((name) => path.join(directory, name)).filter(existsSync)
+  const watchers = folders.map((folder) => watch(folder, changed))
+  console.error(`watching ${folders.join(', ')}`)
+  await new Promise<void>((resolve) => process.once('SIGINT', () => resolve()))
+  for (const watcher of watchers) watcher.close()
+  clearTimeout(timer)
+  await running
 }
