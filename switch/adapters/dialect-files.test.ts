@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { ebcdicOfLatin1 } from '../iso8583/code-page-037.ts'
 import { type FieldValue, messageFromJson, messageToJson } from '../iso8583/index.ts'
 import { listDialects, readDialect } from './dialect-files.ts'
 
@@ -90,9 +89,17 @@ function ascii(text: string): string {
   return Buffer.from(text, 'latin1').toString('hex').toUpperCase()
 }
 
+/** Letters, digits and spaces in code page 037. */
 function ebcdic(text: string): string {
-  const bytes = Buffer.from(text, 'latin1').map((byte) => ebcdicOfLatin1[byte] as number)
-  return Buffer.from(bytes).toString('hex').toUpperCase()
+  const code = (character: string): number => {
+    if (character === ' ') return 0x40
+    if (character >= '0' && character <= '9') return 0xf0 + Number(character)
+    const letter = character.charCodeAt(0) - 65
+    return letter < 9 ? 0xc1 + letter : letter < 18 ? 0xd1 + letter - 9 : 0xe2 + letter - 18
+  }
+  return Buffer.from([...text].map(code))
+    .toString('hex')
+    .toUpperCase()
 }
 
 /** Messages of the presets, worked out by hand: the bytes, and the message as JSON. */

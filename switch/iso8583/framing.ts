@@ -24,8 +24,8 @@ export const FramingWords = Type.Object(
     /** False: the length does not count the reserved bytes (Visa's header of 2 + 2 bytes). */
     countsReserved: Type.Optional(Type.Boolean()),
     /**
-     * A TPDU stands before each message, and is counted. These hex addresses are written in messages
-     * that answer nothing; an answer has those of its request, swapped.
+     * A TPDU stands before each message, and is counted. These hex addresses are written in
+     * messages that answer nothing; an answer has those of its request, swapped.
      */
     tpdu: Type.Optional(
       Type.Object({ destination: address, source: address }, { additionalProperties: false }),
@@ -98,8 +98,9 @@ export interface Framing {
    */
   encode(payload: Uint8Array, answered?: Tpdu | null): FrameResult
   /**
-   * `onFrame` gets a message that is valid until it returns, and its TPDU where the framing has one.
-   * `onProblem` is called once at most: the stream is lost then, and the connection should be closed.
+   * `onFrame` gets a message that is valid until it returns, and its TPDU where the framing has
+   * one. `onProblem` is called once at most: the stream is lost then, and the connection should be
+   * closed.
    */
   createSplitter(
     onFrame: (payload: Uint8Array, tpdu: Tpdu | null) => void,
@@ -346,7 +347,7 @@ function lengthProblem(
 ): FramingProblem | null {
   const payload = body - shape.headBytes - shape.trailer.length
   if (says < 0) {
-    const message = `the length is not ${shape.encoding} digits: another framing, or no framing at all`
+    const message = `the length is not ${shape.encoding} digits: another framing, or none`
     return { code: 'bad_frame_length', offset, message }
   }
   if (payload > shape.payloadMax) return tooLong(shape, payload, offset)

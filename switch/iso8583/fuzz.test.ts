@@ -1,5 +1,5 @@
-// Changed, cut and random messages in every preset, and frames cut at every byte. A few thousand cases
-// each time; FUZZ_CASES says another number. The corpus is read first.
+// Changed, cut and random messages in every preset, and frames cut at every byte. A few thousand
+// cases each time; FUZZ_CASES says another number. The corpus is read first.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

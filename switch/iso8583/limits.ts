@@ -1,16 +1,16 @@
 // Limits of the ISO 8583 room, with the arithmetic beside each.
 
 /**
- * The longest message that is read or written: what a 2-byte length can say. A decoded message holds
- * its text (1 byte a character), its hex (2) and the fields' strings: 1.3 times its size for text, 22
- * times for lists of empty subfields. So 32 times this, 2 MiB, whatever the bytes are.
+ * The longest message that is read or written: what a 2-byte length can say. A decoded message
+ * holds its text (1 byte a character), its hex (2) and the fields' strings: 1.3 times its size for
+ * text, 22 times for lists of empty subfields. So 32 times this, 2 MiB, whatever the bytes are.
  */
 export const messageBytesMax = 65_535
 
 /**
- * The longest frame that a listener or link takes unless told otherwise: Visa's limit is 2,048; 8 KiB
- * leaves room for field 127 and a long field 55. 10,000 connections, each with a half-received
- * frame, hold 80 MiB.
+ * The longest frame that a listener or link takes unless told otherwise: Visa's limit is 2,048;
+ * 8 KiB leaves room for field 127 and a long field 55. 10,000 connections, each with a
+ * half-received frame, hold 80 MiB.
  */
 export const frameBytesDefault = 8_192
 

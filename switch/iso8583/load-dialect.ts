@@ -2,9 +2,10 @@
 
 import { isNode, LineCounter, parseDocument } from 'yaml'
 import { compileDialect } from './compile-dialect.ts'
-import { type DialectProblem, readDialectWords, type WordProblem } from './dialect-words.ts'
+import type { DialectProblem, WordProblem } from './dialect-words.ts'
 import { dialectTextMax } from './limits.ts'
 import type { Dialect } from './message.ts'
+import { readDialectWords } from './read-dialect-words.ts'
 
 export type LoadDialectResult =
   | { readonly ok: true; readonly dialect: Dialect }

@@ -57,8 +57,8 @@ export type DecodeResult =
       readonly ok: false
       readonly problem: IsoProblem
       /**
-       * What was read before the problem; the whole message where only a content rule is broken. For
-       * an answer that says so; never to be forwarded.
+       * What was read before the problem; the whole message where only a content rule is broken.
+       * For an answer that says so; never to be forwarded.
        */
       readonly partial: IsoMessage
     }
