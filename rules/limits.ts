@@ -46,3 +46,6 @@ export const snoozesMax = 100
 
 /** Cases of a condition: 1,000 rules of two, compared in pairs by lint, are 4 million steps. */
 export const casesMax = 64
+
+/** Levels of a YAML file: a pack has 6, a condition brackets 64 deep; the parser's stack ends at 780. */
+export const yamlNestingMax = 200

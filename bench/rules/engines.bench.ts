@@ -1,6 +1,6 @@
-// The same rules in three engines in one run: ours, json-rules-engine and the GoRules zen engine (one
-// decision table, hit policy "collect"). Each must find the same hits before it is measured. The
-// others answer asynchronously, so they are awaited one call at a time, as a message would.
+// The same rules in three engines in one run: ours, json-rules-engine and the GoRules zen engine
+// (one decision table, hit policy "collect"). Each must find the same hits before it is measured.
+// The others answer asynchronously, so they are awaited one call at a time, as a message would.
 
 import { ZenEngine } from '@gorules/zen-engine'
 import { Engine } from 'json-rules-engine'

@@ -1,5 +1,5 @@
-// A list of a million card tokens: how long it takes to load, and one look-up, asked in an order that
-// misses the processor's caches. Every second token is on the list.
+// A list of a million card tokens: how long it takes to load, and one look-up, asked in an order
+// that misses the processor's caches. Every second token is on the list.
 
 import { createHash } from 'node:crypto'
 import { compileRuleSet } from '#rules'

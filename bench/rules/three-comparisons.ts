@@ -1,5 +1,5 @@
-// The rules that are measured: three comparisons each, one rule in fifty fires. As CEL for us, and as
-// data for the engines that we are compared with.
+// The rules that are measured: three comparisons each, one rule in fifty fires. As CEL for us,
+// and as data for the engines that we are compared with.
 
 import { compileRuleSet, type RuleFacts, type RuleFile, type RuleInput, type RuleSet } from '#rules'
 

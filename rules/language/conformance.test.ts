@@ -1,7 +1,7 @@
-// The conformance suite of CEL (cel-spec, tests/simple) against our checker and compiler. Every case
-// of a file that has to do with our subset is run: it agrees, it is outside the subset (the checker
-// refuses it, and says why), or it differs on purpose. The last two stand by case in conformance.txt.
-// CONFORMANCE=write writes that file anew.
+// The conformance suite of CEL (cel-spec, tests/simple) against our checker and compiler. Every
+// case of a file that has to do with our subset is run: it agrees, it is outside the subset (the
+// checker refuses it, and says why), or it differs on purpose. The last two stand by case in
+// conformance.txt. CONFORMANCE=write writes that file anew.
 
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'

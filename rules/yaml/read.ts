@@ -3,7 +3,9 @@
 
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type Scalar } from 'yaml'
 import { didYouMean } from '../language/index.ts'
-import type { ProblemList, RuleFile } from '../problem.ts'
+import { yamlNestingMax } from '../limits.ts'
+import { type ProblemList, placeAt, type RuleFile } from '../problem.ts'
+import { nestsTooDeep } from './nesting.ts'
 import { sourcePositions } from './positions.ts'
 import type { Shape } from './shape.ts'
 
@@ -27,6 +29,8 @@ export interface YamlData {
 }
 
 export function readYaml(file: RuleFile, shape: Shape, problems: ProblemList): YamlData {
+  const tooDeep = nestsTooDeep(file.text)
+  if (tooDeep !== -1) return refused(file, tooDeep, problems)
   const lineCounter = new LineCounter()
   const document = parseDocument(file.text, { lineCounter, version: '1.2', prettyErrors: false })
   const placeOf = (offset: number): Place => {
@@ -54,6 +58,13 @@ export function readYaml(file: RuleFile, shape: Shape, problems: ProblemList): Y
       return placeOf(positions[Math.min(offset, positions.length - 1)] ?? 0)
     },
   }
+}
+
+function refused(file: RuleFile, position: number, problems: ProblemList): YamlData {
+  const place = placeAt(file.text, position)
+  const message = `nested deeper than ${yamlNestingMax} levels, or as many colons in one line`
+  problems.add({ file: file.name, ...place, severity: 'error', code: 'yaml_error', message })
+  return { data: undefined, sound: false, place: () => place, placeInText: () => place }
 }
 
 function yamlMessage(code: string, message: string): string {
