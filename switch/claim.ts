@@ -98,7 +98,7 @@ export async function claim(world: World, running: RunningAuthorization): Promis
   }
   const result = await world.store.claim(intent)
   // `admit` looked in the same synchronous step, and the embedded store has one process only.
-  if (result.kind === 'existing') throw new Error('an admitted key was claimed already')
+  if (result.kind !== 'claimed') throw new Error('an admitted key was claimed already')
   world.journal.step('claim', world.clock.monotonic() - running.startedMs)
 }
 

@@ -6,6 +6,7 @@ import { STORE_LIMITS } from './limits.ts'
 import { decodeRecord, type LogRecord } from './log-record.ts'
 import { HEADER_BYTES } from './segment.ts'
 import { type CutTail, type LogProblem, type OpenedLog, SegmentLog } from './segment-log.ts'
+import { type PaymentStep, queuedBy } from './transaction-store.ts'
 
 export interface LogAudit {
   readonly segments: number
@@ -94,6 +95,8 @@ interface Story {
   isOpen: boolean
   /** Of its one delivery; null where it has none. */
   delivery: 'queued' | 'acknowledged' | 'dead' | null
+  /** Steps that followed it, where it is an authorization. */
+  version: number
 }
 
 class Auditor {
@@ -159,21 +162,30 @@ class Auditor {
         return isOld ? `lease epoch ${leaseEpoch} was used before` : undefined
       }
       case 'claim': {
-        const { id, createdAtMs } = record.intent
+        const { id, createdAtMs, payment } = record.intent
         if (this.#stories.has(id)) return `${id} is claimed twice`
-        this.#stories.set(id, { isOpen: true, delivery: null })
+        const wrong = payment === undefined ? undefined : this.#step(id, payment)
+        if (wrong !== undefined) return wrong
+        this.#stories.set(id, { isOpen: true, delivery: null, version: 0 })
         this.#firstClaimAtMs ??= createdAtMs
         this.#lastClaimAtMs = createdAtMs
         return undefined
       }
       case 'outcome': {
-        const { id, outcome, reversal } = record.outcome
+        const { id, outcome } = record.outcome
         this.#outcomes[outcome] = (this.#outcomes[outcome] ?? 0) + 1
         const story = this.#stories.get(id)
         if (story === undefined) return this.#orphan(id)
         if (!story.isOpen) return `${id} has two outcomes`
         story.isOpen = false
-        return reversal === null ? undefined : this.#queue(id, story)
+        return queuedBy(record.outcome) === null ? undefined : this.#queue(id, story)
+      }
+      case 'accepted': {
+        const { intent, ownership, outcome } = record
+        return (
+          this.#tell({ kind: 'claim', intent, ownership }) ??
+          this.#tell({ kind: 'outcome', outcome })
+        )
       }
       case 'queued': {
         const id = record.message.transactionId
@@ -204,6 +216,16 @@ class Auditor {
     if (story.delivery !== null) return `${id} has its reversal queued twice`
     story.delivery = 'queued'
     return undefined
+  }
+
+  /** One step at a time: each names the version that it makes. */
+  #step(id: string, { paymentId, version }: PaymentStep): string | undefined {
+    const payment = this.#stories.get(paymentId)
+    if (payment === undefined) return this.#orphan(paymentId)
+    if (payment.isOpen) return `${id} is a step of ${paymentId}, which is open`
+    payment.version++
+    if (payment.version === version) return undefined
+    return `${id} is step ${version} of ${paymentId}, not ${payment.version}`
   }
 
   #orphan(id: string): string | undefined {

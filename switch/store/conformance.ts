@@ -137,6 +137,7 @@ export function testTransactionStore(name: string, open: () => Promise<StoreWorl
     testClaims(inWorld)
     testOutcomes(inWorld)
     testDeliveries(inWorld)
+    testSteps(inWorld)
     testLookups(inWorld)
     testEnds(inWorld)
   })
@@ -168,6 +169,7 @@ function testClaims(inWorld: InWorld): void {
         outcome: null,
         deliveries: [],
         lateAnswers: [],
+        steps: [],
       })
     })
   })
@@ -299,7 +301,8 @@ function testOutcomes(inWorld: InWorld): void {
     await store.claim(sampleIntent('auth_1'))
     await store.record(sampleOutcome('auth_1'))
     await assert.rejects(store.addAttempt('auth_1', sampleAttempt()))
-    await assert.rejects(store.markNotSent('auth_1'))
+    await store.markNotSent('auth_1')
+    assert.equal((await store.read('auth_1'))?.notSent, false)
     await assert.rejects(store.updateDelivery('auth_1', 'authorization', ACKNOWLEDGED))
     assert.equal(store.status.writable, true)
   })
@@ -361,6 +364,112 @@ function testDeliveries(inWorld: InWorld): void {
     await assert.rejects(reopened.updateDelivery('auth_3', 'authorization', sent))
   })
 }
+
+/** A step of `auth_1`. */
+export function sampleStep(id: string, version: number, changes: Partial<Intent> = {}): Intent {
+  const payment = { paymentId: 'auth_1', version }
+  return sampleIntent(id, { kind: 'capture', attempt: null, payment, ...changes })
+}
+
+/** A capture advice of `auth_1`, as an accepted capture queues it. */
+export function sampleAdvice(id: string): QueuedMessage {
+  return sampleReversal(id, {
+    step: 'capture',
+    mti: '0220',
+    cause: 'capture',
+    amount: 1000,
+    approvalCode: 'A1B2C3',
+  })
+}
+
+function acceptedOutcome(id: string): Outcome {
+  return sampleOutcome(id, { cause: 'accepted', decision: null, advice: sampleAdvice(id) })
+}
+
+function testSteps(inWorld: InWorld): void {
+  inWorld('a step is accepted whole: claim, outcome and advice', async ({ store, reopen }) => {
+    await store.claim(sampleIntent('auth_1'))
+    await store.record(sampleOutcome('auth_1'))
+    const intent = sampleStep('cap_1', 1)
+    const outcome = acceptedOutcome('cap_1')
+    assert.deepEqual(await store.accept(intent, outcome), { kind: 'claimed' })
+    await nowAndLater(store, reopen, async (opened) => {
+      const read = await opened.read('cap_1')
+      assert.deepEqual([read?.intent, read?.outcome], [intent, outcome])
+      assert.deepEqual((await opened.read('auth_1'))?.steps, ['cap_1'])
+      assert.equal(opened.findKey('demo', 'key of cap_1')?.state, 'recorded')
+      assert.deepEqual(
+        (await opened.pendingDeliveries()).map(({ message }) => message),
+        [sampleAdvice('cap_1')],
+      )
+      assert.deepEqual(await opened.openTransactions(), [])
+    })
+  })
+
+  inWorld('one step at a time: of two in one tick, one is stale', async ({ store, reopen }) => {
+    await store.claim(sampleIntent('auth_1'))
+    assert.deepEqual(await store.accept(sampleStep('cap_1', 1), acceptedOutcome('cap_1')), STALE)
+    await store.record(sampleOutcome('auth_1'))
+    const [first, second] = await Promise.all([
+      store.accept(sampleStep('cap_1', 1), acceptedOutcome('cap_1')),
+      store.accept(sampleStep('cap_2', 1), acceptedOutcome('cap_2')),
+    ])
+    assert.deepEqual([first, second], [{ kind: 'claimed' }, STALE])
+    assert.deepEqual((await store.read('auth_1'))?.steps, ['cap_1'])
+    assert.equal(await store.read('cap_2'), undefined)
+    const reopened = await reopen()
+    assert.deepEqual(await reopened.accept(sampleStep('cap_2', 1), acceptedOutcome('cap_2')), STALE)
+    assert.deepEqual(await reopened.accept(sampleStep('cap_2', 2), acceptedOutcome('cap_2')), {
+      kind: 'claimed',
+    })
+  })
+
+  inWorld('no step begins while another is open', async ({ store, reopen }) => {
+    await store.claim(sampleIntent('auth_1'))
+    await store.record(sampleOutcome('auth_1'))
+    const refund = sampleStep('ref_1', 1, { kind: 'refund', attempt: sampleAttempt() })
+    await store.claim(refund)
+    await nowAndLater(store, reopen, async (opened) => {
+      assert.deepEqual(await opened.accept(sampleStep('cap_1', 2), acceptedOutcome('cap_1')), STALE)
+      assert.deepEqual(
+        (await opened.openTransactions()).map(({ intent }) => intent),
+        [refund],
+      )
+    })
+    const last = await reopen()
+    await last.record(sampleOutcome('ref_1'))
+    assert.deepEqual(await last.accept(sampleStep('cap_1', 2), acceptedOutcome('cap_1')), {
+      kind: 'claimed',
+    })
+    assert.deepEqual((await last.read('auth_1'))?.steps, ['ref_1', 'cap_1'])
+  })
+
+  inWorld('a step’s key is taken as any other, and takes no version', async ({ store }) => {
+    await store.claim(sampleIntent('auth_1', { idempotencyKey: 'k' }))
+    await store.record(sampleOutcome('auth_1'))
+    const same = sampleStep('cap_1', 1, { idempotencyKey: 'k' })
+    assert.equal((await store.accept(same, acceptedOutcome('cap_1'))).kind, 'existing')
+    assert.equal(
+      (await store.accept(sampleStep('cap_2', 1), acceptedOutcome('cap_2'))).kind,
+      'claimed',
+    )
+  })
+
+  inWorld('an RRN finds authorizations, and they name their steps', async ({ store, reopen }) => {
+    await store.claim(sampleIntent('auth_1'))
+    await store.record(sampleOutcome('auth_1'))
+    await store.accept(sampleStep('cap_1', 1), acceptedOutcome('cap_1'))
+    await nowAndLater(store, reopen, async (opened) => {
+      const found = await opened.findByRrn('demo', '632610000123', 5)
+      assert.deepEqual(
+        found.map(({ intent, steps }) => [intent.id, steps]),
+        [['auth_1', ['cap_1']]],
+      )
+    })
+  })
+}
+
+const STALE = { kind: 'stale' } as const
 
 function testLookups(inWorld: InWorld): void {
   inWorld('open transactions are listed oldest first', async ({ store, reopen }) => {

@@ -2,7 +2,7 @@
 // log its records lie. The records themselves stay in the log.
 
 import { Packr } from 'msgpackr'
-import type { Delivery, Intent, QueuedMessage } from './transaction-store.ts'
+import type { Delivery, Intent, PaymentStep, QueuedMessage } from './transaction-store.ts'
 
 /** A position that is not there (yet). */
 export const NOWHERE = -1
@@ -36,6 +36,12 @@ export class DirectoryEntry {
   readonly cardToken: string
   /** The claim holds a sealed card. */
   readonly hasCard: boolean
+  /** The authorization that this is a step of; null where it is one. */
+  readonly paymentId: string | null
+  /** Steps that followed this authorization, in their order. */
+  stepIds: string[] = []
+  /** The same with those that are not durable yet: the payment's version. */
+  stepCount = 0
   phase: Phase = 'claiming'
   claimAt = NOWHERE
   /** Of the attempts after the intent's own. */
@@ -61,7 +67,12 @@ export class DirectoryEntry {
   /** Records on their way to the disk. */
   inFlight = 0
 
-  constructor(intent: Omit<Intent, 'request' | 'kind' | 'attempt'>, hasCard: boolean) {
+  constructor(
+    intent: Omit<Intent, 'request' | 'kind' | 'attempt' | 'payment'> & {
+      readonly payment?: Pick<PaymentStep, 'paymentId'>
+    },
+    hasCard: boolean,
+  ) {
     this.id = intent.id
     this.acquirer = intent.acquirer
     this.idempotencyKey = intent.idempotencyKey
@@ -70,6 +81,7 @@ export class DirectoryEntry {
     this.rrn = intent.rrn
     this.cardToken = intent.cardToken
     this.hasCard = hasCard
+    this.paymentId = intent.payment?.paymentId ?? null
     this.attemptCount = 0
   }
 
@@ -124,6 +136,9 @@ type EntryRow = [
     sends: number,
     lastResponseCode: string | null,
   ][],
+  // Absent in what an older version wrote.
+  paymentId?: string | null,
+  stepIds?: string[],
 ]
 
 /** The entry as the index keeps it: what is durable of it. */
@@ -153,6 +168,8 @@ export function encodeEntry(entry: DirectoryEntry): Uint8Array {
         sends,
         lastResponseCode,
       ]),
+    entry.paymentId,
+    entry.stepIds,
   ]
   return packr.pack(row)
 }
@@ -161,10 +178,14 @@ export function encodeEntry(entry: DirectoryEntry): Uint8Array {
 export function decodeEntry(bytes: Uint8Array): DirectoryEntry {
   const row = packr.unpack(bytes) as EntryRow
   const [id, acquirer, idempotencyKey, fingerprint, createdAtMs, rrn, cardToken, hasCard] = row
+  const paymentId = row[16] ?? null
+  const payment = paymentId === null ? {} : { payment: { paymentId } }
   const entry = new DirectoryEntry(
-    { id, acquirer, idempotencyKey, fingerprint, createdAtMs, rrn, cardToken },
+    { id, acquirer, idempotencyKey, fingerprint, createdAtMs, rrn, cardToken, ...payment },
     hasCard,
   )
+  entry.stepIds = row[17] ?? []
+  entry.stepCount = entry.stepIds.length
   entry.claimAt = row[8]
   entry.attemptAts = row[9]
   entry.attemptCount = row[10]

@@ -25,7 +25,13 @@ import { Fifo } from './fifo.ts'
 import type { StoreLimits } from './limits.ts'
 import type { DeliveryRecord, LogRecord } from './log-record.ts'
 import type { IndexPut, RecordIndex } from './record-index.ts'
-import type { Attempt, Intent, QueuedMessage } from './transaction-store.ts'
+import {
+  type Attempt,
+  type Intent,
+  type Outcome,
+  type QueuedMessage,
+  queuedBy,
+} from './transaction-store.ts'
 
 const INDEX_VERSION = 1
 const META = 'meta'
@@ -174,6 +180,13 @@ export class Directory {
     return bytes === undefined ? undefined : Number(textOf(bytes))
   }
 
+  /** Whether a step of the payment has no outcome yet, or is on its way to the disk. */
+  isBusy(payment: DirectoryEntry): boolean {
+    if (payment.phase !== 'recorded' || payment.stepCount > payment.stepIds.length) return true
+    const last = payment.stepIds.at(-1)
+    return last !== undefined && this.find(last)?.phase !== 'recorded'
+  }
+
   /** Keeps an issuer's STAN where it is ahead of the last: up to half the number space further. */
   noteStan(issuer: string, stan: string): void {
     const last = this.#stans.get(issuer)
@@ -197,14 +210,14 @@ export class Directory {
           entry.notSent = true
         })
       case 'outcome':
-        if (record.outcome.reversal !== null) this.#noteMessage(record.outcome.reversal)
+        this.#noteOutcome(record.outcome)
         return this.#change(record.outcome.id, position, (entry) => {
-          entry.outcomeAt = position
-          entry.phase = 'recorded'
-          this.#open.delete(entry)
-          if (record.outcome.reversal !== null) {
-            this.#applyMessage(entry, record.outcome.reversal, position)
-          }
+          this.#applyOutcome(entry, record.outcome, position)
+        })
+      case 'accepted':
+        this.#noteOutcome(record.outcome)
+        return this.#applyClaim(record.intent, position, (entry) => {
+          this.#applyOutcome(entry, record.outcome, position)
         })
       case 'late_answer':
         return this.#change(record.answer.transactionId, position, (entry) => {
@@ -242,7 +255,25 @@ export class Directory {
     }
   }
 
-  #applyClaim(intent: Intent, position: number): boolean {
+  #noteOutcome(outcome: Outcome): void {
+    const message = queuedBy(outcome)
+    if (message !== null) this.#noteMessage(message)
+  }
+
+  #applyOutcome(entry: DirectoryEntry, outcome: Outcome, position: number): void {
+    entry.outcomeAt = position
+    entry.phase = 'recorded'
+    this.#open.delete(entry)
+    const message = queuedBy(outcome)
+    if (message !== null) this.#applyMessage(entry, message, position)
+  }
+
+  /** `further`: what else the claim's own record says. */
+  #applyClaim(
+    intent: Intent,
+    position: number,
+    further?: (entry: DirectoryEntry) => void,
+  ): boolean {
     const { attempt } = intent
     if (attempt !== null) this.noteStan(attempt.issuer, attempt.stan)
     const entry = this.find(intent.id) ?? this.take(intent)
@@ -251,13 +282,26 @@ export class Directory {
     if (entry.phase === 'claiming') entry.phase = 'open'
     if (attempt !== null && entry.attemptCount === 0) entry.attemptCount = 1
     this.#open.add(entry)
+    if (entry.paymentId === null) this.#listByRrn(entry)
+    else this.#addStep(entry.paymentId, entry.id, position)
+    if (entry.hasCard) this.#byCard.set(joinKey('c', entry.acquirer, entry.cardToken), entry)
+    further?.(entry)
+    this.#touch(entry, position)
+    return true
+  }
+
+  #listByRrn(entry: DirectoryEntry): void {
     const rrnKey = joinKey('r', entry.acquirer, entry.rrn)
     const same = this.#byRrn.get(rrnKey)
     if (same === undefined) this.#byRrn.set(rrnKey, [entry])
     else same.push(entry)
-    if (entry.hasCard) this.#byCard.set(joinKey('c', entry.acquirer, entry.cardToken), entry)
-    this.#touch(entry, position)
-    return true
+  }
+
+  #addStep(paymentId: string, stepId: string, position: number): void {
+    this.#change(paymentId, position, (payment) => {
+      payment.stepIds.push(stepId)
+      payment.stepCount = Math.max(payment.stepCount, payment.stepIds.length)
+    })
   }
 
   #applyAttempt(transactionId: string, attempt: Attempt, position: number): boolean {
@@ -401,8 +445,10 @@ function putEntry(puts: IndexPut[], entry: DirectoryEntry): void {
   entry.isIndexed = true
   const claimAt = String(entry.claimAt)
   puts.push({ key: joinKey('k', acquirer, entry.idempotencyKey), value: bytesOf(id) })
-  const rrnKey = joinKey('r', acquirer, entry.rrn) + claimAt.padStart(16, '0')
-  puts.push({ key: rrnKey, value: bytesOf(id) })
+  if (entry.paymentId === null) {
+    const rrnKey = joinKey('r', acquirer, entry.rrn) + claimAt.padStart(16, '0')
+    puts.push({ key: rrnKey, value: bytesOf(id) })
+  }
   if (entry.hasCard) {
     puts.push({ key: joinKey('c', acquirer, entry.cardToken), value: bytesOf(claimAt) })
   }

@@ -118,7 +118,7 @@ async function act(
       const stan = String(transaction + 1).padStart(6, '0')
       const intent = sampleIntent(id, { idempotencyKey: key, attempt: sampleAttempt({ stan }) })
       const result = await store.claim(intent)
-      const holder = result.kind === 'claimed' ? id : result.entry.transactionId
+      const holder = result.kind === 'existing' ? result.entry.transactionId : id
       const known = promised.claims.get(key)
       if (known !== undefined) assert.equal(holder, known, 'a key was claimed twice')
       if (result.kind === 'claimed') promised.claims.set(key, id)

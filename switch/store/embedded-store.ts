@@ -4,7 +4,7 @@
 
 import type { Clock, Disk, Random, TimerHandle, Timers } from '../ports.ts'
 import { Directory } from './directory.ts'
-import { type DeliveryEntry, type DirectoryEntry, NOWHERE } from './directory-entry.ts'
+import { type DeliveryEntry, DirectoryEntry, NOWHERE } from './directory-entry.ts'
 import { type Flush, GroupCommit } from './group-commit.ts'
 import { STORE_LIMITS, type StoreLimits } from './limits.ts'
 import { decodeRecord, encodeRecord, type LogRecord } from './log-record.ts'
@@ -20,6 +20,7 @@ import {
   type Outcome,
   type Ownership,
   type QueuedMessage,
+  queuedBy,
   type SealedCard,
   StoreFault,
   type StoreStatus,
@@ -124,6 +125,7 @@ async function replayLog(
 }
 
 const CLAIMED: ClaimResult = { kind: 'claimed' }
+const STALE: ClaimResult = { kind: 'stale' }
 
 class EmbeddedStore implements TransactionStore {
   readonly ownership: Ownership
@@ -191,15 +193,56 @@ class EmbeddedStore implements TransactionStore {
 
   async claim(intent: Intent): Promise<ClaimResult> {
     if (!this.#commit.isWritable) throw this.#notWritable()
-    const existing = this.findKey(intent.acquirer, intent.idempotencyKey)
-    if (existing !== undefined) return { kind: 'existing', entry: existing }
-    const record: LogRecord = { kind: 'claim', intent, ownership: this.ownership }
-    const entry = this.#directory.take(intent)
+    const taken = this.#takeClaim(intent)
+    if (!(taken instanceof DirectoryEntry)) return this.#notTaken(taken)
     if (intent.attempt !== null) {
-      entry.attemptCount = 1
+      taken.attemptCount = 1
       this.#directory.noteStan(intent.attempt.issuer, intent.attempt.stan)
     }
-    return this.#write(record, entry, CLAIMED)
+    const record: LogRecord = { kind: 'claim', intent, ownership: this.ownership }
+    return this.#writeStep(record, taken, intent)
+  }
+
+  async accept(intent: Intent, outcome: Outcome): Promise<ClaimResult> {
+    if (!this.#commit.isWritable) throw this.#notWritable()
+    const message = queuedBy(outcome)
+    const isOwn = outcome.id === intent.id && (message?.transactionId ?? intent.id) === intent.id
+    if (!isOwn) throw new Error(`what ${intent.id} is accepted with names another transaction`)
+    const taken = this.#takeClaim(intent)
+    if (!(taken instanceof DirectoryEntry)) return this.#notTaken(taken)
+    taken.phase = 'recording'
+    if (message !== null) this.#take(taken, message)
+    const { ownership } = this
+    return this.#writeStep({ kind: 'accepted', intent, ownership, outcome }, taken, intent)
+  }
+
+  /** Takes the key, and the payment's version where it is a step; all in one tick. */
+  #takeClaim(intent: Intent): DirectoryEntry | ClaimResult {
+    const existing = this.findKey(intent.acquirer, intent.idempotencyKey)
+    if (existing !== undefined) return { kind: 'existing', entry: existing }
+    if (intent.payment === undefined) return this.#directory.take(intent)
+    const { paymentId, version } = intent.payment
+    const payment = this.#known(paymentId)
+    if (this.#directory.isBusy(payment) || payment.stepCount !== version - 1) return STALE
+    payment.stepCount++
+    return this.#directory.take(intent)
+  }
+
+  /** What came first is durable when this resolves, so that whoever lost can read it. */
+  async #notTaken(result: ClaimResult): Promise<ClaimResult> {
+    if (result.kind === 'stale') await this.#settled()
+    return result
+  }
+
+  /** Keeps the payment in memory until its step is durable: the index lacks the new version. */
+  async #writeStep(record: LogRecord, entry: DirectoryEntry, intent: Intent): Promise<ClaimResult> {
+    const payment =
+      intent.payment === undefined ? undefined : this.#directory.find(intent.payment.paymentId)
+    if (payment === undefined) return this.#write(record, entry, CLAIMED)
+    payment.inFlight++
+    const result = await this.#write(record, entry, CLAIMED)
+    payment.inFlight--
+    return result
   }
 
   async addAttempt(transactionId: string, attempt: Attempt): Promise<void> {
@@ -213,8 +256,9 @@ class EmbeddedStore implements TransactionStore {
   }
 
   async markNotSent(transactionId: string): Promise<void> {
-    const entry = this.#undecided(transactionId)
+    const entry = this.#known(transactionId)
     if (entry.attemptCount === 0) throw new Error(`${transactionId} has no attempt`)
+    if (entry.phase === 'recording' || entry.phase === 'recorded') return
     return this.#write({ kind: 'not_sent', transactionId }, entry, undefined)
   }
 
@@ -225,6 +269,7 @@ class EmbeddedStore implements TransactionStore {
       return this.#readOutcome(entry.outcomeAt)
     }
     const { reversal } = outcome
+    if (outcome.advice !== undefined) throw new Error(`an advice is accepted, not recorded`)
     if (reversal !== null && reversal.transactionId !== outcome.id) {
       throw new Error(`the reversal of ${outcome.id} names ${reversal.transactionId}`)
     }
@@ -284,7 +329,7 @@ class EmbeddedStore implements TransactionStore {
   async findCard(acquirer: string, cardToken: string): Promise<SealedCard | undefined> {
     const position = this.#directory.findCard(acquirer, cardToken)
     if (position === undefined) return undefined
-    const { intent } = await this.#readRecord(position, 'claim')
+    const { intent } = await this.#readRecord(position, ['claim'])
     return intent.attempt?.card ?? undefined
   }
 
@@ -364,27 +409,30 @@ class EmbeddedStore implements TransactionStore {
 
   async #readRecord<K extends LogRecord['kind']>(
     position: number,
-    kind: K,
+    kinds: readonly K[],
   ): Promise<Extract<LogRecord, { kind: K }>> {
     const record = decodeRecord(await this.#log.read(position))
-    if (record.kind !== kind) throw new Error(`record ${position} is ${record.kind}, not ${kind}`)
+    if (!(kinds as readonly string[]).includes(record.kind)) {
+      throw new Error(`record ${position} is ${record.kind}, not ${kinds.join(' or ')}`)
+    }
     return record as Extract<LogRecord, { kind: K }>
   }
 
   async #readOutcome(position: number): Promise<Outcome> {
-    return (await this.#readRecord(position, 'outcome')).outcome
+    return (await this.#readRecord(position, ['outcome', 'accepted'])).outcome
   }
 
   /** As the entry is now: what becomes durable while this reads is not in it. */
   async #readTransaction(entry: DirectoryEntry): Promise<Transaction> {
     const { notSent, outcomeAt } = entry
+    const steps = [...entry.stepIds]
     const deliveries = entry.deliveries.filter(({ messageAt }) => messageAt !== NOWHERE)
     const [claim, attempts, outcome, queued, late] = await Promise.all([
-      this.#readRecord(entry.claimAt, 'claim'),
-      this.#readAll([...entry.attemptAts], (at) => this.#readRecord(at, 'attempt')),
+      this.#readRecord(entry.claimAt, ['claim', 'accepted']),
+      this.#readAll([...entry.attemptAts], (at) => this.#readRecord(at, ['attempt'])),
       outcomeAt === NOWHERE ? null : this.#readOutcome(outcomeAt),
       this.#readAll(deliveries, (delivery) => this.#readDelivery(delivery)),
-      this.#readAll([...entry.lateAts], (at) => this.#readRecord(at, 'late_answer')),
+      this.#readAll([...entry.lateAts], (at) => this.#readRecord(at, ['late_answer'])),
     ])
     const { intent, ownership } = claim
     const further = attempts.map(({ attempt }) => attempt)
@@ -396,13 +444,14 @@ class EmbeddedStore implements TransactionStore {
       outcome,
       deliveries: queued,
       lateAnswers: late.map(({ answer }) => answer),
+      steps,
     }
   }
 
   async #readDelivery(delivery: DeliveryEntry): Promise<Delivery> {
     const { state, sends, lastResponseCode, messageAt } = delivery
     const record = decodeRecord(await this.#log.read(messageAt))
-    const message = record.kind === 'outcome' ? record.outcome.reversal : messageOfQueued(record)
+    const message = 'outcome' in record ? queuedBy(record.outcome) : messageOfQueued(record)
     if (message === null) throw new Error(`record ${messageAt} holds no message`)
     return { message, state, sends, lastResponseCode }
   }

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import {
+  sampleAdvice,
   sampleAttempt,
   sampleDecision,
   sampleIntent,
   sampleOutcome,
   sampleReversal,
+  sampleStep,
 } from './conformance.ts'
 import { decodeRecord, encodeRecord, type LogRecord } from './log-record.ts'
 
@@ -38,6 +40,20 @@ const RECORDS: readonly LogRecord[] = [
     state: 'dead',
     sends: 12,
     lastResponseCode: null,
+  },
+  {
+    kind: 'accepted',
+    intent: sampleStep('cap_1', 1),
+    ownership: OWNERSHIP,
+    outcome: sampleOutcome('cap_1', { decision: null, advice: sampleAdvice('cap_1') }),
+  },
+  {
+    kind: 'claim',
+    intent: sampleStep('inc_1', 2, {
+      kind: 'increment',
+      attempt: sampleAttempt({ originalDataElements: '0'.repeat(42) }),
+    }),
+    ownership: OWNERSHIP,
   },
 ]
 

@@ -9,11 +9,12 @@
 //   late     6  = [late answer]
 //   queued   7  = [queued message]
 //   delivery 8  = [transaction, step, state, sends, last response code]
+//   accepted 9  = [intent, owner, epoch, outcome]  a step that needed nobody's answer; format 2
 //
 // Intents, attempts, outcomes and the like are rows: their fields in the order of the tables below,
 // without names, which makes them a quarter smaller and a third cheaper than maps (714 bytes and
 // 4 µs instead of 977 and 6). A field is added at the end of its table, never moved or removed, and
-// older records then lack it; `request`, `answer` and `decision` are maps and stored as they are.
+// older records then lack it, as do rows whose last fields are absent; `request`, `answer` and `decision` are maps and stored as they are.
 // What an older version could misread needs a new format version in `segment.ts`.
 
 import { Packr } from 'msgpackr'
@@ -24,6 +25,7 @@ import type {
   LateAnswer,
   Outcome,
   Ownership,
+  PaymentStep,
   QueuedMessage,
   SealedCard,
 } from './transaction-store.ts'
@@ -37,6 +39,14 @@ export type LogRecord =
   | { readonly kind: 'late_answer'; readonly answer: LateAnswer }
   | { readonly kind: 'queued'; readonly message: QueuedMessage }
   | DeliveryRecord
+  | AcceptedRecord
+
+export interface AcceptedRecord {
+  readonly kind: 'accepted'
+  readonly intent: Intent
+  readonly ownership: Ownership
+  readonly outcome: Outcome
+}
 
 export interface DeliveryRecord {
   readonly kind: 'delivery'
@@ -56,6 +66,7 @@ const KINDS = [
   'late_answer',
   'queued',
   'delivery',
+  'accepted',
 ] as const satisfies readonly LogRecord['kind'][]
 
 /** Fails to compile where a table lacks a field of its type: it would not be stored. */
@@ -86,7 +97,10 @@ const ATTEMPT = table<Attempt>()(
   'mcc',
   'entryMode',
   'card',
+  'originalDataElements',
 )
+
+const PAYMENT_STEP = table<PaymentStep>()('paymentId', 'version')
 
 const INTENT = table<Intent>()(
   'id',
@@ -99,6 +113,7 @@ const INTENT = table<Intent>()(
   'cardToken',
   'request',
   'attempt',
+  'payment',
 )
 
 const MESSAGE = table<QueuedMessage>()(
@@ -112,6 +127,9 @@ const MESSAGE = table<QueuedMessage>()(
   'original',
   'cause',
   'queuedAtMs',
+  'amount',
+  'replacementAmount',
+  'approvalCode',
 )
 
 const OUTCOME = table<Outcome>()(
@@ -124,6 +142,7 @@ const OUTCOME = table<Outcome>()(
   'answer',
   'decision',
   'reversal',
+  'advice',
 )
 
 const LATE_ANSWER = table<LateAnswer>()('transactionId', 'at', 'issuer', 'responseCode', 'approved')
@@ -134,6 +153,8 @@ const NESTED: Readonly<Record<string, readonly string[]>> = {
   attempt: ATTEMPT,
   original: ATTEMPT,
   reversal: MESSAGE,
+  advice: MESSAGE,
+  payment: PAYMENT_STEP,
 }
 
 type Row = unknown[]
@@ -189,6 +210,10 @@ function encodeBody(record: LogRecord): Row {
         record.sends,
         record.lastResponseCode,
       ]
+    case 'accepted': {
+      const { owner, leaseEpoch } = record.ownership
+      return [toRow(INTENT, record.intent), owner, leaseEpoch, toRow(OUTCOME, record.outcome)]
+    }
   }
 }
 
@@ -224,16 +249,29 @@ function decodeBody(kind: LogRecord['kind'], body: Row): LogRecord {
       ]
       return { kind, transactionId, step, state, sends, lastResponseCode }
     }
+    case 'accepted': {
+      const [intent, owner, leaseEpoch, outcome] = body as [Row, string, number, Row]
+      return {
+        kind,
+        intent: fromRow<Intent>(INTENT, intent),
+        ownership: { owner, leaseEpoch },
+        outcome: fromRow<Outcome>(OUTCOME, outcome),
+      }
+    }
   }
 }
 
 function toRow(fields: readonly string[], value: object): Row {
-  const row: Row = new Array(fields.length)
-  for (let i = 0; i < fields.length; i++) {
+  // Absent fields at the end are left out, so that a plain authorization pays nothing for them.
+  let length = fields.length
+  while (length > 0 && (value as Fields)[fields[length - 1] as string] === undefined) length--
+  const row: Row = new Array(length)
+  for (let i = 0; i < length; i++) {
     const field = fields[i] as string
     const part = (value as Fields)[field]
     const nested = NESTED[field]
-    row[i] = nested === undefined || part === null ? part : toRow(nested, part as object)
+    const isPlain = nested === undefined || part === null || part === undefined
+    row[i] = isPlain ? part : toRow(nested, part as object)
   }
   return row
 }
@@ -243,6 +281,7 @@ function fromRow<T extends object>(fields: readonly string[], row: Row): T {
   for (let i = 0; i < fields.length && i < row.length; i++) {
     const field = fields[i] as string
     const part = row[i]
+    if (part === undefined) continue
     const nested = NESTED[field]
     value[field] = nested === undefined || part === null ? part : fromRow(nested, part as Row)
   }

@@ -62,6 +62,7 @@ export type RecordVisitor = (position: number, payload: Uint8Array) => Promise<v
 interface Segment {
   readonly name: string
   readonly base: number
+  readonly format: number
   sizeBytes: number
 }
 
@@ -121,8 +122,13 @@ export class SegmentLog {
     const file = await options.disk.open(newest.name)
     const log = new SegmentLog(options, found, file)
     const outcome = await log.#settleTail(newest, file, found.torn, options.readOnly === true)
-    if (!outcome.ok) await file.close()
-    return outcome.ok ? { ok: true, log, cutTail: outcome.cutTail } : outcome
+    if (!outcome.ok) {
+      await file.close()
+      return outcome
+    }
+    // An older version reads its own segments and refuses this one's, so the two are never mixed.
+    if (newest.format < FORMAT_VERSION && options.readOnly !== true) await log.#rotate()
+    return { ok: true, log, cutTail: outcome.cutTail }
   }
 
   static async #create(options: SegmentLogOptions, found: FoundLog): Promise<OpenedLog> {
@@ -130,7 +136,7 @@ export class SegmentLog {
     const name = segmentName(base)
     const file = await options.disk.open(name)
     await startSegment(file, found.logId, base)
-    found.segments.push({ name, base, sizeBytes: file.sizeBytes })
+    found.segments.push({ name, base, format: FORMAT_VERSION, sizeBytes: file.sizeBytes })
     return { ok: true, log: new SegmentLog(options, found, file), cutTail: found.torn }
   }
 
@@ -302,7 +308,7 @@ export class SegmentLog {
     this.#reading.set(this.#newest().name, this.#newestOpened)
     this.#writing = next
     this.#newestOpened = { file: Promise.resolve(next), users: 0 }
-    this.#segments.push({ name, base, sizeBytes: next.sizeBytes })
+    this.#segments.push({ name, base, format: FORMAT_VERSION, sizeBytes: next.sizeBytes })
   }
 
   #newest(): Segment {
@@ -368,7 +374,7 @@ async function findSegments(
     if (header.kind === 'unreadable') {
       // Frames come only after the header is durable, so a short newest file was never used.
       if (index < names.length - 1 || sizeBytes > HEADER_BYTES) {
-        return refused(damage({ name, base, sizeBytes }, 0))
+        return refused(damage({ name }, 0))
       }
       if (!followsOn(segments.at(-1), base)) return refused(gap(name))
       torn = { segment: name, offset: 0, bytes: sizeBytes, base }
@@ -379,7 +385,7 @@ async function findSegments(
     if (header.base !== base || !follows || !asBuffer(header.logId).equals(logId)) {
       return refused(gap(name))
     }
-    segments.push({ name, base, sizeBytes })
+    segments.push({ name, base, format: header.format, sizeBytes })
   }
   const fresh = logId ?? options.random.fill(new Uint8Array(LOG_ID_BYTES))
   return { ok: true, logId: fresh, segments, torn }
@@ -399,7 +405,7 @@ function refused(problem: LogProblem): { readonly ok: false; readonly problem: L
   return { ok: false, problem }
 }
 
-function damage(segment: Segment, offset: number): LogProblem {
+function damage(segment: Pick<Segment, 'name'>, offset: number): LogProblem {
   return {
     code: 'log_damaged',
     message:

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import {
   decodeHeader,
   encodeHeader,
+  FORMAT_VERSION,
   FRAME_BYTES,
   frameSeed,
   HEADER_BYTES,
@@ -21,6 +22,7 @@ describe('segment', () => {
     for (const base of [0, 40, 2 ** 40 + 3]) {
       assert.deepEqual(decodeHeader(encodeHeader(LOG_ID, base)), {
         kind: 'readable',
+        format: FORMAT_VERSION,
         logId: LOG_ID,
         base,
       })
@@ -29,8 +31,8 @@ describe('segment', () => {
 
   it('tells a newer format from damage, and reads neither', () => {
     const newer = Buffer.from(encodeHeader(LOG_ID, 0))
-    newer.writeUInt32LE(2, 8)
-    assert.deepEqual(decodeHeader(newer), { kind: 'newer', format: 2 })
+    newer.writeUInt32LE(FORMAT_VERSION + 1, 8)
+    assert.deepEqual(decodeHeader(newer), { kind: 'newer', format: FORMAT_VERSION + 1 })
     for (let at = 0; at < HEADER_BYTES; at++) {
       const damaged = Buffer.from(encodeHeader(LOG_ID, 7))
       damaged[at] = (damaged[at] ?? 0) ^ 0x40

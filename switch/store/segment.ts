@@ -15,7 +15,9 @@
 
 import { crc32 } from 'node:zlib'
 
-export const FORMAT_VERSION = 1
+/** 2 added the record kind 9 and fields at the ends of rows; 1 is read as it is. */
+export const FORMAT_VERSION = 2
+const FORMAT_OLDEST = 1
 export const HEADER_BYTES = 40
 export const FRAME_BYTES = 12
 export const LOG_ID_BYTES = 16
@@ -27,7 +29,12 @@ const BASE_AT = 28
 const HEADER_CRC_AT = 36
 
 export type Header =
-  | { readonly kind: 'readable'; readonly logId: Uint8Array; readonly base: number }
+  | {
+      readonly kind: 'readable'
+      readonly format: number
+      readonly logId: Uint8Array
+      readonly base: number
+    }
   | { readonly kind: 'newer'; readonly format: number }
   | { readonly kind: 'unreadable' }
 
@@ -51,13 +58,14 @@ export function decodeHeader(raw: Uint8Array): Header {
   if (format > FORMAT_VERSION) return { kind: 'newer', format }
   if (
     bytes.length < HEADER_BYTES ||
-    format !== FORMAT_VERSION ||
+    format < FORMAT_OLDEST ||
     crc32(bytes.subarray(0, HEADER_CRC_AT)) !== bytes.readUInt32LE(HEADER_CRC_AT)
   ) {
     return { kind: 'unreadable' }
   }
   return {
     kind: 'readable',
+    format,
     logId: new Uint8Array(bytes.subarray(LOG_ID_AT, LOG_ID_AT + LOG_ID_BYTES)),
     base: Number(bytes.readBigUInt64LE(BASE_AT)),
   }

@@ -35,16 +35,30 @@ export interface Attempt {
   readonly entryMode: string
   /** DE14 stays sealed with the PAN. */
   readonly card: SealedCard | null
+  /** DE90 (n 42): the authorization that a refund or an increment belongs to. */
+  readonly originalDataElements?: string
 }
 
 /** The request as it may be kept: no PAN, no CVV, no track; tokens and masks instead. */
 export type StoredRequest = Readonly<Record<string, unknown>>
 
+/** What an acquirer may do to a payment after its authorization. */
+export const STEP_KINDS = ['capture', 'reversal', 'refund', 'increment'] as const
+export type StepKind = (typeof STEP_KINDS)[number]
+
 /** The kinds of work a claim can stand for; recovery treats each as SEMANTICS says. */
-export type IntentKind = 'financial' | 'inquiry'
+export type IntentKind = 'financial' | 'inquiry' | StepKind
+
+/** Which step of which payment a transaction is. */
+export interface PaymentStep {
+  /** The authorization's id. */
+  readonly paymentId: string
+  /** 1 for the first step after the authorization: compared and set when the step is claimed. */
+  readonly version: number
+}
 
 export interface Intent {
-  /** `auth_` and a ULID: sorts by time. */
+  /** `auth_` (or `cap_`, `rev_`, `ref_`, `inc_`) and a ULID: sorts by time. */
   readonly id: string
   readonly kind: IntentKind
   readonly acquirer: string
@@ -57,8 +71,10 @@ export interface Intent {
   readonly rrn: string
   readonly cardToken: string
   readonly request: StoredRequest
-  /** Null only where no route exists: nothing will be sent. */
+  /** Null where nothing is asked: no route exists, or the step needs no issuer's word. */
   readonly attempt: Attempt | null
+  /** Absent for an authorization, which begins its payment. */
+  readonly payment?: PaymentStep
 }
 
 /** Who owns an open claim. Filled in by the store. */
@@ -77,22 +93,38 @@ export type OutcomeCause =
   | 'issuer_fault'
   | 'recovery'
   | 'partial_not_supported'
+  /** The acquirer reversed it before the issuer had answered. */
+  | 'acquirer_reversal'
+  /** A capture or a reversal: the issuer is told, not asked. */
+  | 'accepted'
 
 /** An advice or reversal that must reach an issuer; its wire numbers never change once queued. */
 export interface QueuedMessage {
   /** `(transaction, step)`: at most one entry for each. */
   readonly transactionId: string
-  readonly step: 'authorization'
+  readonly step: 'authorization' | StepKind
   readonly issuer: string
-  /** 0420 at first; repeats go out as 0421. */
-  readonly mti: '0420'
+  /** 0420 reversal, 0220 capture advice; repeats go out as 0421 and 0221. */
+  readonly mti: '0420' | '0220'
   readonly stan: string
   readonly transmittedAt: string
   readonly rrn: string
   /** What is being reversed, in the numbers we sent (DE90 is made of it). */
   readonly original: Attempt
-  readonly cause: 'timeout' | 'recovery' | 'late_approval' | 'partial_not_supported' | 'acquirer'
+  readonly cause:
+    | 'timeout'
+    | 'recovery'
+    | 'late_approval'
+    | 'partial_not_supported'
+    | 'acquirer'
+    | 'capture'
   readonly queuedAtMs: number
+  /** DE4 where it is not the original's: what is captured, or all that was authorized by then. */
+  readonly amount?: number
+  /** DE95 of a partial reversal: what stands after it. */
+  readonly replacementAmount?: number
+  /** DE38 of the authorization that is captured. */
+  readonly approvalCode?: string
 }
 
 export type DeliveryState = 'queued' | 'acknowledged' | 'dead'
@@ -120,6 +152,13 @@ export interface Outcome {
   readonly decision: Decision | null
   /** Queued in the same store transaction. */
   readonly reversal: QueuedMessage | null
+  /** A capture advice, queued in the same store transaction; never beside a reversal. */
+  readonly advice?: QueuedMessage
+}
+
+/** What an outcome has the issuer told, or null. */
+export function queuedBy(outcome: Outcome): QueuedMessage | null {
+  return outcome.reversal ?? outcome.advice ?? null
 }
 
 /** An issuer's answer after the outcome: recorded, changes nothing. */
@@ -141,6 +180,8 @@ export interface Transaction {
   readonly outcome: Outcome | null
   readonly deliveries: readonly Delivery[]
   readonly lateAnswers: readonly LateAnswer[]
+  /** Ids of the steps that followed an authorization, in their order; empty for a step itself. */
+  readonly steps: readonly string[]
 }
 
 /** What is known of an idempotency key. */
@@ -154,6 +195,8 @@ export type ClaimResult =
   | { readonly kind: 'claimed' }
   /** Another claim holds the key: nothing was stored. */
   | { readonly kind: 'existing'; readonly entry: KeyEntry }
+  /** Another step of the payment came first or still runs: read it again. Nothing was stored. */
+  | { readonly kind: 'stale' }
 
 export interface StoreStatus {
   /** False after the first failed or late flush, for ever: stop after drain, never retry. */
@@ -180,9 +223,17 @@ export interface TransactionStore {
    * the same tick is `existing`. Rejects with StoreFault.
    */
   claim(intent: Intent): Promise<ClaimResult>
+  /**
+   * Claim and outcome in one record: a step that needs nobody's answer is never open. Resolves
+   * once durable. The key and the payment's version are taken before this returns.
+   */
+  accept(intent: Intent, outcome: Outcome): Promise<ClaimResult>
   /** A further attempt, durable before its bytes may leave. */
   addAttempt(transactionId: string, attempt: Attempt): Promise<void>
-  /** Says that the last attempt's bytes certainly did not leave. */
+  /**
+   * Says that the last attempt's bytes certainly did not leave. Changes nothing where the outcome
+   * is being recorded or recorded already.
+   */
   markNotSent(transactionId: string): Promise<void>
   /**
    * Compare-and-set from open. Resolves with what is recorded once durable: this outcome, or the
