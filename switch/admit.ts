@@ -3,10 +3,16 @@
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Refusal, refuse, refuseForNow } from './errors.ts'
-import { RETRY_AFTER_SECONDS, SCORING_QUEUE_MAX } from './limits.ts'
+import { ACCEPTED_RESERVED, RETRY_AFTER_SECONDS, SCORING_QUEUE_MAX } from './limits.ts'
 import type { Reply } from './respond.ts'
 import { respondAgain } from './respond.ts'
 import type { World } from './world.ts'
+
+/**
+ * What is let in: an authorization, which is scored; a step that the issuer is asked for; or one
+ * that is accepted, which has reserved capacity.
+ */
+export type Work = 'scored' | 'asked' | 'accepted'
 
 export interface Admitted {
   readonly kind: 'admitted'
@@ -32,6 +38,7 @@ export function admit(
   acquirer: string,
   idempotencyKey: string,
   fingerprint: Uint8Array,
+  work: Work = 'scored',
 ): Admitted | Refusal | { readonly kind: 'later'; readonly reply: Promise<Reply> } {
   const place = `${acquirer}\n${idempotencyKey}`
   const running = world.inFlight.find(place)
@@ -45,14 +52,14 @@ export function admit(
     if (recorded.state === 'open') return refuseRunning()
     return { kind: 'later', reply: respondAgain(world, recorded.transactionId) }
   }
-  const refusal = refuseAtTheDoor(world)
+  const refusal = refuseAtTheDoor(world, work)
   if (refusal !== undefined) return refusal
   world.inFlight.enter(place, fingerprint)
   return { kind: 'admitted', place }
 }
 
 /** Over a limit: refused here, at once, before the claim; what is admitted keeps its latency. */
-function refuseAtTheDoor(world: World): Refusal | undefined {
+function refuseAtTheDoor(world: World, work: Work): Refusal | undefined {
   if (!world.store.status.writable) {
     world.journal.shed('store')
     return refuseForNow(
@@ -65,8 +72,10 @@ function refuseAtTheDoor(world: World): Refusal | undefined {
     world.journal.shed('draining')
     return refuseForNow('draining', 'this process is shutting down: retry', RETRY_AFTER_SECONDS)
   }
-  if (world.inFlight.isFull || world.scorer.queueDepth >= SCORING_QUEUE_MAX) {
-    world.journal.shed(world.inFlight.isFull ? 'in_flight' : 'scoring')
+  const isFull = world.inFlight.isFullFor(work === 'accepted' ? ACCEPTED_RESERVED : 0)
+  const mustQueue = work === 'scored' && world.scorer.queueDepth >= SCORING_QUEUE_MAX
+  if (isFull || mustQueue) {
+    world.journal.shed(isFull ? 'in_flight' : 'scoring')
     return refuseForNow('overloaded', 'too much is in flight: retry', RETRY_AFTER_SECONDS)
   }
   return undefined

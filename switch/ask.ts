@@ -8,6 +8,9 @@ import type { World } from './world.ts'
 export async function ask(world: World, running: RunningAuthorization): Promise<AskResult> {
   const { issuer, attempt, request, card } = running
   if (issuer === undefined || attempt === null) throw new Error('asked without a route')
+  // Its acquirer may have reversed it while it was scored: then nothing needs to leave any more.
+  const known = world.store.findKey(running.acquirer.id, running.idempotencyKey)
+  if (known?.state === 'recorded') return { kind: 'not_sent' }
   const startedMs = world.clock.monotonic()
   const result = await issuer.ask(
     attempt,

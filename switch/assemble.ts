@@ -51,6 +51,7 @@ export function assemble(parts: Parts): World {
     scorer: parts.scorer,
     router: new Router(config.routes),
     issuers,
+    traceNumbers: (issuer) => traceNumbersOf(issuers, store, clock, issuer),
     storeAndForward: createStoreAndForward({
       store,
       issuers,
@@ -91,12 +92,14 @@ export async function recoverWorld(world: World): Promise<RecoveryReport> {
     world.issuers.get(attempt.issuer)?.expectLateAnswer(attempt)
   }
   for (const { message } of await world.store.pendingDeliveries()) {
+    // What is captured or reversed by its acquirer was answered long ago.
+    if (message.step === 'capture' || message.step === 'reversal') continue
     expectLateAnswer(message.original, message.transactionId)
   }
   const report = await recover({
     store: world.store,
     clock: world.clock,
-    traceNumbers: (issuer) => traceNumbersOf(world, issuer),
+    traceNumbers: world.traceNumbers,
     expectLateAnswer,
   })
   await world.storeAndForward.start()
@@ -104,10 +107,15 @@ export async function recoverWorld(world: World): Promise<RecoveryReport> {
 }
 
 /** The configured link's numbers; for an issuer that is no longer configured, a book of its own. */
-function traceNumbersOf(world: World, issuer: string): Pick<Issuer, 'drawTraceNumbers'> {
-  const configured = world.issuers.get(issuer)
+function traceNumbersOf(
+  issuers: ReadonlyMap<string, Issuer>,
+  store: TransactionStore,
+  clock: Clock,
+  issuer: string,
+): Pick<Issuer, 'drawTraceNumbers'> {
+  const configured = issuers.get(issuer)
   if (configured !== undefined) return configured
-  const book = new TraceBook(world.clock, world.store.lastStan(issuer), 1)
+  const book = new TraceBook(clock, store.lastStan(issuer), 1)
   return { drawTraceNumbers: () => book.draw('reversal') }
 }
 
@@ -126,8 +134,8 @@ function noteDelivery({ journal, onBug }: Parts, event: StoreAndForwardEvent): v
   }
   journal.linkEvent(event.issuer, `reversal_${event.kind}`)
   if (event.kind === 'acknowledged' || event.kind === 'will_repeat') {
-    journal.log.debug(event, 'reversal')
+    journal.log.debug(event, 'queued message')
   } else {
-    journal.log.error(event, 'reversal needs attention')
+    journal.log.error(event, 'a queued message needs attention')
   }
 }

@@ -28,6 +28,11 @@ export class InFlight {
     return this.#running.size >= this.#capacity
   }
 
+  /** The same with room that is kept for what must not be turned away. */
+  isFullFor(reserved: number): boolean {
+    return this.#running.size >= this.#capacity + reserved
+  }
+
   find(key: string): { readonly fingerprint: Uint8Array } | undefined {
     return this.#running.get(key)
   }

@@ -27,6 +27,32 @@ export const AMOUNT_MAX = 999_999_999_999
  */
 export const IN_FLIGHT_MAX = 8192
 
+/**
+ * Captures and reversals that are let in over IN_FLIGHT_MAX: accepted durably, they stay for one
+ * flush and hold 2 kB, and a house full of authorizations must not keep them out.
+ */
+export const ACCEPTED_RESERVED = 1024
+
+/**
+ * Steps of one payment. A hotel's stay has some dozens; each is read again for the next one, 128
+ * reads of 1 kB.
+ */
+export const PAYMENT_STEPS_MAX = 128
+
+/** How often a step reads its payment again because another step came first. */
+export const STEP_TRIES_MAX = 16
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** How long an authorization may be captured: the schemes' usual 7 days. */
+export const AUTHORIZATION_VALID_MS = 7 * DAY_MS
+
+/** The same of a pre-authorization: 30 days. */
+export const PREAUTHORIZATION_VALID_MS = 30 * DAY_MS
+
+/** `GET ?rrn=` shows at most this many steps, the newest. */
+export const RRN_STEPS_MAX = 100
+
 /** Retries of one key that may wait for the first one's answer; more are answered 409 at once. */
 export const WAITERS_PER_KEY_MAX = 8
 
@@ -68,7 +94,8 @@ export function assertRelations(): void {
   assert.ok(scoringLimitsFit(), 'the limits of scoring must fit each other')
   assert.ok(LINK_IN_FLIGHT_MAX <= IN_FLIGHT_MAX / 2, 'one silent issuer must leave room to others')
   // Each has one record waiting for its flush at most; twice, for marks and deliveries beside them.
-  assert.ok(2 * IN_FLIGHT_MAX < STORE_LIMITS.waitingRecordsMax, 'the commit group must hold all')
+  const inFlightMax = IN_FLIGHT_MAX + ACCEPTED_RESERVED
+  assert.ok(2 * inFlightMax < STORE_LIMITS.waitingRecordsMax, 'the commit group must hold all')
   assert.ok(IN_FLIGHT_MAX < STANS / 2, 'every request in flight needs a STAN, and late answers too')
   assert.ok(WAITERS_PER_KEY_MAX * IN_FLIGHT_MAX < 100_000, 'waiters hold connections and timers')
 }

@@ -169,7 +169,9 @@ const validator = Compile(AuthorizationSchema)
  * the first thing wrong with its field. No message repeats a value: it could be card data.
  */
 export function parseAuthorization(body: unknown): AuthorizationRequest | Refusal {
-  if (!validator.Check(body)) return explain(body)
+  if (!validator.Check(body)) {
+    return explain(validator.Errors(body) as readonly SchemaProblem[], knownFields)
+  }
   const type = body.type ?? 'authorization'
   const asksForMoney = type !== 'balance_inquiry' && type !== 'account_verification'
   if (asksForMoney && body.amount === 0) {
@@ -241,7 +243,7 @@ function parseCard(card: AuthorizationBody['card']): RequestCard | Refusal {
   return { kind: 'pan', pan, expiry: card.expiry, ...rest }
 }
 
-interface SchemaProblem {
+export interface SchemaProblem {
   readonly keyword: string
   readonly instancePath: string
   readonly message: string
@@ -249,15 +251,17 @@ interface SchemaProblem {
 }
 
 /** Turns the validator's first finding into a refusal: unknown fields first, then missing ones. */
-function explain(body: unknown): Refusal {
-  const problems = validator.Errors(body) as readonly SchemaProblem[]
+export function explain(
+  problems: readonly SchemaProblem[],
+  known: (parent: string) => readonly string[],
+): Refusal {
   const of = (keyword: string) => problems.find((problem) => problem.keyword === keyword)
   const unknown = of('additionalProperties')
   if (unknown !== undefined) {
     const [name = ''] = (unknown.params as { additionalProperties: string[] }).additionalProperties
     const parent = fieldPath(unknown.instancePath)
     const param = parent === '' ? name : `${parent}.${name}`
-    const near = nearestName(name, knownFields(parent))
+    const near = nearestName(name, known(parent))
     const hint = near === undefined ? '' : `; did you mean ${near}?`
     return refuse('unknown_field', `${clip(param)} is not a field${hint}`, clip(param))
   }

@@ -16,7 +16,15 @@ export type Ending =
   | { readonly by: 'no_route' }
   | { readonly by: 'issuer'; readonly asked: AskResult }
 
-interface Conclusion extends Ruling {
+/** What was asked, as far as the issuer's answer is judged by it. */
+export interface Terms {
+  readonly amount: number
+  readonly isInquiry: boolean
+  readonly isVerification: boolean
+  readonly acceptsPartialApproval: boolean
+}
+
+export interface Conclusion extends Ruling {
   readonly cause: OutcomeCause
   /** Why the issuer must be told to undo, or null. */
   readonly reversal: QueuedMessage['cause'] | null
@@ -88,37 +96,45 @@ function conclude(running: RunningAuthorization, ending: Ending): Conclusion {
     case 'no_route':
       return declined('no_route', RESPONSE_CODE.noRoute)
     case 'issuer':
-      return concludeAsked(running, ending.asked)
+      return concludeAsked(termsOf(running), ending.asked)
   }
 }
 
-function concludeAsked(running: RunningAuthorization, asked: AskResult): Conclusion {
+function termsOf({ request, acquirer }: RunningAuthorization): Terms {
+  return {
+    amount: request.amount,
+    isInquiry: isInquiry(request.type),
+    isVerification: request.type === 'account_verification',
+    acceptsPartialApproval: acquirer.acceptsPartialApproval,
+  }
+}
+
+/** What an issuer's word, or its absence, comes to. */
+export function concludeAsked(terms: Terms, asked: AskResult): Conclusion {
   switch (asked.kind) {
     case 'not_sent':
       return declined('issuer_unreachable', RESPONSE_CODE.issuerUnavailable)
     case 'unknown':
       return {
         ...declined('issuer_timeout', RESPONSE_CODE.issuerUnavailable),
-        reversal: undo(running),
+        reversal: undo(terms),
       }
     case 'answered':
-      return concludeAnswer(running, asked.answer)
+      return concludeAnswer(terms, asked.answer)
   }
 }
 
 /** The issuer's word, with the cases in which it can't be taken as it is. */
-function concludeAnswer(running: RunningAuthorization, answer: IssuerAnswer): Conclusion {
-  const { request, acquirer } = running
+function concludeAnswer(terms: Terms, answer: IssuerAnswer): Conclusion {
   if (!isResponseCode(answer.responseCode)) {
-    return { ...declined('issuer_fault', RESPONSE_CODE.fault), reversal: undo(running) }
+    return { ...declined('issuer_fault', RESPONSE_CODE.fault), reversal: undo(terms) }
   }
-  const isVerification = request.type === 'account_verification'
-  if (!isApproval(answer.responseCode, isVerification)) {
+  if (!isApproval(answer.responseCode, terms.isVerification)) {
     return { ...declined('issuer', answer.responseCode), issuerAnswer: answer }
   }
   // The link lets no partial approval through that is not below what was asked.
-  const isPartial = !isInquiry(request.type) && answer.amount < request.amount
-  if (isPartial && !acquirer.acceptsPartialApproval) {
+  const isPartial = !terms.isInquiry && answer.amount < terms.amount
+  if (isPartial && !terms.acceptsPartialApproval) {
     // An approval that the acquirer can't take is money held for nobody.
     const cause = 'partial_not_supported'
     return { ...declined(cause, RESPONSE_CODE.insufficientFunds), reversal: cause }
@@ -126,7 +142,7 @@ function concludeAnswer(running: RunningAuthorization, answer: IssuerAnswer): Co
   return {
     outcome: 'approved',
     responseCode: answer.responseCode,
-    issuerAnswer: isInquiry(request.type) ? { ...answer, amount: 0 } : answer,
+    issuerAnswer: terms.isInquiry ? { ...answer, amount: 0 } : answer,
     cause: 'issuer',
     reversal: null,
   }
@@ -135,8 +151,8 @@ function concludeAnswer(running: RunningAuthorization, answer: IssuerAnswer): Co
 /**
  * Why to reverse what may be an approval; an inquiry holds no money, so there is nothing to undo.
  */
-function undo(running: RunningAuthorization): QueuedMessage['cause'] | null {
-  return isInquiry(running.request.type) ? null : 'timeout'
+function undo({ isInquiry }: Terms): QueuedMessage['cause'] | null {
+  return isInquiry ? null : 'timeout'
 }
 
 function declined(cause: OutcomeCause, responseCode: string): Conclusion {
@@ -150,11 +166,12 @@ export function queuedReversal(
   original: Attempt,
   issuer: Pick<Issuer, 'drawTraceNumbers'>,
   cause: QueuedMessage['cause'],
+  step: QueuedMessage['step'] = 'authorization',
 ): QueuedMessage {
   const trace = issuer.drawTraceNumbers('reversal')
   return {
     transactionId,
-    step: 'authorization',
+    step,
     issuer: original.issuer,
     mti: '0420',
     stan: trace.stan,

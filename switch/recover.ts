@@ -3,8 +3,9 @@
 import type { Issuer } from './issuers/index.ts'
 import type { StoredAuthorization } from './message.ts'
 import { queuedReversal } from './record.ts'
-import { type Answered, answerBody, type Ruling } from './respond.ts'
+import { type Answered, answerBody, type Ruling, stepBody } from './respond.ts'
 import { RESPONSE_CODE } from './response-codes.ts'
+import { storedStep } from './step-record.ts'
 import type { Attempt, Outcome, Transaction } from './store/index.ts'
 import type { World } from './world.ts'
 
@@ -43,7 +44,8 @@ function recoveredOutcome(world: RecoveryWorld, transaction: Transaction): Outco
   const { intent } = transaction
   const attempt = transaction.attempts.at(-1)
   const mayHaveLeft = attempt !== undefined && !transaction.notSent
-  const mustReverse = mayHaveLeft && intent.kind === 'financial'
+  const mustReverse = mayHaveLeft && intent.kind !== 'inquiry'
+  const step = storedStep(transaction)
   const ruling: Ruling = {
     outcome: 'declined',
     responseCode: attempt === undefined ? RESPONSE_CODE.noRoute : RESPONSE_CODE.issuerUnavailable,
@@ -56,16 +58,26 @@ function recoveredOutcome(world: RecoveryWorld, transaction: Transaction): Outco
     responseCode: ruling.responseCode,
     cause: 'recovery',
     issuerResponseCode: null,
-    answer: answerBody(answeredOf(transaction), ruling, null),
+    answer:
+      step === undefined
+        ? answerBody(answeredOf(transaction), ruling, null)
+        : stepBody(step.answered, ruling, step.before),
     decision: null,
     reversal: mustReverse
-      ? queuedReversal(world, intent.id, attempt, world.traceNumbers(attempt.issuer), 'recovery')
+      ? queuedReversal(
+          world,
+          intent.id,
+          attempt,
+          world.traceNumbers(attempt.issuer),
+          'recovery',
+          step?.answered.kind,
+        )
       : null,
   }
 }
 
 /** The record's own words; `prepare` wrote them. */
-function answeredOf(transaction: Transaction): Answered {
+export function answeredOf(transaction: Transaction): Answered {
   const { intent } = transaction
   const stored = intent.request as unknown as StoredAuthorization
   return {

@@ -5,7 +5,8 @@ import type { Decision } from '#scoring'
 import { type Refusal, refuseForNow } from './errors.ts'
 import type { IssuerAnswer } from './issuers/index.ts'
 import { RETRY_AFTER_SECONDS } from './limits.ts'
-import type { Outcome } from './store/index.ts'
+import type { Payment } from './payment.ts'
+import type { Outcome, StepKind } from './store/index.ts'
 import type { World } from './world.ts'
 
 export type AnswerBody = Readonly<Record<string, unknown>>
@@ -66,6 +67,46 @@ export function answerBody(
     card: { token: answered.cardToken, masked: answered.maskedPan },
     ...(decision === null ? {} : { risk: riskBody(decision) }),
     createdAt: new Date(answered.createdAtMs).toISOString(),
+  }
+}
+
+/** What the answer to a step says of it. */
+export interface AnsweredStep {
+  readonly id: string
+  readonly kind: StepKind
+  /** The authorization's id. */
+  readonly paymentId: string
+  /** What was asked for, integer minor units. */
+  readonly amount: number
+  readonly currency: string
+  readonly stan: string | undefined
+  readonly rrn: string
+  readonly issuer: string | undefined
+  readonly createdAtMs: number
+}
+
+/** The body of the answer to a step; `payment` is what the payment stands at after it. */
+export function stepBody(step: AnsweredStep, ruling: Ruling, payment: Payment): AnswerBody {
+  const { issuerAnswer, outcome } = ruling
+  const isApproved = outcome === 'approved'
+  const approvalCode = isApproved ? issuerAnswer?.approvalCode : undefined
+  const amount = isApproved ? (issuerAnswer?.amount ?? step.amount) : step.amount
+  const { state, authorized, captured, reversed, refunded } = payment
+  return {
+    id: step.id,
+    type: step.kind,
+    authorization: step.paymentId,
+    outcome,
+    responseCode: ruling.responseCode,
+    ...(approvalCode ? { approvalCode } : {}),
+    amount,
+    ...(amount === step.amount ? {} : { requestedAmount: step.amount }),
+    currency: step.currency,
+    ...(step.stan === undefined ? {} : { stan: step.stan }),
+    rrn: step.rrn,
+    ...(step.issuer === undefined ? {} : { issuer: step.issuer }),
+    payment: { state, authorized, captured, reversed, refunded },
+    createdAt: new Date(step.createdAtMs).toISOString(),
   }
 }
 

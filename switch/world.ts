@@ -23,6 +23,8 @@ export interface World {
   readonly scorer: Scorer & { readonly queueDepth: number }
   readonly router: Router
   readonly issuers: ReadonlyMap<string, Issuer>
+  /** Trace numbers toward an issuer by its name, configured today or not. */
+  readonly traceNumbers: (issuer: string) => Pick<Issuer, 'drawTraceNumbers'>
   readonly storeAndForward: StoreAndForward
   readonly inFlight: InFlight
   readonly journal: Journal

@@ -15,14 +15,14 @@ export type ExchangeState = 'in_flight' | 'given_up'
 export class Exchange implements DeadlineEntry<Exchange> {
   /** The numeric STAN, by which it is found. */
   readonly stan: number
-  /** First three digits of the answer's MTI: 011, 021 or 043. */
+  /** First three digits of the answer's MTI: 011, 021, 023 or 043. */
   readonly answerClass: string
   readonly transmittedAt: string
   readonly rrn: string
   readonly amount: number
   readonly terminalId: string
   readonly currencyNumeric: string
-  /** Of a request; null for a reversal, whose late answer is of no use: its repeat is answered. */
+  /** Of a request; null for a queued message: its late answer is of no use, a repeat is answered. */
   readonly attempt: Attempt | null
   state: ExchangeState = 'in_flight'
   /** Monotonic: the time-out while in flight, the end of the window once given up. */
@@ -41,7 +41,7 @@ export class Exchange implements DeadlineEntry<Exchange> {
     this.answerClass = expected.answerClass
     this.transmittedAt = expected.transmittedAt
     this.rrn = expected.rrn
-    this.amount = expected.original.amount
+    this.amount = expected.amount
     this.terminalId = expected.original.terminalId.trimEnd()
     this.currencyNumeric = expected.original.currencyNumeric
     this.attempt = attempt
@@ -56,6 +56,8 @@ export interface ExpectedAnswer {
   readonly stan: string
   readonly transmittedAt: string
   readonly rrn: string
+  /** DE4 of the message. */
+  readonly amount: number
   readonly original: Attempt
 }
 
@@ -64,7 +66,7 @@ export type MismatchField = 'mti' | '4' | '7' | '11' | '37' | '41' | '49'
 
 /**
  * Null: the answer belongs to the exchange. The STAN is compared by the caller, who found the
- * exchange by it. A reversal's answer need not echo DE4, DE41 and DE49, but may not contradict.
+ * exchange by it. A queued message's answer need not echo DE4, DE41 and DE49, but may not contradict.
  */
 export function mismatchOf(exchange: Exchange, answer: ParsedAnswer): MismatchField | null {
   const mayOmit = exchange.attempt === null

@@ -18,7 +18,8 @@ function createWorld() {
   const start = (stan: number, results: AskResult[] = []) => {
     const text = String(stan).padStart(6, '0')
     const rrn = `632610${text}`
-    const expected = { answerClass: '011', stan: text, transmittedAt: '1122100000', rrn, original }
+    const numbers = { stan: text, transmittedAt: '1122100000', rrn }
+    const expected = { answerClass: '011', ...numbers, amount: 100, original }
     const deadlineMs = time.clock.monotonic() + 8_000
     inFlight.start(new Exchange(expected, original, deadlineMs, (result) => results.push(result)))
   }

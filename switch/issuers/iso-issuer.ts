@@ -18,7 +18,13 @@ import type {
   TracePurpose,
 } from './issuer.ts'
 import { createIssuerCounters, type IssuerCounters, type IssuerEvent } from './issuer-events.ts'
-import { buildRequest, buildReversal, type ParsedAnswer, parseAnswer } from './issuer-message.ts'
+import {
+  amountOf,
+  buildQueued,
+  buildRequest,
+  type ParsedAnswer,
+  parseAnswer,
+} from './issuer-message.ts'
 import { ANSWERED_HOLD_MS, REVERSALS_IN_FLIGHT_MAX } from './limits.ts'
 import { NO_STAN, TraceBook } from './trace-numbers.ts'
 
@@ -153,12 +159,14 @@ export class IsoIssuer implements Issuer {
       message.stan === NO_STAN ||
       this.#inFlight.has(Number(message.stan)) ||
       this.#inFlight.size >= this.#options.inFlightMax + REVERSALS_IN_FLIGHT_MAX
-    if (isRefused || !this.#link.send(buildReversal(message, pan, isRepeat))) {
+    if (isRefused || !this.#link.send(buildQueued(message, pan, isRepeat))) {
       this.#counters.notSent++
       return NOT_SENT
     }
     const { stan, transmittedAt, rrn, original } = message
-    const expected = { answerClass: '043', stan, transmittedAt, rrn, original }
+    const answerClass = answerClassOf(message.mti)
+    const amount = amountOf(message)
+    const expected = { answerClass, stan, transmittedAt, rrn, amount, original }
     const result = await this.#await(expected, null, timeoutMs)
     if (result.kind !== 'answered') return { kind: 'unknown' }
     return { kind: 'answered', responseCode: result.answer.responseCode }
@@ -260,8 +268,13 @@ export class IsoIssuer implements Issuer {
 }
 
 function expectedOf(attempt: Attempt): ExpectedAnswer {
-  const { stan, transmittedAt, rrn } = attempt
-  return { answerClass: `${attempt.mti.slice(0, 2)}1`, stan, transmittedAt, rrn, original: attempt }
+  const { mti, stan, transmittedAt, rrn, amount } = attempt
+  return { answerClass: answerClassOf(mti), stan, transmittedAt, rrn, amount, original: attempt }
+}
+
+/** A request's third digit is even, its answer's is one more: 0200 and 0210, 0420 and 0430. */
+function answerClassOf(mti: string): string {
+  return `${mti.slice(0, 2)}${Number(mti[2]) + 1}`
 }
 
 /** A declined answer may omit what was approved: nothing was. */

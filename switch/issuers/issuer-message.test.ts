@@ -8,8 +8,8 @@ import type { Attempt, QueuedMessage } from '../store/index.ts'
 import {
   buildNetworkAnswer,
   buildNetworkRequest,
+  buildQueued,
   buildRequest,
-  buildReversal,
   NETWORK_CODE,
   originalDataElements,
   parseAnswer,
@@ -153,14 +153,54 @@ test('a reversal has numbers of its own, and only the MTI of a repeat differs', 
         cause: 'timeout',
         queuedAtMs: 0,
       }
-      const first = throughTheWire(buildReversal(queued, pan, false))
-      const repeat = throughTheWire(buildReversal(queued, pan, true))
+      const first = throughTheWire(buildQueued(queued, pan, false))
+      const repeat = throughTheWire(buildQueued(queued, pan, true))
       assert.equal(first.mti, '0420')
       assert.equal(repeat.mti, '0421')
       assert.deepEqual(first.fields, repeat.fields)
       assert.deepEqual([first.fields[7], first.fields[11], first.fields[37]], [at, stan, rrn])
       assert.equal(first.fields[90], originalDataElements(original))
       assert.equal(Number(first.fields[4]), original.amount)
+    }),
+  )
+})
+
+test('a capture advice names amount, approval and original; a part reversed, what stands', () => {
+  fc.assert(
+    fc.property(attempts, digits(6), digits(10), digits(12), (original, stan, at, rrn) => {
+      const queued: QueuedMessage = {
+        transactionId: 'cap_1',
+        step: 'capture',
+        issuer: 'demo-a',
+        mti: '0220',
+        stan,
+        transmittedAt: at,
+        rrn,
+        original,
+        cause: 'capture',
+        queuedAtMs: 0,
+        amount: 700,
+        approvalCode: 'A1B2C3',
+      }
+      const advice = throughTheWire(buildQueued(queued, pan, false))
+      assert.deepEqual(
+        [advice.mti, throughTheWire(buildQueued(queued, pan, true)).mti],
+        ['0220', '0221'],
+      )
+      assert.equal(advice.fields[4], '000000000700')
+      assert.equal(advice.fields[38], 'A1B2C3')
+      assert.equal(advice.fields[90], originalDataElements(original))
+      const { approvalCode: _, ...rest } = queued
+      const partial: QueuedMessage = {
+        ...rest,
+        step: 'reversal',
+        mti: '0420',
+        cause: 'acquirer',
+        replacementAmount: 250,
+      }
+      const reversal = throughTheWire(buildQueued(partial, pan, false))
+      assert.equal(String(reversal.fields[95]).slice(0, 12), '000000000250')
+      assert.equal(reversal.fields[38], undefined)
     }),
   )
 })

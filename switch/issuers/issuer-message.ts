@@ -1,8 +1,9 @@
 // The messages between us and an issuer, ISO 8583:1987: durable numbers in, fields out, and back.
 // Pure functions; bytes and framing are the dialect's.
 //
-//   0100 0200   2 3 4 7 11 14 18 22 32 37 41 42 43 48 49
-//   0420 0421   2 3 4 7 11 18 22 32 37 41 42 43 49 90
+//   0100 0200   2 3 4 7 11 14 18 22 32 37 41 42 43 48 49; 90 in a refund and an increment
+//   0220 0221   2 3 4 7 11 18 22 32 37 38 41 42 43 49 90
+//   0420 0421   2 3 4 7 11 18 22 32 37 41 42 43 49 90; 95 where a part is reversed
 //   0800        7 11 70
 //   0810        7 11 39 70
 //
@@ -49,22 +50,40 @@ export function buildRequest(attempt: Attempt, card: CardData): IsoMessage {
   fillAttempt(fields, attempt)
   fields[37] = attempt.rrn
   if (card.cvv !== undefined) fields[48] = formatCardCode(card.cvv)
+  if (attempt.originalDataElements !== undefined) fields[90] = attempt.originalDataElements
   return { mti: attempt.mti, fields }
 }
 
-/** 0420 of a queued reversal, 0421 as its repeat: nothing but the MTI differs. */
-export function buildReversal(message: QueuedMessage, pan: Pan, isRepeat: boolean): IsoMessage {
+/** 0420 or 0220 of a queued message, 0421 or 0221 as its repeat: nothing but the MTI differs. */
+export function buildQueued(message: QueuedMessage, pan: Pan, isRepeat: boolean): IsoMessage {
   const original = message.original
-  const fields: (FieldValue | undefined)[] = new Array(91)
+  const fields: (FieldValue | undefined)[] = new Array(96)
   fields[2] = pan.reveal()
   fields[3] = original.processingCode
-  fields[4] = formatAmount(original.amount)
+  fields[4] = formatAmount(amountOf(message))
   fields[7] = message.transmittedAt
   fields[11] = message.stan
   fillAttempt(fields, original)
   fields[37] = message.rrn
+  if (message.approvalCode !== undefined) fields[38] = message.approvalCode.padEnd(6)
   fields[90] = originalDataElements(original)
-  return { mti: isRepeat ? '0421' : message.mti, fields }
+  if (message.replacementAmount !== undefined) {
+    fields[95] = formatReplacementAmounts(message.replacementAmount)
+  }
+  return { mti: isRepeat ? `${message.mti.slice(0, 3)}1` : message.mti, fields }
+}
+
+/** DE4 of a queued message, minor units. */
+export function amountOf(message: QueuedMessage): number {
+  return message.amount ?? message.original.amount
+}
+
+/**
+ * DE95 (an 42) of ISO 8583:1987: the actual amount in the transaction's currency 12, in that of
+ * settlement 12, two fees of sign and amount 9 each; we know the first, the rest is zeros.
+ */
+export function formatReplacementAmounts(amount: number): string {
+  return formatAmount(amount) + '0'.repeat(30)
 }
 
 /** The fields that a request and its reversal share, as they were durable. */
@@ -110,7 +129,7 @@ export function buildNetworkAnswer(request: IsoMessage, responseCode: string): I
   return { mti: '0810', fields }
 }
 
-/** What an answer (0110, 0210, 0430, 0810) says. Never throws: what is absent matches nothing. */
+/** What an answer (0110, 0210, 0230, 0430, 0810) says. Never throws: what is absent matches nothing. */
 export function parseAnswer(message: IsoMessage): ParsedAnswer {
   return {
     mti: message.mti,

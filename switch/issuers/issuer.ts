@@ -75,7 +75,10 @@ export interface Issuer {
   expectLateAnswer(attempt: Attempt): void
   /** Sends the attempt once and waits for its answer, `timeoutMs` at most. Never rejects. */
   ask(attempt: Attempt, card: CardData, timeoutMs: number): Promise<AskResult>
-  /** Sends a reversal (0420, or 0421 as a repeat) and waits for its 0430. Never rejects. */
+  /**
+   * Sends a reversal or an advice (0420, 0220; 0421, 0221 as a repeat) and waits for its 0430 or
+   * 0230. Never rejects.
+   */
   deliver(
     message: QueuedMessage,
     pan: Pan,

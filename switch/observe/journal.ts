@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Decision } from '#scoring'
 import type { AskResult } from '../issuers/index.ts'
-import type { Outcome } from '../store/index.ts'
+import type { Outcome, StepKind } from '../store/index.ts'
 import type { RunningAuthorization } from '../transaction.ts'
 import { gauge, Histogram, Tally } from './histogram.ts'
 
@@ -49,6 +49,7 @@ export class Journal {
   readonly #degraded: Tally
   readonly #shed: Tally
   readonly #reversals: Tally
+  readonly #paymentSteps: Tally
   readonly #replays: Tally
   readonly #ruleHits: Tally
   readonly #unknownRules: Tally
@@ -91,6 +92,10 @@ export class Journal {
     this.#degraded = tally('degraded_total', 'Decisions made without a part', ['part'])
     this.#shed = tally('shed_total', 'Refused at the door', ['cause'])
     this.#reversals = tally('reversals_total', 'Reversals queued', ['cause'])
+    this.#paymentSteps = tally('payment_steps_total', 'Captures, reversals, refunds, increments', [
+      'step',
+      'outcome',
+    ])
     this.#replays = tally('idempotent_replays_total', 'First answers given again', [])
     this.#ruleHits = tally('rule_hits_total', 'Rules that fired', ['rule', 'mode'])
     this.#unknownRules = tally('rules_unknown_total', 'Rules that a missing value left unknown', [])
@@ -183,6 +188,11 @@ export class Journal {
 
   reversalQueued(cause: string): void {
     this.#reversals.add(cause)
+  }
+
+  /** The end of a step of a payment. */
+  stepTaken(step: StepKind, outcome: Outcome): void {
+    this.#paymentSteps.add(step, outcome.outcome)
   }
 
   linkEvent(issuer: string, event: string): void {

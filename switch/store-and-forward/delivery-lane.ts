@@ -1,10 +1,11 @@
-// The queue of one issuer: reversals in the order in which they were queued, until acknowledged.
+// The queue of one issuer: reversals and advices in the order in which they were queued, until
+// acknowledged.
 //
 //                    ┌──────────── back-off over ─────────────┐
 //                    v                                        │
 //   add ──> ready ──> sending ── 91, 96, 25 early, none ──> waiting
 //             ^          │  ├── 00, 21, 25 late ──> acknowledged
-//             └ not sent ┘  └── 12, 30 ──────────> dead, alarmed
+//             └ not sent ┘  └── 12, 30; an advice refused ──> dead, alarmed
 //
 // First sends leave in queue order on one connection, so none overtakes its request or another. One
 // that has to be repeated waits by itself and holds up nobody. While the link is down nothing is
@@ -21,7 +22,7 @@ import type {
   TransactionStore,
 } from '../store/index.ts'
 import type { StoreAndForwardLimits } from './limits.ts'
-import { verdictOf } from './verdict.ts'
+import { adviceVerdictOf, type Verdict, verdictOf } from './verdict.ts'
 
 /** What others may want to know: metrics, logs, alarms. Holds no card data. */
 export type StoreAndForwardEvent =
@@ -108,11 +109,23 @@ function originalKey(attempt: Attempt): string {
   return `${attempt.stan}${attempt.transmittedAt}${attempt.rrn}`
 }
 
+function deliveryKey({ transactionId, step }: QueuedMessage): string {
+  return `${step} ${transactionId}`
+}
+
+/** What undoes its own transaction's request; an approved one's may be undone several times. */
+function undoesUnknown(message: QueuedMessage): boolean {
+  return message.step !== 'capture' && message.step !== 'reversal'
+}
+
 export class DeliveryLane {
   readonly issuerName: string
   readonly #issuer: Issuer | undefined
   readonly #context: LaneContext
+  /** By transaction and step. */
   readonly #entries = new Map<string, Entry>()
+  /** Reversals of what an issuer may not know yet, by their original. */
+  readonly #byOriginal = new Map<string, Entry>()
   readonly #waiting: Deadlines<Entry>
   #ready: Entry[] = []
   #readyHead = 0
@@ -149,7 +162,7 @@ export class DeliveryLane {
 
   /** Takes over a message that is durable already. `sends` as stored. */
   add(message: QueuedMessage, sends: number, lastResponseCode: string | null): void {
-    const key = originalKey(message.original)
+    const key = deliveryKey(message)
     if (this.#entries.has(key)) return
     if (this.#issuer === undefined) {
       const { transactionId } = message
@@ -162,6 +175,7 @@ export class DeliveryLane {
     const settlesAtMs = this.#settlesAtMs(this.#issuer, message)
     const entry = new Entry(message, sends, lastResponseCode, settlesAtMs)
     this.#entries.set(key, entry)
+    if (undoesUnknown(message)) this.#byOriginal.set(originalKey(message.original), entry)
     this.#issuer?.holdStan(message.stan)
     this.#ready.push(entry)
     this.#pump()
@@ -169,7 +183,7 @@ export class DeliveryLane {
 
   /** The original was approved after all: a 25 to its reversal is no last word any more. */
   approvedLate(original: Attempt): void {
-    const entry = this.#entries.get(originalKey(original))
+    const entry = this.#byOriginal.get(originalKey(original))
     if (entry === undefined) return
     entry.approvedLate = true
     if (entry.state !== 'waiting' || entry.lastResponseCode !== '25') return
@@ -286,7 +300,7 @@ export class DeliveryLane {
     entry.sends++
     if (result.kind === 'unknown') return this.#repeat(entry, null)
     entry.lastResponseCode = result.responseCode
-    switch (verdictOf(result.responseCode, this.#isSettled(entry))) {
+    switch (this.#verdictOf(entry, result.responseCode)) {
       case 'done':
         return this.#acknowledge(entry, result.responseCode)
       case 'dead':
@@ -294,6 +308,11 @@ export class DeliveryLane {
       default:
         return this.#repeat(entry, result.responseCode)
     }
+  }
+
+  #verdictOf(entry: Entry, responseCode: string): Verdict {
+    if (entry.message.mti === '0220') return adviceVerdictOf(responseCode)
+    return verdictOf(responseCode, this.#isSettled(entry))
   }
 
   #unsealPan(card: SealedCard): Pan | undefined {
@@ -389,7 +408,8 @@ export class DeliveryLane {
   }
 
   #forget(entry: Entry): void {
-    this.#entries.delete(originalKey(entry.message.original))
+    this.#entries.delete(deliveryKey(entry.message))
+    if (undoesUnknown(entry.message)) this.#byOriginal.delete(originalKey(entry.message.original))
     this.#issuer?.releaseStan(entry.message.stan)
     const isHalfDone = this.#entries.size * 2 <= this.#context.limits.queuedMax
     if (this.#overflow > 0 && isHalfDone) void this.#reload()

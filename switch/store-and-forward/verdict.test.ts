@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { verdictOf } from './verdict.ts'
+import { adviceVerdictOf, verdictOf } from './verdict.ts'
 
 test('each answer to a reversal means what SEMANTICS says', () => {
   assert.equal(verdictOf('00', false), 'done')
@@ -22,4 +22,21 @@ test('nothing else ends a reversal', () => {
       assert.equal(verdictOf(code, isSettled), 'again')
     }),
   )
+})
+
+test('an advice is told until it is taken; a no is for people, never repeated', () => {
+  const judged = ['00', '08', '94', '91', '96', '05', '25', '30'].map((code) => [
+    code,
+    adviceVerdictOf(code),
+  ])
+  assert.deepEqual(judged, [
+    ['00', 'done'],
+    ['08', 'done'],
+    ['94', 'done'],
+    ['91', 'again'],
+    ['96', 'again'],
+    ['05', 'dead'],
+    ['25', 'dead'],
+    ['30', 'dead'],
+  ])
 })

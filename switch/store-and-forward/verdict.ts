@@ -1,4 +1,6 @@
-// What the answer to a reversal (DE39 of 0430) means for its delivery.
+// What the answer to a queued message (DE39 of 0430 or 0230) means for its delivery.
+
+import { isApproval } from '../response-codes.ts'
 
 export type Verdict =
   /**
@@ -9,7 +11,10 @@ export type Verdict =
   | 'not_yet'
   /** 91, 96, and whatever says neither yes nor no: a reversal is never given up for it. */
   | 'again'
-  /** 12, 30: the issuer can't read it, and the same bytes will not read better. */
+  /**
+   * 12, 30: the issuer can't read it, and the same bytes will not read better. An advice that it
+   * refuses: told once more it says no once more. Somebody has to look at it.
+   */
   | 'dead'
 
 /**
@@ -28,5 +33,21 @@ export function verdictOf(responseCode: string, isSettled: boolean): Verdict {
       return 'dead'
     default:
       return 'again'
+  }
+}
+
+/**
+ * The same for an advice (0230). The issuer is told, not asked, so a no is an exception for people
+ * and is not repeated; 94 says that an earlier one arrived.
+ */
+export function adviceVerdictOf(responseCode: string): Verdict {
+  switch (responseCode) {
+    case '91':
+    case '96':
+      return 'again'
+    case '94':
+      return 'done'
+    default:
+      return isApproval(responseCode, false) ? 'done' : 'dead'
   }
 }

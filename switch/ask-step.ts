@@ -1,0 +1,102 @@
+// Leaf of a step that the issuer must agree to: its attempt is durable before its bytes leave, and
+// what nobody knows is declined 91 with one reversal of this step.
+
+import { type Refusal, refuseForNow } from './errors.ts'
+import { type AskResult, NO_STAN, originalDataElements } from './issuers/index.ts'
+import { RETRY_AFTER_SECONDS } from './limits.ts'
+import { apply } from './payment.ts'
+import { concludeAsked, queuedReversal } from './record.ts'
+import { stepBody } from './respond.ts'
+import { answeredStep, lastAttempt, stepIntent } from './step-record.ts'
+import type { Attempt, Outcome } from './store/index.ts'
+import type { RunningStep } from './take-step.ts'
+import type { World } from './world.ts'
+
+/** What the issuer is asked for, besides the original's own fields. */
+export type StepQuestion = Pick<Attempt, 'mti' | 'processingCode'> & {
+  /** A part of it is of use. */
+  readonly acceptsPartialApproval: boolean
+}
+
+/** Claims, asks, records: as an authorization does. */
+export async function askStep(
+  world: World,
+  step: RunningStep,
+  question: StepQuestion,
+): Promise<Outcome | Refusal | 'stale'> {
+  const attempt = attemptOf(world, step, question)
+  if (attempt.stan === NO_STAN) {
+    world.journal.shed('trace_numbers')
+    const detail = 'too much is in flight to this issuer: retry'
+    return refuseForNow('overloaded', detail, RETRY_AFTER_SECONDS)
+  }
+  const claimed = await world.store.claim(stepIntent(step, attempt))
+  if (claimed.kind === 'existing') throw new Error('an admitted key was claimed already')
+  if (claimed.kind === 'stale') return 'stale'
+  world.attemptOwners.set(attempt, step.id)
+  const asked = await ask(world, attempt)
+  return record(world, step, attempt, question, asked)
+}
+
+function attemptOf(world: World, step: RunningStep, question: StepQuestion): Attempt {
+  const original = lastAttempt(step)
+  const trace = world.traceNumbers(original.issuer).drawTraceNumbers('request')
+  return {
+    ...original,
+    mti: question.mti,
+    processingCode: question.processingCode,
+    ...trace,
+    amount: step.amount,
+    originalDataElements: originalDataElements(original),
+  }
+}
+
+async function ask(world: World, attempt: Attempt): Promise<AskResult> {
+  const issuer = world.issuers.get(attempt.issuer)
+  // Its link is no longer configured, or its card's ciphertext is erased: nothing can leave.
+  if (issuer === undefined || attempt.card === null) return { kind: 'not_sent' }
+  const { pan, expiry } = world.vault.unseal(attempt.card)
+  const startedMs = world.clock.monotonic()
+  const result = await issuer.ask(attempt, { pan, expiry, cvv: undefined }, issuer.timeoutMs)
+  world.journal.asked(issuer.name, result, world.clock.monotonic() - startedMs)
+  return result
+}
+
+async function record(
+  world: World,
+  step: RunningStep,
+  attempt: Attempt,
+  question: StepQuestion,
+  asked: AskResult,
+): Promise<Outcome> {
+  const { acceptsPartialApproval } = question
+  const terms = { amount: step.amount, isInquiry: false, isVerification: false }
+  const conclusion = concludeAsked({ ...terms, acceptsPartialApproval }, asked)
+  const { kind } = step.request
+  const numbers = world.traceNumbers(attempt.issuer)
+  const approved = conclusion.issuerAnswer?.amount ?? step.amount
+  const payment =
+    conclusion.outcome === 'approved' ? apply(step.before, kind, approved) : step.before
+  const outcome: Outcome = {
+    id: step.id,
+    recordedAtMs: world.clock.now(),
+    outcome: conclusion.outcome,
+    responseCode: conclusion.responseCode,
+    cause: conclusion.cause,
+    issuerResponseCode: conclusion.issuerAnswer?.responseCode ?? null,
+    answer: stepBody(answeredStep(step), conclusion, payment),
+    decision: null,
+    reversal:
+      conclusion.reversal === null
+        ? null
+        : queuedReversal(world, step.id, attempt, numbers, conclusion.reversal, kind),
+  }
+  // One group: the mark lies before the outcome in the log, so a crash between finds it.
+  const marked = asked.kind === 'not_sent' ? world.store.markNotSent(step.id) : undefined
+  const [recorded] = await Promise.all([world.store.record(outcome), marked])
+  if (recorded.reversal !== null) {
+    world.storeAndForward.enqueue(recorded.reversal)
+    world.journal.reversalQueued(recorded.reversal.cause)
+  }
+  return recorded
+}

@@ -1,0 +1,24 @@
+// An increment: hold more of a pre-authorization. The issuer is asked as for the first amount (0100),
+// with the original's data elements beside it.
+
+import { askStep } from './ask-step.ts'
+import type { Reply } from './respond.ts'
+import { lastAttempt } from './step-record.ts'
+import type { StepRequest } from './step-request.ts'
+import { type RunningStep, takeStep } from './take-step.ts'
+import type { Acquirer, World } from './world.ts'
+
+export function increment(
+  world: World,
+  acquirer: Acquirer,
+  idempotencyKey: string,
+  request: StepRequest,
+): Promise<Reply> {
+  return takeStep(world, acquirer, idempotencyKey, request, incrementOnce)
+}
+
+function incrementOnce(world: World, step: RunningStep) {
+  const { mti, processingCode } = lastAttempt(step)
+  const { acceptsPartialApproval } = step.acquirer
+  return askStep(world, step, { mti, processingCode, acceptsPartialApproval })
+}

@@ -1,0 +1,77 @@
+// A reversal by the acquirer: give back what was not taken, all of it or a part. Accepted durably,
+// then told to the issuer (0420) until it has it. Of an authorization that is still in flight it
+// decides the outcome: declined, and whatever the issuer does is undone.
+
+import { acceptStep, tell } from './accept-step.ts'
+import { queuedReversal } from './record.ts'
+import { answeredOf } from './recover.ts'
+import { answerBody, type Reply } from './respond.ts'
+import { RESPONSE_CODE } from './response-codes.ts'
+import type { StepRequest } from './step-request.ts'
+import type { Outcome } from './store/index.ts'
+import { type RunningStep, takeStep } from './take-step.ts'
+import type { Acquirer, World } from './world.ts'
+
+export function reverse(
+  world: World,
+  acquirer: Acquirer,
+  idempotencyKey: string,
+  request: StepRequest,
+): Promise<Reply> {
+  return takeStep(world, acquirer, idempotencyKey, request, reverseOnce)
+}
+
+async function reverseOnce(world: World, step: RunningStep) {
+  const { before, after } = step
+  if (before.state === 'in_flight') {
+    const isDeclined = await declineOriginal(world, step)
+    return isDeclined ? acceptStep(world, step, null) : 'stale'
+  }
+  // Reversed by us already: the acquirer hears yes, the issuer hears nothing twice.
+  if (before.state === 'undone') return acceptStep(world, step, null)
+  const standing = after.authorized - after.reversed
+  const reversal = tell(world, step, {
+    mti: '0420',
+    cause: 'acquirer',
+    amount: before.authorized,
+    ...(standing === 0 ? {} : { replacementAmount: standing }),
+  })
+  if ('kind' in reversal) return reversal
+  const outcome = await acceptStep(world, step, reversal)
+  if (outcome !== 'stale') world.journal.reversalQueued(reversal.cause)
+  return outcome
+}
+
+/** False: the authorization had its outcome first. */
+async function declineOriginal(world: World, { authorization }: RunningStep): Promise<boolean> {
+  const { intent } = authorization
+  const attempt = authorization.attempts.at(-1)
+  const ruling = {
+    outcome: 'declined',
+    responseCode: RESPONSE_CODE.duplicate,
+    issuerAnswer: undefined,
+  } as const
+  const outcome: Outcome = {
+    id: intent.id,
+    recordedAtMs: world.clock.now(),
+    outcome: ruling.outcome,
+    responseCode: ruling.responseCode,
+    cause: 'acquirer_reversal',
+    issuerResponseCode: null,
+    answer: answerBody(answeredOf(authorization), ruling, null),
+    decision: null,
+    reversal:
+      attempt === undefined
+        ? null
+        : queuedReversal(world, intent.id, attempt, world.traceNumbers(attempt.issuer), 'acquirer'),
+  }
+  const recorded = await world.store.record(outcome)
+  if (recorded.cause !== 'acquirer_reversal') return false
+  // While the authorization runs here its own last step hands the reversal over, so that it can't
+  // overtake the request.
+  const isRunning = world.inFlight.find(`${intent.acquirer}\n${intent.idempotencyKey}`)
+  if (isRunning === undefined && recorded.reversal !== null) {
+    world.storeAndForward.enqueue(recorded.reversal)
+  }
+  return true
+}

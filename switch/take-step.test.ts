@@ -1,0 +1,596 @@
+// Steps of a payment on simulated disk and network: production's stories, store, links and
+// store-and-forward. The risk decision is given.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import test from 'node:test'
+import pino from 'pino'
+import { readDialect } from './adapters/dialect-files.ts'
+import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
+import { assemble, recoverWorld } from './assemble.ts'
+import { authorize } from './authorize.ts'
+import { capture } from './capture.ts'
+import { readConfig } from './config/index.ts'
+import { increment } from './increment.ts'
+import { createFraming, defaultFraming, type IsoMessage } from './iso8583/index.ts'
+import { newKeyFile, parseKeyFile } from './keys.ts'
+import { AUTHORIZATION_VALID_MS, IN_FLIGHT_MAX, PAYMENT_STEPS_MAX } from './limits.ts'
+import { parseAuthorization } from './message.ts'
+import { Journal } from './observe/index.ts'
+import { refund } from './refund.ts'
+import type { Reply } from './respond.ts'
+import { reverse } from './reverse.ts'
+import {
+  answerOf,
+  createSeededRandom,
+  createSimulatedIssuer,
+  createSimulatedNetwork,
+  SimulatedDisk,
+  type TimedAnswer,
+} from './simulation/index.ts'
+import { parseStep } from './step-request.ts'
+import { MemoryRecordIndex, openEmbeddedStore, type StepKind } from './store/index.ts'
+import type { Acquirer, World } from './world.ts'
+
+const ISSUER_TIMEOUT_MS = 150
+const dialectFile = readDialect('iso8583-1987-ascii')
+assert.ok(dialectFile.ok)
+const { dialect } = dialectFile
+const random = createSystemRandom()
+const keyFile = parseKeyFile(newKeyFile(random))
+assert.ok(keyFile.ok)
+const { keys } = keyFile
+const shipped = readFileSync(new URL('./config/default.yaml', import.meta.url), 'utf8')
+const configured = readConfig(
+  shipped.replaceAll('timeoutMs: 8000', `timeoutMs: ${ISSUER_TIMEOUT_MS}`),
+  {},
+)
+assert.ok(configured.ok)
+const { config } = configured
+const [firstAcquirer] = config.acquirers
+assert.ok(firstAcquirer)
+const ACQUIRERS: readonly [Acquirer, Acquirer] = [
+  firstAcquirer,
+  { ...firstAcquirer, id: 'other', apiKeySha256: ['0'.repeat(64)] },
+]
+
+const DECISION = {
+  outcome: 'approve',
+  score: 0.01,
+  band: 'low',
+  reasons: [],
+  disclosedReasons: [],
+  hits: [],
+  degraded: [],
+  ruleSet: 'a',
+  model: 'm',
+  features: Float32Array.of(1),
+  aggregates: Float64Array.of(2),
+  unknownRules: [],
+  saturated: [],
+  stepMicros: { velocity: 0, features: 0, model: 0, rules: 0 },
+} as const
+
+const APPROVE = (request: IsoMessage): TimedAnswer[] => [
+  { afterMs: 1, message: answerOf(request, '00', { 38: 'A1B2C3' }) },
+]
+
+interface RigOptions {
+  readonly disk?: SimulatedDisk
+  readonly answer?: (request: IsoMessage) => readonly TimedAnswer[]
+  /** How long a score takes. */
+  readonly scoreMs?: number
+}
+
+async function createRig(options: RigOptions = {}) {
+  const disk = options.disk ?? new SimulatedDisk({ random: createSeededRandom(1) })
+  let aheadMs = 0
+  const clock = { ...systemClock, now: () => systemClock.now() + aheadMs }
+  const network = createSimulatedNetwork({
+    clock,
+    timers: systemTimers,
+    latencyMs: () => 0,
+    bufferedBytesMax: 1_000_000,
+  })
+  const [link] = config.issuers
+  assert.ok(link)
+  const issuer = createSimulatedIssuer({
+    network,
+    address: { host: link.host, port: link.port },
+    dialect,
+    framing: createFraming(defaultFraming),
+    timers: systemTimers,
+    answer: options.answer ?? APPROVE,
+  })
+  const opened = await openEmbeddedStore({
+    disk,
+    index: new MemoryRecordIndex(),
+    clock,
+    timers: systemTimers,
+    random,
+    owner: Buffer.from(random.fill(new Uint8Array(8))).toString('hex'),
+    keyRetentionMs: 60_000,
+  })
+  assert.ok(opened.ok)
+  const { store } = opened
+  const score = () =>
+    new Promise<typeof DECISION>((resolve) => setTimeout(resolve, options.scoreMs ?? 0, DECISION))
+  const world = assemble({
+    config: { ...config, acquirers: [...ACQUIRERS] },
+    keys,
+    store,
+    scorer: { score, publish: () => {}, queueDepth: 0 },
+    journal: new Journal({ log: pino({ level: 'silent' }), oneLineIn: 1, version: 'test' }),
+    transport: network.transport,
+    clock,
+    timers: systemTimers,
+    random,
+    dialects: new Map([['iso8583-1987-ascii', dialect]]),
+    onBug: (error) => {
+      throw error
+    },
+  })
+  const recovered = await recoverWorld(world)
+  await until(() => world.issuers.get('demo-a')?.isUp === true, 'the issuer link was up')
+  return {
+    disk,
+    issuer,
+    network,
+    world,
+    store,
+    recovered,
+    pass: (durationMs: number) => {
+      aheadMs += durationMs
+    },
+    asked: () => issuer.received.filter((message) => !message.mti.startsWith('08')),
+    close: async () => {
+      await world.storeAndForward.close()
+      await Promise.all([...world.issuers.values()].map((one) => one.close()))
+      await store.close()
+    },
+  }
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let i = 0; i < 1000; i++) {
+    if (condition()) return
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  assert.fail(`never: ${what}`)
+}
+
+const BODY = {
+  amount: 2599,
+  currency: 'EUR',
+  channel: 'pos',
+  card: { pan: '4761739001010119', expiry: '2912' },
+  merchant: { id: 'M-1001', name: 'Corner Shop', mcc: '5411', country: 'DE' },
+  terminal: { id: 'T-0001', entryMode: 'contactless' },
+  rrn: '632610000123',
+}
+
+function pay(world: World, key: string, changes: Record<string, unknown> = {}) {
+  const request = parseAuthorization({ ...BODY, ...changes })
+  assert.ok(!('kind' in request), JSON.stringify(request))
+  return authorize(world, ACQUIRERS[0], key, request, undefined)
+}
+
+async function payFor(world: World, changes: Record<string, unknown> = {}): Promise<string> {
+  return String(bodyOf(await pay(world, `pay ${JSON.stringify(changes)}`, changes)).id)
+}
+
+const STORIES = { capture, reversal: reverse, refund, increment } as const
+
+function take(
+  world: World,
+  kind: StepKind,
+  id: string,
+  key: string,
+  body: object = {},
+  acquirer = ACQUIRERS[0],
+): Promise<Reply> {
+  const request = parseStep(kind, id, body)
+  assert.ok(request.kind !== 'refused', JSON.stringify(request))
+  return STORIES[kind](world, acquirer, key, request)
+}
+
+function bodyOf(reply: Reply): Record<string, unknown> {
+  assert.equal(reply.kind, 'answer', JSON.stringify(reply))
+  return reply.kind === 'answer' ? { ...reply.body } : {}
+}
+
+function codeOf(reply: Reply): string {
+  assert.equal(reply.kind, 'refused', JSON.stringify(reply))
+  return reply.kind === 'refused' ? reply.code : ''
+}
+
+function original(request: IsoMessage | undefined): string {
+  return `${request?.mti}${request?.fields[11]}${request?.fields[7]}`
+}
+
+test('a capture is answered, told to the issuer as 0220, and found again', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world)
+  const body = bodyOf(await take(rig.world, 'capture', id, 'c1', { amount: 1000 }))
+  assert.match(String(body.id), /^cap_[0-9A-Z]{26}$/)
+  assert.deepEqual(
+    [body.type, body.authorization, body.outcome, body.responseCode, body.amount, body.rrn],
+    ['capture', id, 'approved', '00', 1000, BODY.rrn],
+  )
+  assert.deepEqual(body.payment, {
+    state: 'partly_captured',
+    authorized: 2599,
+    captured: 1000,
+    reversed: 0,
+    refunded: 0,
+  })
+  assert.deepEqual((await rig.store.read(String(body.id)))?.outcome?.answer, body)
+  await until(() => rig.world.storeAndForward.depth('demo-a') === 0, 'the advice was acknowledged')
+  const [request, advice, ...more] = rig.asked()
+  assert.deepEqual(more, [])
+  assert.equal(advice?.mti, '0220')
+  assert.equal(advice?.fields[4], '000000001000')
+  assert.equal(advice?.fields[38], 'A1B2C3')
+  assert.equal(String(advice?.fields[90]).slice(0, 20), original(request))
+  const again = await take(rig.world, 'capture', id, 'c1', { amount: 1000 })
+  assert.ok(again.kind === 'answer' && again.isReplay)
+  assert.deepEqual(again.body, body)
+  assert.equal(
+    codeOf(await take(rig.world, 'capture', id, 'c1', { amount: 1001 })),
+    'idempotency_key_reused',
+  )
+  await rig.close()
+})
+
+test('captures above what is authorized, and of what can’t be captured, forward nothing', async () => {
+  const rig = await createRig()
+  const { world } = rig
+  const id = await payFor(world)
+  const sale = await payFor(world, { type: 'sale' })
+  const inquiry = await payFor(world, { type: 'balance_inquiry', amount: 0 })
+  const asked = rig.asked().length
+  const tried = async (kind: StepKind, of: string, body: object = {}) =>
+    codeOf(await take(world, kind, of, `${kind} ${of} ${JSON.stringify(body)}`, body))
+  assert.equal(await tried('capture', id, { amount: 2600 }), 'capture_above_authorized')
+  assert.equal(await tried('refund', id, { amount: 1 }), 'nothing_captured')
+  assert.equal(await tried('reversal', id, { amount: 2600 }), 'reversal_above_authorized')
+  assert.equal(await tried('increment', id, { amount: 1 }), 'increment_not_allowed')
+  assert.equal(await tried('capture', id, { amount: 1, currency: 'USD' }), 'invalid_currency')
+  assert.equal(await tried('capture', sale), 'capture_not_needed')
+  assert.equal(await tried('reversal', inquiry), 'payment_is_inquiry')
+  for (const kind of ['capture', 'reversal', 'refund'] as const) {
+    assert.equal(await tried(kind, 'auth_00000000000000000000000000'), 'not_found')
+    assert.equal(codeOf(await take(world, kind, id, 'theirs', {}, ACQUIRERS[1])), 'not_found')
+  }
+  assert.equal(rig.asked().length, asked)
+  assert.deepEqual((await rig.store.read(id))?.steps, [])
+  // What was refused has not taken its key.
+  assert.equal(bodyOf(await take(world, 'capture', id, 'theirs')).amount, 2599)
+  await rig.close()
+})
+
+test('a key of a step is remembered for the payment’s whole life', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world)
+  const first = bodyOf(await take(rig.world, 'capture', id, 'c1', { amount: 500 }))
+  rig.pass(3 * 24 * 60 * 60 * 1000)
+  const again = await take(rig.world, 'capture', id, 'c1', { amount: 500 })
+  assert.ok(again.kind === 'answer' && again.isReplay)
+  assert.deepEqual(again.body, first)
+  assert.equal(
+    codeOf(await take(rig.world, 'capture', id, 'c1', { amount: 501 })),
+    'idempotency_key_reused',
+  )
+  assert.equal((await rig.store.read(id))?.steps.length, 1)
+  rig.pass(AUTHORIZATION_VALID_MS)
+  const other = await payFor(rig.world, { amount: 777 })
+  rig.pass(AUTHORIZATION_VALID_MS + 1)
+  assert.equal(codeOf(await take(rig.world, 'capture', other, 'c2')), 'payment_expired')
+  assert.equal(bodyOf(await take(rig.world, 'reversal', other, 'r2')).outcome, 'approved')
+  await rig.close()
+})
+
+test('many captures at once: each is judged by those before it, and no cent is taken twice', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world)
+  const replies = await Promise.all(
+    Array.from({ length: 12 }, (_, i) => take(rig.world, 'capture', id, `c${i}`, { amount: 500 })),
+  )
+  const taken = replies.filter((reply) => reply.kind === 'answer')
+  assert.equal(taken.length, 5)
+  for (const reply of replies) {
+    if (reply.kind === 'refused') assert.equal(reply.code, 'capture_above_authorized')
+  }
+  await until(() => rig.asked().filter(({ mti }) => mti === '0220').length === 5, 'five advices')
+  await rig.close()
+})
+
+test('a reversal, whole: 0420 once; a second one is refused 94', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world)
+  const body = bodyOf(await take(rig.world, 'reversal', id, 'r1'))
+  assert.match(String(body.id), /^rev_/)
+  assert.deepEqual([body.amount, body.responseCode], [2599, '00'])
+  assert.equal(codeOf(await take(rig.world, 'reversal', id, 'r2')), 'already_reversed')
+  assert.equal(codeOf(await take(rig.world, 'capture', id, 'c1')), 'payment_reversed')
+  await until(() => rig.world.storeAndForward.depth('demo-a') === 0, 'it was acknowledged')
+  const [request, reversal, ...more] = rig.asked()
+  assert.deepEqual(more, [])
+  assert.equal(reversal?.mti, '0420')
+  assert.equal(reversal?.fields[4], '000000002599')
+  assert.equal(reversal?.fields[95], undefined)
+  assert.equal(String(reversal?.fields[90]).slice(0, 20), original(request))
+  await rig.close()
+})
+
+test('reversals in part say in DE95 what stands, each on its own', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world)
+  await take(rig.world, 'reversal', id, 'r1', { amount: 599 })
+  await take(rig.world, 'reversal', id, 'r2', { amount: 1000 })
+  await take(rig.world, 'capture', id, 'c1')
+  await until(() => rig.world.storeAndForward.depth('demo-a') === 0, 'all were acknowledged')
+  const [, first, second, advice] = rig.asked()
+  assert.equal(String(first?.fields[95]).slice(0, 12), '000000002000')
+  assert.equal(String(second?.fields[95]).slice(0, 12), '000000001000')
+  assert.equal(advice?.fields[4], '000000001000')
+  await rig.close()
+})
+
+test('an issuer that does not answer a capture is told again as 0221, and a no is buried', async () => {
+  let tries = 0
+  const rig = await createRig({
+    answer: (request) => {
+      if (!request.mti.startsWith('022')) return APPROVE(request)
+      return [{ afterMs: 1, message: answerOf(request, tries++ === 0 ? '96' : '00') }]
+    },
+  })
+  const id = await payFor(rig.world)
+  await take(rig.world, 'capture', id, 'c1')
+  await until(() => rig.world.storeAndForward.depth('demo-a') === 0, 'it was acknowledged')
+  assert.deepEqual(
+    rig.asked().map(({ mti }) => mti),
+    ['0100', '0220', '0221'],
+  )
+  assert.equal(rig.world.storeAndForward.deadLetters('demo-a'), 0)
+  await rig.close()
+
+  const refusing = await createRig({
+    answer: (request) =>
+      request.mti === '0220'
+        ? [{ afterMs: 1, message: answerOf(request, '05') }]
+        : APPROVE(request),
+  })
+  await take(refusing.world, 'capture', await payFor(refusing.world), 'c1')
+  await until(() => refusing.world.storeAndForward.deadLetters('demo-a') === 1, 'it was buried')
+  await refusing.close()
+})
+
+test('a refund asks the issuer with processing code 20', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world)
+  await take(rig.world, 'capture', id, 'c1', { amount: 2000 })
+  assert.equal(
+    codeOf(await take(rig.world, 'refund', id, 'f1', { amount: 2001 })),
+    'refund_above_captured',
+  )
+  const body = bodyOf(await take(rig.world, 'refund', id, 'f1', { amount: 700 }))
+  assert.match(String(body.id), /^ref_/)
+  assert.deepEqual([body.outcome, body.amount, body.approvalCode], ['approved', 700, 'A1B2C3'])
+  assert.equal((body.payment as { refunded: number }).refunded, 700)
+  const request = rig.asked().find(({ mti }) => mti === '0200')
+  assert.equal(request?.fields[3], '200000')
+  assert.equal(request?.fields[4], '000000000700')
+  assert.equal(request?.fields[2], BODY.card.pan)
+  assert.equal(String(request?.fields[90]).slice(0, 20), original(rig.asked()[0]))
+  assert.equal(
+    codeOf(await take(rig.world, 'refund', id, 'f2', { amount: 1301 })),
+    'refund_above_captured',
+  )
+  assert.equal(bodyOf(await take(rig.world, 'refund', id, 'f2')).amount, 1300)
+  await rig.close()
+})
+
+test('a refund or an increment without an answer: declined 91 and one reversal of that step', async () => {
+  let isSilent = false
+  const rig = await createRig({
+    answer: (request) => (isSilent && !request.mti.startsWith('04') ? [] : APPROVE(request)),
+  })
+  for (const kind of ['refund', 'increment'] as const) {
+    const type = kind === 'refund' ? 'sale' : 'preauthorization'
+    const id = await payFor(rig.world, { type })
+    isSilent = true
+    const body = bodyOf(await take(rig.world, kind, id, `${kind} 1`, { amount: 300 }))
+    isSilent = false
+    assert.deepEqual([body.outcome, body.responseCode], ['declined', '91'])
+    await until(() => rig.world.storeAndForward.depth('demo-a') === 0, 'it was reversed')
+    const [request, reversal] = rig.asked().slice(-2)
+    assert.equal(reversal?.mti, '0420')
+    assert.equal(String(reversal?.fields[90]).slice(0, 20), original(request))
+    assert.equal(reversal?.fields[4], '000000000300')
+    const again = await take(rig.world, kind, id, `${kind} 1`, { amount: 300 })
+    assert.ok(again.kind === 'answer' && again.isReplay)
+    const further = bodyOf(await take(rig.world, kind, id, `${kind} 2`, { amount: 300 }))
+    assert.equal(further.outcome, 'approved')
+  }
+  await rig.close()
+})
+
+test('a link that is down: a refund is declined 91, a capture is kept and told later', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world, { type: 'sale' })
+  const hold = await payFor(rig.world)
+  rig.issuer.stop()
+  rig.network.cut()
+  await until(() => rig.world.issuers.get('demo-a')?.isUp === false, 'the link was down')
+  const body = bodyOf(await take(rig.world, 'refund', id, 'f1'))
+  assert.deepEqual([body.outcome, body.responseCode], ['declined', '91'])
+  const step = await rig.store.read(String(body.id))
+  assert.deepEqual([step?.notSent, step?.deliveries], [true, []])
+  assert.equal(bodyOf(await take(rig.world, 'capture', hold, 'c1')).outcome, 'approved')
+  assert.equal(rig.world.storeAndForward.depth('demo-a'), 1)
+  await rig.close()
+
+  const later = await createRig({ disk: rig.disk.restart('power') })
+  await until(() => later.world.storeAndForward.depth('demo-a') === 0, 'the capture was told')
+  assert.deepEqual(
+    later.asked().map(({ mti }) => mti),
+    ['0220'],
+  )
+  await later.close()
+})
+
+test('an increment raises what may be captured; a full reversal names all of it', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world, { type: 'preauthorization' })
+  const body = bodyOf(await take(rig.world, 'increment', id, 'i1', { amount: 401 }))
+  assert.match(String(body.id), /^inc_/)
+  assert.equal((body.payment as { authorized: number }).authorized, 3000)
+  const request = rig.asked()[1]
+  assert.deepEqual([request?.mti, request?.fields[4]], ['0100', '000000000401'])
+  assert.equal(String(request?.fields[90]).slice(0, 20), original(rig.asked()[0]))
+  assert.equal(
+    codeOf(await take(rig.world, 'capture', id, 'c1', { amount: 3001 })),
+    'capture_above_authorized',
+  )
+  await take(rig.world, 'reversal', id, 'r1')
+  await until(() => rig.world.storeAndForward.depth('demo-a') === 0, 'it was reversed')
+  assert.equal(rig.asked().at(-1)?.fields[4], '000000003000')
+  await rig.close()
+})
+
+test('while a refund runs, other steps are told to come back', async () => {
+  const rig = await createRig({
+    answer: (request) => [
+      {
+        afterMs: request.fields[3] === '200000' ? 60 : 1,
+        message: answerOf(request, '00', { 38: 'A1B2C3' }),
+      },
+    ],
+  })
+  const id = await payFor(rig.world, { type: 'sale' })
+  const running = take(rig.world, 'refund', id, 'f1', { amount: 600 })
+  await until(() => rig.asked().length === 2, 'the refund was asked')
+  const early = await take(rig.world, 'reversal', id, 'r1')
+  assert.equal(codeOf(early), 'payment_in_progress')
+  assert.equal(early.kind === 'refused' ? early.retryAfterSeconds : 0, 1)
+  assert.equal(bodyOf(await running).outcome, 'approved')
+  assert.equal(bodyOf(await take(rig.world, 'reversal', id, 'r1')).amount, 1999)
+  await rig.close()
+})
+
+test('reversed while in flight: declined, and the reversal goes out after its request', async () => {
+  const rig = await createRig({
+    answer: (request) =>
+      request.mti === '0100'
+        ? [{ afterMs: 80, message: answerOf(request, '00', { 38: 'A1B2C3' }) }]
+        : APPROVE(request),
+  })
+  const paying = pay(rig.world, 'k1')
+  await until(() => rig.asked().length === 1, 'the issuer was asked')
+  const [found] = await rig.store.findByRrn('demo', BODY.rrn, 1)
+  const id = String(found?.intent.id)
+  const body = bodyOf(await take(rig.world, 'reversal', id, 'r1'))
+  assert.deepEqual([body.outcome, body.responseCode, body.amount], ['approved', '00', 2599])
+  assert.equal(rig.asked().length, 1, 'the reversal overtook its request')
+  const paid = bodyOf(await paying)
+  assert.deepEqual([paid.outcome, paid.responseCode], ['declined', '94'])
+  await until(() => rig.world.storeAndForward.depth('demo-a') === 0, 'it was reversed')
+  assert.deepEqual(
+    rig.asked().map(({ mti }) => mti),
+    ['0100', '0420'],
+  )
+  assert.equal(bodyOf(await take(rig.world, 'reversal', id, 'r2')).responseCode, '00')
+  assert.equal(rig.asked().length, 2, 'nothing was forwarded twice')
+  assert.equal(codeOf(await take(rig.world, 'capture', id, 'c1')), 'payment_not_approved')
+  await rig.close()
+})
+
+test('reversed while it is scored: nothing leaves but the reversal', async () => {
+  const rig = await createRig({ scoreMs: 80 })
+  const paying = pay(rig.world, 'k1')
+  await until(() => rig.store.status.openClaims === 1, 'the claim was durable')
+  const [found] = await rig.store.findByRrn('demo', BODY.rrn, 1)
+  await take(rig.world, 'reversal', String(found?.intent.id), 'r1')
+  assert.equal(bodyOf(await paying).outcome, 'declined')
+  await until(() => rig.world.storeAndForward.depth('demo-a') === 0, 'it was reversed')
+  assert.deepEqual(
+    rig.asked().map(({ mti }) => mti),
+    ['0420'],
+  )
+  await rig.close()
+})
+
+test('reversed by us already: 00, and nothing is forwarded', async () => {
+  const rig = await createRig({
+    answer: (request) => (request.mti === '0100' ? [] : APPROVE(request)),
+  })
+  const body = bodyOf(await pay(rig.world, 'k1'))
+  assert.equal(body.responseCode, '91')
+  await until(() => rig.world.storeAndForward.depth('demo-a') === 0, 'it was reversed')
+  const asked = rig.asked().length
+  const reversal = bodyOf(await take(rig.world, 'reversal', String(body.id), 'r1'))
+  assert.equal(reversal.responseCode, '00')
+  assert.equal(rig.world.storeAndForward.depth('demo-a'), 0)
+  assert.equal(rig.asked().length, asked)
+  await rig.close()
+})
+
+test('a crash in a refund: declined 91 at the next start, with one reversal of it', async () => {
+  const disk = new SimulatedDisk({ random: createSeededRandom(1) })
+  let mayFail = false
+  const first = await createRig({
+    disk,
+    answer: (request) => {
+      if (mayFail) disk.failWith('EIO')
+      return APPROVE(request)
+    },
+  })
+  const id = await payFor(first.world, { type: 'sale' })
+  mayFail = true
+  assert.equal(
+    codeOf(await take(first.world, 'refund', id, 'f1', { amount: 600 })),
+    'outcome_unknown',
+  )
+  await first.close().catch(() => {})
+
+  const second = await createRig({ disk: disk.restart('kill') })
+  assert.deepEqual(second.recovered, { declined: 1, reversed: 1 })
+  const again = bodyOf(await take(second.world, 'refund', id, 'f1', { amount: 600 }))
+  assert.deepEqual([again.outcome, again.responseCode, again.type], ['declined', '91', 'refund'])
+  assert.equal((again.payment as { refunded: number }).refunded, 0)
+  await until(() => second.world.storeAndForward.depth('demo-a') === 0, 'it was reversed')
+  assert.deepEqual(
+    second.asked().map(({ mti, fields }) => [mti, String(fields[90]).slice(0, 4), fields[4]]),
+    [['0420', '0200', '000000000600']],
+  )
+  assert.equal(bodyOf(await take(second.world, 'refund', id, 'f2')).amount, 2599)
+  await second.close()
+})
+
+test('a house full of authorizations still takes captures and reversals', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world, { type: 'preauthorization' })
+  for (let i = 0; i < IN_FLIGHT_MAX; i++) rig.world.inFlight.enter(`x${i}`, new Uint8Array(0))
+  assert.equal(codeOf(await pay(rig.world, 'k1')), 'overloaded')
+  assert.equal(codeOf(await take(rig.world, 'increment', id, 'i1', { amount: 1 })), 'overloaded')
+  assert.equal(
+    bodyOf(await take(rig.world, 'capture', id, 'c1', { amount: 1 })).outcome,
+    'approved',
+  )
+  assert.equal(bodyOf(await take(rig.world, 'reversal', id, 'r1')).outcome, 'approved')
+  await rig.close()
+})
+
+test('a payment has so many steps and no more', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world)
+  for (let i = 0; i < PAYMENT_STEPS_MAX; i++) {
+    assert.equal((await take(rig.world, 'capture', id, `c${i}`, { amount: 1 })).kind, 'answer')
+  }
+  assert.equal(
+    codeOf(await take(rig.world, 'capture', id, 'last', { amount: 1 })),
+    'too_many_steps',
+  )
+  await rig.close()
+})

@@ -1,0 +1,180 @@
+// A step of a payment, from its request to its answer: what captures, reversals, refunds and
+// increments share. One at a time a payment: each reads the payment, judges, and claims the next
+// version; who comes second reads again.
+
+import { timingSafeEqual } from 'node:crypto'
+import { admit, fingerprintOf } from './admit.ts'
+import { type Refusal, refuse, refuseForNow } from './errors.ts'
+import { PAYMENT_STEPS_MAX, RETRY_AFTER_SECONDS, STEP_TRIES_MAX } from './limits.ts'
+import type { StoredAuthorization } from './message.ts'
+import { advance, type Payment, paymentOf } from './payment.ts'
+import { type Reply, respond, respondAgain, respondUnknown } from './respond.ts'
+import type { StepRequest } from './step-request.ts'
+import { type Outcome, type StepKind, StoreFault, type Transaction } from './store/index.ts'
+import type { Acquirer, World } from './world.ts'
+
+/** One step on its way: what its story may read. */
+export interface RunningStep {
+  readonly id: string
+  readonly acquirer: Acquirer
+  readonly idempotencyKey: string
+  readonly fingerprint: Uint8Array
+  readonly request: StepRequest
+  readonly authorization: Transaction
+  /** What the payment stands at, and what it would after the whole of this step. */
+  readonly before: Payment
+  readonly after: Payment
+  /** Integer minor units. */
+  readonly amount: number
+  readonly currency: string
+  /** The version of the payment that this step makes. */
+  readonly version: number
+  readonly arrivedAtMs: number
+}
+
+/** A step's own part. `stale`: another step came first, nothing was stored. */
+export type StepStory = (world: World, step: RunningStep) => Promise<Outcome | Refusal | 'stale'>
+
+const PREFIXES: Readonly<Record<StepKind, string>> = {
+  capture: 'cap_',
+  reversal: 'rev_',
+  refund: 'ref_',
+  increment: 'inc_',
+}
+
+/**
+ * Admits the request, lets `story` take the step when it is legal, and answers. Resolves with an
+ * answer or a refusal; what rejects is a bug.
+ */
+export async function takeStep(
+  world: World,
+  acquirer: Acquirer,
+  idempotencyKey: string,
+  request: StepRequest,
+  story: StepStory,
+): Promise<Reply> {
+  const { kind, paymentId, amount, currency, stan, transmittedAt } = request
+  const fingerprint = fingerprintOf(world.keys.fingerprintKey, `${kind} ${paymentId}`, [
+    amount,
+    currency,
+    stan,
+    transmittedAt,
+  ])
+  const work = kind === 'capture' || kind === 'reversal' ? 'accepted' : 'asked'
+  const admission = admit(world, acquirer.id, idempotencyKey, fingerprint, work)
+  if (admission.kind === 'refused') return admission
+  if (admission.kind === 'later') return admission.reply
+  const reply = await seeThrough(world, { acquirer, idempotencyKey, fingerprint, request }, story)
+  world.inFlight.leave(admission.place, reply)
+  return reply
+}
+
+type Asked = Pick<RunningStep, 'acquirer' | 'idempotencyKey' | 'fingerprint' | 'request'>
+
+async function seeThrough(world: World, asked: Asked, story: StepStory): Promise<Reply> {
+  try {
+    for (let tries = 0; tries < STEP_TRIES_MAX; tries++) {
+      const step = await judge(world, asked)
+      if ('kind' in step) return step
+      const result = await story(world, step)
+      if (result === 'stale') continue
+      if ('kind' in result) return result
+      world.journal.stepTaken(asked.request.kind, result)
+      return respond(result)
+    }
+    return refuseInProgress()
+  } catch (error) {
+    if (error instanceof StoreFault) return respondUnknown()
+    throw error
+  }
+}
+
+/** The payment as its records have it now, and whether this step may be taken. */
+async function judge(world: World, asked: Asked): Promise<RunningStep | Reply> {
+  const { acquirer, request } = asked
+  const authorization = await readAuthorization(world, acquirer, request.paymentId)
+  if (authorization === undefined) {
+    return refuse('not_found', 'no such authorization of yours')
+  }
+  const steps = await readSteps(world, authorization)
+  const known = steps.find(({ intent }) => intent.idempotencyKey === asked.idempotencyKey)
+  if (known !== undefined) return replyAgain(world, asked, known)
+  if (steps.at(-1)?.outcome === null) return refuseInProgress()
+  if (steps.length >= PAYMENT_STEPS_MAX) {
+    return refuse('too_many_steps', `a payment has at most ${PAYMENT_STEPS_MAX} steps`)
+  }
+  const { currency } = authorization.intent.request as unknown as StoredAuthorization
+  if (request.currency !== undefined && request.currency !== currency) {
+    return refuse('invalid_currency', `currency must be the payment's, ${currency}`, 'currency')
+  }
+  const arrivedAtMs = world.clock.now()
+  const before = paymentOf(authorization, steps, arrivedAtMs)
+  const verdict = advance(before, request)
+  if (verdict.kind === 'illegal') {
+    const { code } = verdict
+    if (code === 'payment_in_progress') return refuseInProgress()
+    return refuse(code, detailOf(request.kind, before), param(code))
+  }
+  return {
+    ...asked,
+    id: world.identifiers.next(PREFIXES[request.kind]),
+    authorization,
+    before,
+    after: verdict.after,
+    amount: verdict.amount,
+    currency,
+    version: authorization.steps.length + 1,
+    arrivedAtMs,
+  }
+}
+
+/** Scoped to its acquirer: another's is as unknown as none. A step's id names no payment. */
+async function readAuthorization(
+  world: World,
+  acquirer: Acquirer,
+  id: string,
+): Promise<Transaction | undefined> {
+  const found = await world.store.read(id)
+  const isTheirs = found?.intent.acquirer === acquirer.id && found.intent.payment === undefined
+  return isTheirs ? found : undefined
+}
+
+/** In their order. */
+export async function readSteps(
+  world: Pick<World, 'store'>,
+  authorization: Transaction,
+): Promise<readonly Transaction[]> {
+  const steps: Transaction[] = []
+  for (const id of authorization.steps) {
+    const step = await world.store.read(id)
+    if (step === undefined) throw new Error(`${authorization.intent.id} names a step ${id}`)
+    steps.push(step)
+  }
+  return steps
+}
+
+/** A payment remembers the keys of its steps for its whole life, longer than other keys are. */
+function replyAgain(world: World, asked: Asked, known: Transaction): Reply | Promise<Reply> {
+  if (!timingSafeEqual(known.intent.fingerprint, asked.fingerprint)) {
+    const detail = 'this Idempotency-Key belongs to another step: use a new one'
+    return refuse('idempotency_key_reused', detail, 'Idempotency-Key')
+  }
+  return known.outcome === null ? refuseInProgress() : respondAgain(world, known.intent.id)
+}
+
+function refuseInProgress(): Refusal {
+  const detail = 'another step of this payment runs: retry with the same Idempotency-Key'
+  return refuseForNow('payment_in_progress', detail, RETRY_AFTER_SECONDS)
+}
+
+function detailOf(kind: StepKind, payment: Payment): string {
+  const { state, authorized, captured, reversed, refunded } = payment
+  return (
+    `no ${kind}: the payment is ${state}, with ${authorized} authorized, ${captured} captured, ` +
+    `${reversed} reversed and ${refunded} refunded`
+  )
+}
+
+function param(code: string): string | undefined {
+  return code.includes('_above_') ? 'amount' : undefined
+}
