@@ -1,5 +1,5 @@
-// A capture: take what was authorized, all of it or a part. Accepted durably, then told to the issuer
-// as a financial advice (0220) until it has it.
+// A capture: take what was authorized, all of it or a part. Accepted durably, then told to the
+// issuer as a financial advice (0220) until it has it.
 
 import { acceptStep, tell } from './accept-step.ts'
 import type { Reply } from './respond.ts'

@@ -1,5 +1,5 @@
-// An increment: hold more of a pre-authorization. The issuer is asked as for the first amount (0100),
-// with the original's data elements beside it.
+// An increment: hold more of a pre-authorization. The issuer is asked as for the first amount
+// (0100), with the original's data elements beside it.
 
 import { askStep } from './ask-step.ts'
 import type { Reply } from './respond.ts'

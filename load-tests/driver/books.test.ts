@@ -25,6 +25,9 @@ function approval(code: string, change: Partial<LedgerEntry> = {}): LedgerEntry 
     approvalCode: code,
     repeats: 0,
     reversals: [],
+    original: null,
+    captures: [],
+    steps: [],
     ...change,
   }
 }

@@ -106,7 +106,8 @@ export function balanceBooks(
     } else {
       reversed++
     }
-    if (entry.reversals.length > 1) found('reversed_more_than_once', issuer, code)
+    const whole = entry.reversals.filter(({ releasedAmount }) => releasedAmount === undefined)
+    if (whole.length > 1) found('reversed_more_than_once', issuer, code)
   }
 
   return {

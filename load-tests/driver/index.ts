@@ -4,3 +4,9 @@ export { type ApprovedAnswer, type Books, balanceBooks, type IssuerLedger } from
 export { cpuMicrosOf } from './cpu.ts'
 export { loadTest } from './load-test.ts'
 export { panOf } from './mix.ts'
+export {
+  type AcquirerPayment,
+  balancePayments,
+  type PaymentBooks,
+  type PaymentDiscrepancy,
+} from './payment-books.ts'

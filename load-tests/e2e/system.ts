@@ -35,6 +35,8 @@ export interface System {
   /** Starts the switch again on the same folder and issuers. */
   restart(): Promise<void>
   post(key: string, body: object, headers?: Readonly<Record<string, string>>): Promise<Answer>
+  /** A step of a payment: `captures`, `reversals`, `refunds` or `increments`. */
+  step(id: unknown, steps: string, key: string, body?: object): Promise<Answer>
   get(pathAndQuery: string): Promise<Answer>
   stop(): Promise<void>
 }
@@ -76,6 +78,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
         throw new Error(`no answer to ${key}; the switch said:\n${said}`, { cause: error })
       }
     },
+    step: (id, steps, key, body = {}) =>
+      post(system.running.url, key, body, {}, `/v1/authorizations/${id}/${steps}`),
     get: (pathAndQuery) => get(system.running.url, pathAndQuery),
     stop: async () => {
       await system.running.stop()
@@ -93,8 +97,9 @@ export async function post(
   key: string,
   body: object | Uint8Array,
   headers: Readonly<Record<string, string>> = {},
+  path = '/v1/authorizations',
 ): Promise<Answer> {
-  const response = await fetch(`${url}/v1/authorizations`, {
+  const response = await fetch(`${url}${path}`, {
     method: 'POST',
     headers: {
       ...authorization,

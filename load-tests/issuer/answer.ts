@@ -7,7 +7,7 @@ import type { Ledger, RequestNumbers } from './ledger.ts'
 const echoedFields = [2, 3, 4, 7, 11, 32, 37, 41, 42, 49] as const
 
 export type AnswerResult =
-  | { readonly kind: 'answer'; readonly message: IsoMessage; readonly isReversal: boolean }
+  | { readonly kind: 'answer'; readonly message: IsoMessage }
   /** Not something that an issuer answers: an answer, or a class that it does not know. */
   | { readonly kind: 'ignored'; readonly mti: string }
 
@@ -21,6 +21,8 @@ export function answerTo(
     case '010':
     case '020':
       return answerRequest(message, ledger, responseCode)
+    case '022':
+      return answerAdvice(message, ledger)
     case '040':
     case '042':
       return answerReversal(message, ledger)
@@ -50,6 +52,7 @@ function answerRequest(
       terminalId: text(message, 41).trimEnd(),
       merchantId: text(message, 42).trimEnd(),
       pan: text(message, 2),
+      original: parseOriginal(text(message, 90)) ?? null,
     },
     responseCode(amount),
   )
@@ -59,7 +62,7 @@ function answerRequest(
     answer.fields[4] = String(entry.approvedAmount).padStart(12, '0')
   }
   answer.fields[39] = entry.responseCode
-  return { kind: 'answer', message: answer, isReversal: false }
+  return { kind: 'answer', message: answer }
 }
 
 function answerReversal(message: IsoMessage, ledger: Ledger): AnswerResult {
@@ -68,15 +71,38 @@ function answerReversal(message: IsoMessage, ledger: Ledger): AnswerResult {
   answer.fields[39] =
     original === undefined
       ? '30'
-      : ledger.reverse(original, { stan: text(message, 11), transmittedAt: text(message, 7) })
-  return { kind: 'answer', message: answer, isReversal: true }
+      : ledger.reverse(
+          original,
+          { stan: text(message, 11), transmittedAt: text(message, 7) },
+          parseReplacement(text(message, 95)),
+        )
+  return { kind: 'answer', message: answer }
+}
+
+function answerAdvice(message: IsoMessage, ledger: Ledger): AnswerResult {
+  const answer = echo(message)
+  const original = parseOriginal(text(message, 90))
+  answer.fields[39] =
+    original === undefined
+      ? '30'
+      : ledger.capture(original, {
+          stan: text(message, 11),
+          transmittedAt: text(message, 7),
+          amount: Number(text(message, 4)),
+        })
+  return { kind: 'answer', message: answer }
+}
+
+/** DE95: its first twelve digits are the amount that is to stand; null where it is absent. */
+function parseReplacement(replacementAmounts: string): number | null {
+  return /^[0-9]{12}/.test(replacementAmounts) ? Number(replacementAmounts.slice(0, 12)) : null
 }
 
 function answerNetwork(message: IsoMessage): AnswerResult {
   const answer = echo(message)
   if (message.fields[70] !== undefined) answer.fields[70] = message.fields[70]
   answer.fields[39] = '00'
-  return { kind: 'answer', message: answer, isReversal: false }
+  return { kind: 'answer', message: answer }
 }
 
 /** DE90, 42 digits: MTI 4, DE11 6, DE7 10, DE32 11, DE33 11 (ISO 8583:1987). */
@@ -99,7 +125,7 @@ function echo(message: IsoMessage): IsoMessage {
   return { mti: answerMti(message.mti), fields }
 }
 
-/** 0100 and its repeat 0101 are answered 0110; 0420 and 0421 by 0430. */
+/** 0100 and its repeat 0101 are answered 0110; 0420 and 0421 by 0430, 0220 by 0230. */
 function answerMti(mti: string): string {
   return `${mti.slice(0, 2)}${Number(mti[2]) + 1}0`
 }

@@ -28,6 +28,7 @@ function request(stan: string, change: Partial<LedgerRequest> = {}): LedgerReque
     terminalId: 'T1',
     merchantId: 'M1',
     pan,
+    original: null,
     ...change,
   }
 }
@@ -211,4 +212,47 @@ test('a torn last line is left out and its length told', () => {
   assert.equal(result.lines, 1)
   assert.equal(result.cutBytes, (lines[1] ?? '').length - 10)
   assert.equal(again.summary().requests, 1)
+})
+
+function step(stan: string, amount: number, processingCode = '000000'): LedgerRequest {
+  return request(stan, { amount, processingCode, original: request('000001') })
+}
+
+test('captures, partial reversals, increments and refunds make a position', () => {
+  const { ledger, lines } = openLedger()
+  const first = ledger.decide(request('000001'), '00')
+  ledger.decide(step('000002', 401), '00')
+  ledger.decide(step('000003', 999), '51')
+  const advice = { ...numbers, amount: 1000 }
+  assert.equal(ledger.capture(request('000001'), advice), '00')
+  assert.equal(ledger.capture(request('000001'), advice), '00')
+  assert.equal(ledger.reverse(request('000001'), { ...numbers, stan: '900002' }, 2500), '00')
+  ledger.decide(step('000004', 300, '200000'), '00')
+  const expected = { authorized: 3000, captured: 1000, reversed: 500, refunded: 300 }
+  assert.deepEqual(ledger.position(first), expected)
+  assert.ok(isLive(first))
+  assert.equal(ledger.summary().partialReversals, 1)
+
+  const again = openLedger().ledger
+  again.replay(lines.join(''))
+  const read = again.find(request('000001'))
+  assert.ok(read !== undefined)
+  assert.deepEqual(again.position(read), expected)
+})
+
+test('a capture of nothing, of too much, and of what was reversed', () => {
+  const { ledger } = openLedger()
+  const first = ledger.decide(request('000001'), '00')
+  assert.equal(ledger.capture(request('000009'), { ...numbers, amount: 1 }), '25')
+  assert.equal(ledger.capture(request('000001'), { ...numbers, amount: 2600 }), '13')
+  assert.equal(ledger.reverse(request('000001'), { ...numbers, stan: '900002' }, 2599), '21')
+  ledger.reverse(request('000001'), { ...numbers, stan: '900003' })
+  const late = { ...numbers, stan: '900004', amount: 1 }
+  assert.equal(ledger.capture(request('000001'), late), '12')
+  assert.deepEqual(ledger.position(first), {
+    authorized: 2599,
+    captured: 0,
+    reversed: 2599,
+    refunded: 0,
+  })
 })

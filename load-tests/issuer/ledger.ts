@@ -6,6 +6,7 @@
 //   {"event":"request","sequence":1,"key":"1|000001|1122100000|12345678901",...}
 //   {"event":"repeat","key":"..."}                      the same request came again
 //   {"event":"reversal","original":"...","stan":...}    took effect, was refused or came early
+//   {"event":"capture","original":"...","amount":...}   an advice (0220): taken, or refused
 
 import { createHmac } from 'node:crypto'
 import { maskPan } from '#switch'
@@ -33,6 +34,8 @@ export interface LedgerRequest extends RequestNumbers {
   readonly merchantId: string
   /** The PAN in clear: masked and hashed here, kept nowhere. */
   readonly pan: string
+  /** What a refund or an increment belongs to (DE90); null for a payment's first request. */
+  readonly original: RequestNumbers | null
 }
 
 /** A request and what became of it. */
@@ -61,6 +64,11 @@ export interface LedgerEntry {
   /** How often the same request came again; it gets the same answer. */
   repeats: number
   readonly reversals: LedgerReversal[]
+  /** Key of the entry that a refund or an increment belongs to; null for a first request. */
+  readonly original: string | null
+  readonly captures: LedgerCapture[]
+  /** Refunds and increments that name this entry, by their keys. */
+  readonly steps: string[]
 }
 
 /** A reversal of one entry; those with other wire numbers are other reversals. */
@@ -69,9 +77,30 @@ export interface LedgerReversal {
   readonly transmittedAt: string
   /** DE39 of its first answer. */
   readonly responseCode: string
-  /** True for the one that undid an approval. */
+  /** True for the one that undid an approval, all of it. */
   readonly effective: boolean
+  /** Of a partial reversal (DE95): what it gave back. */
+  readonly releasedAmount?: number
   repeats: number
+}
+
+/** A capture advice of one entry. */
+export interface LedgerCapture {
+  readonly stan: string
+  readonly transmittedAt: string
+  readonly amount: number
+  /** DE39 of its first answer; the money was taken where it is 00. */
+  readonly responseCode: string
+  repeats: number
+}
+
+/** What a payment comes to at the issuer, minor units. */
+export interface Position {
+  /** Increments included. */
+  readonly authorized: number
+  readonly captured: number
+  readonly reversed: number
+  readonly refunded: number
 }
 
 export interface LedgerSummary {
@@ -84,6 +113,8 @@ export interface LedgerSummary {
   readonly reversals: number
   /** Reversals with other numbers of something that was undone already. */
   readonly secondReversals: number
+  /** Reversals of a part (DE95). */
+  readonly partialReversals: number
   /** Reversals that named no known original when they came. */
   readonly earlyReversals: number
   /** Approvals of money that stand. */
@@ -101,6 +132,11 @@ const originalNotFound = '25'
 const noActionTaken = '21'
 /** DE39 of a request whose reversal came first. */
 const duplicate = '94'
+/** DE39 of a capture of what does not stand, and of one above it. */
+const invalidTransaction = '12'
+const invalidAmount = '13'
+/** DE3, first two digits: a refund. */
+const refundCode = '20'
 
 /**
  * `0100` and its repeat `0101` are one request, so the key takes the message class (second digit).
@@ -121,9 +157,13 @@ export interface LedgerOptions {
 }
 
 type LedgerLine =
-  | ({ readonly event: 'request' } & Omit<LedgerEntry, 'repeats' | 'reversals'>)
+  | ({ readonly event: 'request' } & Omit<
+      LedgerEntry,
+      'repeats' | 'reversals' | 'captures' | 'steps'
+    >)
   | { readonly event: 'repeat'; readonly key: string }
   | ({ readonly event: 'reversal'; readonly original: string } & Omit<LedgerReversal, 'repeats'>)
+  | ({ readonly event: 'capture'; readonly original: string } & Omit<LedgerCapture, 'repeats'>)
 
 const approvalCodeSpace = 36 ** 6
 /** Prime to 36^6, so that counting in its steps visits every code once. */
@@ -139,6 +179,7 @@ export class Ledger {
   #repeats = 0
   #effectiveReversals = 0
   #secondReversals = 0
+  #partialReversals = 0
   #earlyReversals = 0
   #liveApprovals = 0
   #forgotten = 0
@@ -187,6 +228,7 @@ export class Ledger {
       cardToken: this.#token(request.pan),
       responseCode: code,
       approvalCode: approved ? this.#nextApprovalCode() : null,
+      original: request.original === null ? null : requestKey(request.original),
     }
     const entry = this.#add(line)
     this.#write(line)
@@ -195,11 +237,13 @@ export class Ledger {
 
   /**
    * Takes a reversal of `original` and says its DE39: 00 undone (the same reversal again: the
-   * same), 21 nothing to undo, 25 original not known (yet), which is remembered.
+   * 21 nothing to undo, 25 original not known (yet), which is remembered. `replacementAmount` (DE95):
+   * what is to stand; null takes all of it back.
    */
   reverse(
     original: RequestNumbers,
     reversal: { readonly stan: string; readonly transmittedAt: string },
+    replacementAmount: number | null = null,
   ): string {
     const key = requestKey(original)
     const entry = this.#entries.get(key)
@@ -213,6 +257,9 @@ export class Ledger {
       return same.responseCode === originalNotFound && entry !== undefined
         ? '00'
         : same.responseCode
+    }
+    if (entry !== undefined && replacementAmount !== null) {
+      return this.#release(entry, reversal, replacementAmount)
     }
     const effective = entry !== undefined && isLive(entry)
     const responseCode = entry === undefined ? originalNotFound : effective ? '00' : noActionTaken
@@ -230,6 +277,60 @@ export class Ledger {
     return responseCode
   }
 
+  /** Gives back what is above `replacementAmount`; one that came late finds less standing: 21. */
+  #release(
+    entry: LedgerEntry,
+    { stan, transmittedAt }: { readonly stan: string; readonly transmittedAt: string },
+    replacementAmount: number,
+  ): string {
+    const { authorized, reversed } = this.position(entry)
+    const releasedAmount = Math.max(0, authorized - reversed - replacementAmount)
+    const responseCode = releasedAmount > 0 && isLive(entry) ? '00' : noActionTaken
+    const line = {
+      event: 'reversal' as const,
+      original: entry.key,
+      stan,
+      transmittedAt,
+      responseCode,
+      effective: false,
+      releasedAmount: responseCode === '00' ? releasedAmount : 0,
+    }
+    this.#addReversal(line)
+    this.#write(line)
+    return responseCode
+  }
+
+  /**
+   * Takes a capture advice of `original` and says its DE39: 00 taken (the same again: the same), 25
+   * original not known, 12 it does not stand, 13 more than is left of it.
+   */
+  capture(
+    original: RequestNumbers,
+    advice: { readonly stan: string; readonly transmittedAt: string; readonly amount: number },
+  ): string {
+    const entry = this.#entries.get(requestKey(original))
+    if (entry === undefined) return originalNotFound
+    const { stan, transmittedAt, amount } = advice
+    const same = entry.captures.find((it) => it.stan === stan && it.transmittedAt === transmittedAt)
+    if (same !== undefined) {
+      same.repeats++
+      return same.responseCode
+    }
+    const { authorized, captured, reversed } = this.position(entry)
+    const isWithin = amount <= authorized - captured - reversed
+    const responseCode = !isLive(entry) ? invalidTransaction : isWithin ? '00' : invalidAmount
+    const line = { event: 'capture' as const, original: entry.key, ...advice, responseCode }
+    entry.captures.push({ stan, transmittedAt, amount, responseCode, repeats: 0 })
+    this.#write(line)
+    return responseCode
+  }
+
+  /** What a first request and all that followed it come to. */
+  position(entry: LedgerEntry): Position {
+    const steps = entry.steps.flatMap((key) => this.#entries.get(key) ?? [])
+    return positionOf(entry, steps)
+  }
+
   /** Takes back the lines of an earlier life; stops at the first that is not whole. */
   replay(text: string): { readonly lines: number; readonly cutBytes: number } {
     let lines = 0
@@ -240,7 +341,10 @@ export class Ledger {
       const line = JSON.parse(text.slice(position, end)) as LedgerLine
       if (line.event === 'request') this.#add(line)
       else if (line.event === 'reversal') this.#addReversal(line)
-      else {
+      else if (line.event === 'capture') {
+        const { event: _, original, ...facts } = line
+        this.#entries.get(original)?.captures.push({ ...facts, repeats: 0 })
+      } else {
         const entry = this.#entries.get(line.key)
         if (entry !== undefined) this.#repeat(entry)
       }
@@ -264,6 +368,7 @@ export class Ledger {
       repeats: this.#repeats,
       reversals: this.#effectiveReversals,
       secondReversals: this.#secondReversals,
+      partialReversals: this.#partialReversals,
       earlyReversals: this.#earlyReversals,
       liveApprovals: this.#liveApprovals,
       forgotten: this.#forgotten,
@@ -272,7 +377,18 @@ export class Ledger {
 
   #add(line: Extract<LedgerLine, { event: 'request' }>): LedgerEntry {
     const { event: _, ...facts } = line
-    const entry: LedgerEntry = { ...facts, repeats: 0, reversals: this.#early.get(line.key) ?? [] }
+    const reversals = this.#early.get(line.key) ?? []
+    // Absent in what an older simulator wrote.
+    const original = line.original ?? null
+    const entry: LedgerEntry = {
+      ...facts,
+      original,
+      repeats: 0,
+      reversals,
+      captures: [],
+      steps: [],
+    }
+    if (original !== null) this.#entries.get(original)?.steps.push(line.key)
     this.#early.delete(line.key)
     this.#sequence = line.sequence
     if (line.approvalCode !== null) {
@@ -297,7 +413,9 @@ export class Ledger {
       if (this.#early.size > earlyReversalsMax) this.#early.delete(firstKey(this.#early))
       return
     }
-    if (reversal.effective) {
+    if (reversal.releasedAmount !== undefined) {
+      this.#partialReversals++
+    } else if (reversal.effective) {
       this.#effectiveReversals++
       this.#liveApprovals--
     } else if (entry.reversals.length > 0) {
@@ -341,6 +459,26 @@ export class Ledger {
 export function isLive(entry: LedgerEntry): boolean {
   if (entry.approvalCode === null || entry.approvedAmount === 0) return false
   return !entry.reversals.some((reversal) => reversal.effective)
+}
+
+/** What a first request comes to with the refunds and increments that name it. */
+export function positionOf(entry: LedgerEntry, steps: readonly LedgerEntry[]): Position {
+  const live = steps.filter(isLive)
+  const isRefund = ({ processingCode }: LedgerEntry) => processingCode.startsWith(refundCode)
+  const increments = sum(live.filter((step) => !isRefund(step)).map((step) => step.approvedAmount))
+  const authorized = entry.approvedAmount + increments
+  const released = sum(entry.reversals.map(({ releasedAmount }) => releasedAmount ?? 0))
+  const taken = entry.captures.filter(({ responseCode }) => responseCode === '00')
+  return {
+    authorized,
+    captured: sum(taken.map(({ amount }) => amount)),
+    reversed: isLive(entry) ? released : authorized,
+    refunded: sum(live.filter(isRefund).map((step) => step.approvedAmount)),
+  }
+}
+
+function sum(amounts: readonly number[]): number {
+  return amounts.reduce((total, amount) => total + amount, 0)
 }
 
 /** DE39 10 approves half, the way a prepaid card with too little on it would. */

@@ -110,7 +110,8 @@ export class Simulator {
       return
     }
     const { message } = decoded
-    const isReversal = message.mti[1] === '4'
+    // An advice and a reversal are told, not asked.
+    const isReversal = message.mti[1] === '4' || message.mti.startsWith('022')
     const isNetwork = message.mti[1] === '8'
     const fate = isNetwork ? noFault : drawFate(this.behaviour, isReversal, this.#random)
     if (fate.lost) return

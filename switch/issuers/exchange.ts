@@ -22,7 +22,7 @@ export class Exchange implements DeadlineEntry<Exchange> {
   readonly amount: number
   readonly terminalId: string
   readonly currencyNumeric: string
-  /** Of a request; null for a queued message: its late answer is of no use, a repeat is answered. */
+  /** Of a request; null for a queued message: no late answer is of use, its repeat is answered. */
   readonly attempt: Attempt | null
   state: ExchangeState = 'in_flight'
   /** Monotonic: the time-out while in flight, the end of the window once given up. */
