@@ -244,7 +244,8 @@ export function paymentOf(
   if (payment.state === 'inquired') return payment
   if (outcome === null) return { ...payment, state: 'in_flight' }
   if (outcome.outcome !== 'approved') {
-    const state = outcome.reversal === null ? outcome.outcome : 'undone'
+    const isUndone = outcome.reversal !== null || outcome.cause === 'acquirer_reversal'
+    const state = isUndone ? 'undone' : outcome.outcome
     return { ...payment, state }
   }
   return steps.reduce(

@@ -1,18 +1,12 @@
 // The acquirers' HTTP: `POST /v1/authorizations`, `GET /v1/authorizations/{id}` and `?rrn=`, and the
-// steps of a payment below `/v1/authorizations/{id}/`.
+// steps of a payment below them (payment-path.ts).
 
 import { Authenticator } from '../authenticate.ts'
 import { authorize } from '../authorize.ts'
-import { capture } from '../capture.ts'
 import { ERRORS, problemDocument, type Refusal, refuse } from '../errors.ts'
-import { increment } from '../increment.ts'
-import { IDEMPOTENCY_KEY_CHARACTERS_MAX, RRN_MATCHES_MAX, RRN_STEPS_MAX } from '../limits.ts'
+import { IDEMPOTENCY_KEY_CHARACTERS_MAX, RRN_MATCHES_MAX } from '../limits.ts'
 import { parseAuthorization } from '../message.ts'
-import { refund } from '../refund.ts'
 import type { Reply } from '../respond.ts'
-import { reverse } from '../reverse.ts'
-import { parseStep } from '../step-request.ts'
-import type { StepKind, Transaction } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 import {
   acceptedKind,
@@ -23,23 +17,14 @@ import {
   writeContent,
 } from './content.ts'
 import type { HttpApi, HttpRequest, HttpResponse } from './http.ts'
-
-const COLLECTION = '/v1/authorizations'
-const ULID = '[0-9A-HJKMNP-TV-Z]{26}'
-const IDENTIFIER = new RegExp(`^(auth|cap|rev|ref|inc)_${ULID}$`)
-/** A payment's id, the kind of step, and where it is asked for one step its id. */
-const STEPS = new RegExp(
-  `^${COLLECTION}/([^/]+)/(captures|reversals|refunds|increments)(?:/([^/]+))?$`,
-)
-
-type Story = typeof capture
-
-const STORIES: Readonly<Record<string, { readonly kind: StepKind; readonly story: Story }>> = {
-  captures: { kind: 'capture', story: capture },
-  reversals: { kind: 'reversal', story: reverse },
-  refunds: { kind: 'refund', story: refund },
-  increments: { kind: 'increment', story: increment },
-}
+import {
+  COLLECTION,
+  findByPath,
+  postStep,
+  type StepPath,
+  stepAnswers,
+  stepOfPath,
+} from './payment-path.ts'
 
 /** Visible ASCII: a key is compared byte for byte, and stands in a log. */
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]+$/
@@ -56,12 +41,11 @@ export function createAcquirerApi(world: World): HttpApi<Acquirer> {
       return 'kind' in caller ? { refused: refused(caller) } : { caller }
     },
     handle(request, acquirer) {
-      if (request.path === COLLECTION && request.method === 'POST') {
-        return postAuthorization(world, acquirer, request)
-      }
       if (request.method === 'POST') {
-        const response = postStep(world, acquirer, request)
-        if (response !== undefined) return response
+        const step = stepOfPath(request.path)
+        if (step !== undefined || request.path === COLLECTION) {
+          return post(world, acquirer, request, step)
+        }
       }
       if (request.method === 'GET') return getAuthorization(world, acquirer, request)
       return refused(refuse('not_found', `${request.method} is not answered on this path`))
@@ -70,67 +54,56 @@ export function createAcquirerApi(world: World): HttpApi<Acquirer> {
   }
 }
 
-/** Everything up to `authorize` is synchronous: the body is gone after the first await. */
-function postAuthorization(
+/**
+ * An authorization, or a step of one. Everything up to its story is synchronous: the body is gone
+ * after the first await.
+ */
+function post(
   world: World,
   acquirer: Acquirer,
   request: HttpRequest,
+  step: StepPath | undefined,
 ): HttpResponse | Promise<HttpResponse> {
-  const posted = readPost(request)
-  if (posted.kind === 'refused') return refusalResponse(world, posted)
-  const authorization = parseAuthorization(posted.value)
-  if ('kind' in authorization) return refusalResponse(world, authorization)
-  return authorize(world, acquirer, posted.key, authorization, traceOf(request)).then((reply) =>
-    replyResponse(world, reply, posted.answerKind),
-  )
-}
-
-/** Undefined: the path is none of these. An empty body asks for all that there is. */
-function postStep(
-  world: World,
-  acquirer: Acquirer,
-  request: HttpRequest,
-): HttpResponse | Promise<HttpResponse> | undefined {
-  const [, paymentId = '', plural = '', stepId] = STEPS.exec(request.path) ?? []
-  const named = STORIES[plural]
-  if (named === undefined || stepId !== undefined) return undefined
-  const posted = readPost(request, {})
-  if (posted.kind === 'refused') return refusalResponse(world, posted)
-  const step = parseStep(named.kind, paymentId, posted.value)
-  if (step.kind === 'refused') return refusalResponse(world, step)
-  return named
-    .story(world, acquirer, posted.key, step)
-    .then((reply) => replyResponse(world, reply, posted.answerKind))
-}
-
-interface Posted {
-  readonly kind: 'posted'
-  readonly key: string
-  readonly value: unknown
-  readonly answerKind: ContentKind
-}
-
-/** What every POST has: a key, and a body that can be read; `empty` stands for one of no bytes. */
-function readPost(request: HttpRequest, empty?: object): Posted | Refusal {
+  const refused = (refusal: Refusal) => refusalResponse(world, refusal)
   const key = request.headers.get('idempotency-key') ?? ''
   if (key === '') {
     const detail = 'send an Idempotency-Key header, new for each request'
-    return refuse('idempotency_key_required', detail, 'Idempotency-Key')
+    return refused(refuse('idempotency_key_required', detail, 'Idempotency-Key'))
   }
   if (key.length > IDEMPOTENCY_KEY_CHARACTERS_MAX || !IDEMPOTENCY_KEY.test(key)) {
     const detail = `up to ${IDEMPOTENCY_KEY_CHARACTERS_MAX} visible ASCII characters`
-    return refuse('idempotency_key_invalid', detail, 'Idempotency-Key')
+    return refused(refuse('idempotency_key_invalid', detail, 'Idempotency-Key'))
   }
   const kind = contentKind(request.headers.get('content-type'))
   if (kind === undefined) {
     const detail = 'send application/json or application/msgpack'
-    return refuse('unsupported_content_type', detail, 'Content-Type')
+    return refused(refuse('unsupported_content_type', detail, 'Content-Type'))
   }
-  const isEmpty = empty !== undefined && request.body.length === 0
-  const content = isEmpty ? { value: empty } : readContent(kind, request.body)
-  if ('kind' in content && content.kind === 'refused') return content
+  // A step without a body asks for all that there is.
+  const isBare = step !== undefined && request.body.length === 0
+  const content = isBare ? NO_FIELDS : readContent(kind, request.body)
+  if (content.kind === 'refused') return refused(content)
   const answerKind = acceptedKind(request.headers.get('accept'), kind)
-  return { kind: 'posted', key, value: content.value, answerKind }
+  const taken =
+    step === undefined
+      ? postAuthorization(world, acquirer, key, content.value, traceOf(request))
+      : postStep(world, acquirer, key, step, content.value)
+  if (!(taken instanceof Promise)) return refused(taken)
+  return taken.then((reply) => replyResponse(world, reply, answerKind))
+}
+
+const NO_FIELDS = { kind: 'read', value: {} } as const
+
+function postAuthorization(
+  world: World,
+  acquirer: Acquirer,
+  key: string,
+  body: unknown,
+  traceparent: string | undefined,
+): Refusal | Promise<Reply> {
+  const authorization = parseAuthorization(body)
+  if ('kind' in authorization) return authorization
+  return authorize(world, acquirer, key, authorization, traceparent)
 }
 
 /** W3C Trace Context: the header as it came when it is well-formed. */
@@ -161,18 +134,6 @@ async function getAuthorization(
   return contentResponse(200, answerKind, transaction.outcome.answer, [])
 }
 
-/** `/v1/authorizations/{id}` of an authorization or a step, or a step below its payment. */
-async function findByPath(world: World, path: string): Promise<Transaction | undefined> {
-  const [, paymentId, plural = '', stepId] = STEPS.exec(path) ?? []
-  const own = path.startsWith(`${COLLECTION}/`) ? path.slice(COLLECTION.length + 1) : ''
-  const id = stepId ?? own
-  if (!IDENTIFIER.test(id)) return undefined
-  const found = await world.store.read(id)
-  if (stepId === undefined) return found
-  const isThere = found?.intent.payment?.paymentId === paymentId
-  return isThere && found?.intent.kind === STORIES[plural]?.kind ? found : undefined
-}
-
 async function findByRrn(
   world: World,
   acquirer: Acquirer,
@@ -186,12 +147,7 @@ async function findByRrn(
   }
   const found = await world.store.findByRrn(acquirer.id, rrn, RRN_MATCHES_MAX)
   const answers = found.flatMap((one) => (one.outcome === null ? [] : [one.outcome.answer]))
-  const stepIds = found.flatMap(({ steps }) => steps).slice(0, RRN_STEPS_MAX)
-  const steps: unknown[] = []
-  for (const id of stepIds) {
-    const step = await world.store.read(id)
-    if (step?.outcome) steps.push(step.outcome.answer)
-  }
+  const steps = await stepAnswers(world, found)
   return contentResponse(200, answerKind, { authorizations: answers, steps }, [])
 }
 

@@ -1,0 +1,84 @@
+// The paths of a payment below `/v1/authorizations`: what they ask for, and what is found there.
+//
+//   POST {id}/captures, /reversals, /refunds, /increments
+//   GET  {id} of an authorization or a step, {id}/captures/{step id}
+
+import { capture } from '../capture.ts'
+import type { Refusal } from '../errors.ts'
+import { increment } from '../increment.ts'
+import { RRN_STEPS_MAX } from '../limits.ts'
+import { refund } from '../refund.ts'
+import type { AnswerBody, Reply } from '../respond.ts'
+import { reverse } from '../reverse.ts'
+import { parseStep } from '../step-request.ts'
+import type { StepKind, Transaction } from '../store/index.ts'
+import type { Acquirer, World } from '../world.ts'
+
+export const COLLECTION = '/v1/authorizations'
+
+const ULID = '[0-9A-HJKMNP-TV-Z]{26}'
+const IDENTIFIER = new RegExp(`^(auth|cap|rev|ref|inc)_${ULID}$`)
+/** A payment's id, the kind of step, and where it is asked for one step its id. */
+const STEPS = new RegExp(
+  `^${COLLECTION}/([^/]+)/(captures|reversals|refunds|increments)(?:/([^/]+))?$`,
+)
+
+const KINDS: Readonly<Record<string, StepKind>> = {
+  captures: 'capture',
+  reversals: 'reversal',
+  refunds: 'refund',
+  increments: 'increment',
+}
+
+const STORIES = { capture, reversal: reverse, refund, increment } as const
+
+/** A step that a POST asks for. */
+export interface StepPath {
+  readonly kind: StepKind
+  readonly paymentId: string
+}
+
+/** Undefined: the path names no kind of step. */
+export function stepOfPath(path: string): StepPath | undefined {
+  const [, paymentId = '', plural = '', stepId] = STEPS.exec(path) ?? []
+  const kind = KINDS[plural]
+  return kind === undefined || stepId !== undefined ? undefined : { kind, paymentId }
+}
+
+/** `body` is what the sender's JSON or MessagePack holds; nothing of it is kept as it is. */
+export function postStep(
+  world: World,
+  acquirer: Acquirer,
+  key: string,
+  { kind, paymentId }: StepPath,
+  body: unknown,
+): Refusal | Promise<Reply> {
+  const request = parseStep(kind, paymentId, body)
+  if (request.kind === 'refused') return request
+  return STORIES[kind](world, acquirer, key, request)
+}
+
+/** Whose it is stays to be checked. */
+export async function findByPath(world: World, path: string): Promise<Transaction | undefined> {
+  const [, paymentId, plural = '', stepId] = STEPS.exec(path) ?? []
+  const own = path.startsWith(`${COLLECTION}/`) ? path.slice(COLLECTION.length + 1) : ''
+  const id = stepId ?? own
+  if (!IDENTIFIER.test(id)) return undefined
+  const found = await world.store.read(id)
+  if (stepId === undefined) return found
+  const isThere = found?.intent.payment?.paymentId === paymentId
+  return isThere && found?.intent.kind === KINDS[plural] ? found : undefined
+}
+
+/** The answers to the steps of these payments, RRN_STEPS_MAX at most. */
+export async function stepAnswers(
+  world: World,
+  payments: readonly Transaction[],
+): Promise<readonly AnswerBody[]> {
+  const answers: AnswerBody[] = []
+  for (const id of payments.flatMap(({ steps }) => steps).slice(0, RRN_STEPS_MAX)) {
+    const step = await world.store.read(id)
+    if (step?.outcome) answers.push(step.outcome.answer)
+  }
+  return answers
+}
