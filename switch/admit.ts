@@ -6,6 +6,7 @@ import { type Refusal, refuse, refuseForNow } from './errors.ts'
 import { ACCEPTED_RESERVED, RETRY_AFTER_SECONDS, SCORING_QUEUE_MAX } from './limits.ts'
 import type { Reply } from './respond.ts'
 import { respondAgain } from './respond.ts'
+import { isTombstone } from './tombstone.ts'
 import type { World } from './world.ts'
 
 /**
@@ -48,7 +49,8 @@ export function admit(
   }
   const recorded = world.store.findKey(acquirer, idempotencyKey)
   if (recorded !== undefined) {
-    if (!timingSafeEqual(recorded.fingerprint, fingerprint)) return refuseReuse()
+    const isSame = timingSafeEqual(recorded.fingerprint, fingerprint) || isTombstone(recorded)
+    if (!isSame) return refuseReuse()
     if (recorded.state === 'open') return refuseRunning()
     return { kind: 'later', reply: respondAgain(world, recorded.transactionId) }
   }

@@ -45,6 +45,11 @@ export const ERRORS = {
     title: 'Only a pre-authorization that is not captured can grow',
     responseCode: '12',
   },
+  original_ambiguous: {
+    status: 409,
+    title: 'More than one authorization could be meant',
+    responseCode: '25',
+  },
   too_many_steps: { status: 409, title: 'The payment has too many steps', responseCode: '12' },
   body_too_large: { status: 413, title: 'The body is over the limit' },
   missing_field: { status: 422, title: 'A required field is missing' },

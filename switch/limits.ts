@@ -50,6 +50,9 @@ export const AUTHORIZATION_VALID_MS = 7 * DAY_MS
 /** The same of a pre-authorization: 30 days. */
 export const PREAUTHORIZATION_VALID_MS = 30 * DAY_MS
 
+/** SEMANTICS, `tombstoneMinutes`: a reversal is kept for an original that is this near, either way. */
+export const TOMBSTONE_WINDOW_MS = 10 * 60 * 1000
+
 /** `GET ?rrn=` shows at most this many steps, the newest. */
 export const RRN_STEPS_MAX = 100
 

@@ -3,13 +3,16 @@
 // decides the outcome: declined, and whatever the issuer does is undone.
 
 import { acceptStep, tell } from './accept-step.ts'
+import { TOMBSTONE_WINDOW_MS } from './limits.ts'
+import { matchOriginal } from './match-original.ts'
 import { queuedReversal } from './record.ts'
 import { answeredOf } from './recover.ts'
-import { answerBody, type Reply } from './respond.ts'
+import { answerBody, type Reply, respondUnknown } from './respond.ts'
 import { RESPONSE_CODE } from './response-codes.ts'
-import type { StepRequest } from './step-request.ts'
-import type { Outcome } from './store/index.ts'
+import type { OriginalReversal, StepRequest } from './step-request.ts'
+import { type Outcome, StoreFault } from './store/index.ts'
 import { type RunningStep, takeStep } from './take-step.ts'
+import { type AbsentOriginal, leaveTombstone } from './tombstone.ts'
 import type { Acquirer, World } from './world.ts'
 
 export function reverse(
@@ -19,6 +22,43 @@ export function reverse(
   request: StepRequest,
 ): Promise<Reply> {
   return takeStep(world, acquirer, idempotencyKey, request, reverseOnce)
+}
+
+/**
+ * The same where the acquirer does not know our id, after a time-out of its own. Of an original
+ * that has not come yet it is kept, and that original is answered 94 when it does.
+ */
+export async function reverseOriginal(
+  world: World,
+  acquirer: Acquirer,
+  idempotencyKey: string,
+  reversal: OriginalReversal,
+): Promise<Reply> {
+  const match = await matchOriginal(world, acquirer, reversal.name)
+  if (match.kind === 'found') {
+    return reverse(world, acquirer, idempotencyKey, { ...reversal.request, paymentId: match.id })
+  }
+  const absent = match.code === 'not_found' ? absentOriginal(world, reversal) : undefined
+  if (absent === undefined || !world.door.isOpen || !world.store.status.writable) return match
+  try {
+    await leaveTombstone(world, acquirer, absent)
+  } catch (error) {
+    if (error instanceof StoreFault) return respondUnknown()
+    throw error
+  }
+  return reverseOriginal(world, acquirer, idempotencyKey, reversal)
+}
+
+/** Undefined: not enough is known of it, or it would have come long ago. */
+function absentOriginal(
+  world: World,
+  { name, request, rrn, sentAtMs }: OriginalReversal,
+): AbsentOriginal | undefined {
+  const { amount, currency } = request
+  if (name.kind !== 'key' || amount === undefined || currency === undefined) return undefined
+  if (sentAtMs === undefined) return undefined
+  if (Math.abs(world.clock.now() - sentAtMs) > TOMBSTONE_WINDOW_MS) return undefined
+  return { idempotencyKey: name.idempotencyKey, rrn, amount, currency }
 }
 
 async function reverseOnce(world: World, step: RunningStep) {

@@ -4,24 +4,32 @@
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Refusal, refuse } from './errors.ts'
-import { AMOUNT_MAX } from './limits.ts'
+import { AMOUNT_MAX, IDEMPOTENCY_KEY_CHARACTERS_MAX } from './limits.ts'
+import type { OriginalName } from './match-original.ts'
 import { explain, type SchemaProblem } from './message.ts'
 import type { StepKind } from './store/index.ts'
 
-const StepSchema = Type.Object(
-  {
-    amount: Type.Optional(Type.Integer({ minimum: 1, maximum: AMOUNT_MAX })),
-    currency: Type.Optional(Type.String({ pattern: '^[A-Z]{3}$' })),
-    stan: Type.Optional(Type.String({ pattern: '^[0-9]{6}$' })),
-    transmittedAt: Type.Optional(
-      Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?Z$' }),
-    ),
-  },
-  { additionalProperties: false },
-)
-
+const FIELDS = {
+  amount: Type.Optional(Type.Integer({ minimum: 1, maximum: AMOUNT_MAX })),
+  currency: Type.Optional(Type.String({ pattern: '^[A-Z]{3}$' })),
+  stan: Type.Optional(Type.String({ pattern: '^[0-9]{6}$' })),
+  transmittedAt: Type.Optional(
+    Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?Z$' }),
+  ),
+}
+const closed = { additionalProperties: false } as const
+const StepSchema = Type.Object(FIELDS, closed)
 const validator = Compile(StepSchema)
-const FIELDS = Object.keys(StepSchema.properties)
+
+const ORIGINAL = {
+  idempotencyKey: Type.Optional(
+    Type.String({ maxLength: IDEMPOTENCY_KEY_CHARACTERS_MAX, pattern: '^[\\x21-\\x7e]+$' }),
+  ),
+  rrn: Type.Optional(Type.String({ pattern: '^[0-9A-Za-z]{12}$' })),
+  transmittedAt: FIELDS.transmittedAt,
+}
+const OriginalSchema = Type.Object({ ...FIELDS, original: Type.Object(ORIGINAL, closed) }, closed)
+const originalValidator = Compile(OriginalSchema)
 
 /** A step that passed every check of its form; whether the payment allows it is another matter. */
 export interface StepRequest {
@@ -40,11 +48,48 @@ export interface StepRequest {
 export function parseStep(kind: StepKind, paymentId: string, body: unknown): StepRequest | Refusal {
   if (!validator.Check(body)) {
     const problems = validator.Errors(body) as readonly SchemaProblem[]
-    return explain(problems, (parent) => (parent === '' ? FIELDS : []))
+    return explain(problems, () => Object.keys(FIELDS))
   }
   if (kind === 'increment' && body.amount === undefined) {
     return refuse('missing_field', 'amount is required: how much more to hold', 'amount')
   }
   const { amount, currency, stan, transmittedAt }: Static<typeof StepSchema> = body
   return { kind, paymentId, amount, currency, stan, transmittedAt }
+}
+
+/** A reversal that names its original by the acquirer's own numbers. */
+export interface OriginalReversal {
+  readonly name: OriginalName
+  readonly request: Omit<StepRequest, 'paymentId'>
+  readonly rrn: string | undefined
+  /** When the original was sent, milliseconds since 1970. */
+  readonly sentAtMs: number | undefined
+}
+
+/** Checks the body of a reversal without an id in its path. The key names better than the RRN. */
+export function parseOriginalReversal(body: unknown): OriginalReversal | Refusal {
+  if (!originalValidator.Check(body)) {
+    const problems = originalValidator.Errors(body) as readonly SchemaProblem[]
+    const fields = [...Object.keys(FIELDS), 'original']
+    return explain(problems, (parent) => (parent === '' ? fields : Object.keys(ORIGINAL)))
+  }
+  const { amount, currency, stan, transmittedAt } = body
+  const { idempotencyKey, rrn, transmittedAt: sentAt } = body.original
+  const name: OriginalName | undefined =
+    idempotencyKey !== undefined
+      ? { kind: 'key', idempotencyKey }
+      : rrn !== undefined
+        ? { kind: 'rrn', rrn }
+        : undefined
+  if (name === undefined) {
+    const detail = 'original.idempotencyKey or original.rrn is required'
+    return refuse('missing_field', detail, 'original.idempotencyKey')
+  }
+  const sentAtMs = sentAt === undefined ? undefined : Date.parse(sentAt)
+  return {
+    name,
+    request: { kind: 'reversal', amount, currency, stan, transmittedAt },
+    rrn,
+    sentAtMs,
+  }
 }

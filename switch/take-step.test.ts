@@ -19,7 +19,7 @@ import { parseAuthorization } from './message.ts'
 import { Journal } from './observe/index.ts'
 import { refund } from './refund.ts'
 import type { Reply } from './respond.ts'
-import { reverse } from './reverse.ts'
+import { reverse, reverseOriginal } from './reverse.ts'
 import {
   answerOf,
   createSeededRandom,
@@ -28,7 +28,7 @@ import {
   SimulatedDisk,
   type TimedAnswer,
 } from './simulation/index.ts'
-import { parseStep } from './step-request.ts'
+import { parseOriginalReversal, parseStep } from './step-request.ts'
 import { MemoryRecordIndex, openEmbeddedStore, type StepKind } from './store/index.ts'
 import type { Acquirer, World } from './world.ts'
 
@@ -519,6 +519,69 @@ test('reversed while it is scored: nothing leaves but the reversal', async () =>
     ['0420'],
   )
   await rig.close()
+})
+
+function reverseNamed(world: World, key: string, body: object) {
+  const reversal = parseOriginalReversal(body)
+  assert.ok(!('kind' in reversal), JSON.stringify(reversal))
+  return reverseOriginal(world, ACQUIRERS[0], key, reversal)
+}
+
+test('a reversal by key, without our id: of what is in flight, and of what is recorded', async () => {
+  const rig = await createRig({ scoreMs: 40 })
+  const paying = pay(rig.world, 'k1')
+  const original = { idempotencyKey: 'k1' }
+  await until(() => rig.store.status.openClaims === 1, 'the claim was durable')
+  assert.equal(bodyOf(await reverseNamed(rig.world, 'r1', { original })).responseCode, '00')
+  assert.equal(bodyOf(await paying).outcome, 'declined')
+  await pay(rig.world, 'k2', { amount: 700 })
+  const body = bodyOf(await reverseNamed(rig.world, 'r2', { original: { idempotencyKey: 'k2' } }))
+  assert.deepEqual([body.amount, (body.payment as { state: string }).state], [700, 'reversed'])
+  const again = await reverseNamed(rig.world, 'r2', { original: { idempotencyKey: 'k2' } })
+  assert.ok(again.kind === 'answer' && again.isReplay)
+  await rig.close()
+})
+
+test('a reversal by RRN: one candidate is it, two are ambiguous, none is unknown', async () => {
+  const rig = await createRig()
+  const original = { rrn: BODY.rrn }
+  assert.equal(codeOf(await reverseNamed(rig.world, 'r1', { original })), 'not_found')
+  await pay(rig.world, 'k1')
+  assert.equal(bodyOf(await reverseNamed(rig.world, 'r1', { original })).responseCode, '00')
+  await pay(rig.world, 'k2')
+  assert.equal(codeOf(await reverseNamed(rig.world, 'r2', { original })), 'original_ambiguous')
+  await rig.close()
+})
+
+test('a reversal before its original: 00, and the original is declined 94, not forwarded', async () => {
+  const rig = await createRig()
+  const sent = (aheadMs: number) => new Date(Date.now() + aheadMs).toISOString()
+  const of = (idempotencyKey: string, aheadMs: number) => ({
+    amount: 2599,
+    currency: 'EUR',
+    original: { idempotencyKey, transmittedAt: sent(aheadMs) },
+  })
+  const reversed = bodyOf(await reverseNamed(rig.world, 'r1', of('k1', -9 * 60_000)))
+  assert.deepEqual([reversed.responseCode, reversed.amount], ['00', 2599])
+  const again = await reverseNamed(rig.world, 'r1', of('k1', -9 * 60_000))
+  assert.ok(again.kind === 'answer' && again.isReplay)
+  for (let i = 0; i < 2; i++) {
+    const late = bodyOf(await pay(rig.world, 'k1'))
+    assert.deepEqual([late.outcome, late.responseCode], ['declined', '94'])
+    assert.equal(late.id, reversed.authorization)
+  }
+  for (const aheadMs of [-11 * 60_000, 11 * 60_000]) {
+    assert.equal(codeOf(await reverseNamed(rig.world, 'r2', of('k2', aheadMs))), 'not_found')
+  }
+  const bare = { original: { idempotencyKey: 'k2' } }
+  assert.equal(codeOf(await reverseNamed(rig.world, 'r2', bare)), 'not_found')
+  assert.deepEqual(rig.asked(), [])
+  assert.equal(bodyOf(await pay(rig.world, 'k2')).outcome, 'approved')
+  await rig.close()
+
+  const later = await createRig({ disk: rig.disk.restart('power') })
+  assert.equal(bodyOf(await pay(later.world, 'k1')).responseCode, '94')
+  await later.close()
 })
 
 test('reversed by us already: 00, and nothing is forwarded', async () => {

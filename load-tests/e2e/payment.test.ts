@@ -6,7 +6,7 @@ import test, { after, before } from 'node:test'
 import { type AcquirerPayment, balancePayments } from '../driver/payment-books.ts'
 import { type LedgerEntry, positionOf } from '../issuer/index.ts'
 import { pause } from '../processes/index.ts'
-import { type Answer, eventually, purchase, type System, startSystem } from './system.ts'
+import { type Answer, eventually, post, purchase, type System, startSystem } from './system.ts'
 
 let system: System
 before(async () => {
@@ -148,6 +148,42 @@ test('what a payment does not allow: its own code, status and DE39, nothing forw
     undefined,
   ])
   assert.equal((await system.demoA.status()).messages, messages)
+})
+
+test('reversed without its id: in flight, and before it has come', async () => {
+  const reverse = (number: number, key: string) =>
+    post(
+      system.running.url,
+      key,
+      {
+        amount: 200_000 + number,
+        currency: 'EUR',
+        original: { idempotencyKey: `pay-${number}`, transmittedAt: new Date().toISOString() },
+      },
+      {},
+      '/v1/reversals',
+    )
+  const send = (number: number) => system.post(`pay-${number}`, purchase(number, 200_000 + number))
+  await system.demoA.setBehaviour({ delayMs: 500 })
+  const { requests } = await system.demoA.status()
+  const paying = send(8)
+  while ((await system.demoA.status()).requests === requests) await pause(5)
+  assert.equal((await reverse(8, 'early-8')).body.responseCode, '00')
+  const paid = await paying
+  await system.demoA.setBehaviour({ delayMs: 0 })
+  assert.deepEqual([paid.body.outcome, paid.body.responseCode], ['declined', '94'])
+  await eventually(async () => {
+    const [entry] = (await system.demoA.ledger()).filter(({ amount }) => amount === 200_008)
+    assert.ok(entry?.reversals.length === 1 && entry.reversals[0]?.effective === true)
+  })
+
+  assert.equal((await reverse(9, 'early-9')).body.responseCode, '00')
+  const late = await send(9)
+  assert.deepEqual(
+    [late.status, late.body.outcome, late.body.responseCode],
+    [200, 'declined', '94'],
+  )
+  assert.ok(!(await system.demoA.ledger()).some(({ amount }) => amount === 200_009))
 })
 
 const COUNT = 120

@@ -1,6 +1,7 @@
 // The paths of a payment below `/v1/authorizations`: what they ask for, and what is found there.
 //
 //   POST {id}/captures, /reversals, /refunds, /increments
+//   POST /v1/reversals, by the acquirer's own numbers
 //   GET  {id} of an authorization or a step, {id}/captures/{step id}
 
 import { capture } from '../capture.ts'
@@ -9,12 +10,13 @@ import { increment } from '../increment.ts'
 import { RRN_STEPS_MAX } from '../limits.ts'
 import { refund } from '../refund.ts'
 import type { AnswerBody, Reply } from '../respond.ts'
-import { reverse } from '../reverse.ts'
-import { parseStep } from '../step-request.ts'
+import { reverse, reverseOriginal } from '../reverse.ts'
+import { parseOriginalReversal, parseStep } from '../step-request.ts'
 import type { StepKind, Transaction } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 
 export const COLLECTION = '/v1/authorizations'
+const REVERSALS = '/v1/reversals'
 
 const ULID = '[0-9A-HJKMNP-TV-Z]{26}'
 const IDENTIFIER = new RegExp(`^(auth|cap|rev|ref|inc)_${ULID}$`)
@@ -32,14 +34,15 @@ const KINDS: Readonly<Record<string, StepKind>> = {
 
 const STORIES = { capture, reversal: reverse, refund, increment } as const
 
-/** A step that a POST asks for. */
+/** A step that a POST asks for; `null`: the body names the payment. */
 export interface StepPath {
   readonly kind: StepKind
-  readonly paymentId: string
+  readonly paymentId: string | null
 }
 
 /** Undefined: the path names no kind of step. */
 export function stepOfPath(path: string): StepPath | undefined {
+  if (path === REVERSALS) return { kind: 'reversal', paymentId: null }
   const [, paymentId = '', plural = '', stepId] = STEPS.exec(path) ?? []
   const kind = KINDS[plural]
   return kind === undefined || stepId !== undefined ? undefined : { kind, paymentId }
@@ -53,6 +56,10 @@ export function postStep(
   { kind, paymentId }: StepPath,
   body: unknown,
 ): Refusal | Promise<Reply> {
+  if (paymentId === null) {
+    const reversal = parseOriginalReversal(body)
+    return 'kind' in reversal ? reversal : reverseOriginal(world, acquirer, key, reversal)
+  }
   const request = parseStep(kind, paymentId, body)
   if (request.kind === 'refused') return request
   return STORIES[kind](world, acquirer, key, request)

@@ -36,7 +36,7 @@ export class InFlight {
   readonly #givenUp = new Map<number, Exchange>()
   readonly #timeouts: Deadlines<Exchange>
   readonly #windows: Deadlines<Exchange>
-  /** The newest answered, by STAN modulo the length: STAN, DE7 as a number, class (11, 21, 23, 43). */
+  /** The newest answered, by STAN modulo the length: STAN, DE7, class (11, 21, 23, 43), numbers. */
   readonly #answeredStan = new Uint32Array(ANSWERED_REMEMBERED)
   readonly #answeredAt = new Uint32Array(ANSWERED_REMEMBERED)
   readonly #answeredClass = new Uint8Array(ANSWERED_REMEMBERED)

@@ -129,7 +129,9 @@ export function buildNetworkAnswer(request: IsoMessage, responseCode: string): I
   return { mti: '0810', fields }
 }
 
-/** What an answer (0110, 0210, 0230, 0430, 0810) says. Never throws: what is absent matches nothing. */
+/**
+ * What an answer (0110, 0210, 0230, 0430, 0810) says. Never throws: what is absent matches nothing.
+ */
 export function parseAnswer(message: IsoMessage): ParsedAnswer {
   return {
     mti: message.mti,
