@@ -9,7 +9,7 @@ import { concludeAsked, queuedReversal } from './record.ts'
 import { stepBody } from './respond.ts'
 import { answeredStep, lastAttempt, stepIntent } from './step-record.ts'
 import type { Attempt, Outcome } from './store/index.ts'
-import type { RunningStep } from './take-step.ts'
+import { type RunningStep, refuseInProgress } from './take-step.ts'
 import type { World } from './world.ts'
 
 /** What the issuer is asked for, besides the original's own fields. */
@@ -18,12 +18,20 @@ export type StepQuestion = Pick<Attempt, 'mti' | 'processingCode'> & {
   readonly acceptsPartialApproval: boolean
 }
 
-/** Claims, asks, records: as an authorization does. */
+/**
+ * Claims, asks, records: as an authorization does. Where the issuer was not told of the steps before
+ * this one yet it has to be first: it would judge, or undo, what it does not know.
+ */
 export async function askStep(
   world: World,
   step: RunningStep,
   question: StepQuestion,
 ): Promise<Outcome | Refusal | 'stale'> {
+  const issuer = world.issuers.get(lastAttempt(step).issuer)
+  if (issuer?.isUp === true) {
+    const isTold = await world.storeAndForward.delivered(lastAttempt(step), issuer.timeoutMs)
+    if (!isTold) return refuseInProgress()
+  }
   const attempt = attemptOf(world, step, question)
   if (attempt.stan === NO_STAN) {
     world.journal.shed('trace_numbers')

@@ -366,6 +366,39 @@ test('an issuer that does not answer a capture is told again as 0221, and a no i
   await refusing.close()
 })
 
+test('what is about one payment reaches the issuer in its order, repeats and refunds too', async () => {
+  let refusals = 1
+  const rig = await createRig({
+    answer: (request) => {
+      const isBusy = request.mti === '0420' && refusals-- > 0
+      return [{ afterMs: 1, message: answerOf(request, isBusy ? '96' : '00', { 38: 'A1B2C3' }) }]
+    },
+  })
+  const id = await payFor(rig.world)
+  await take(rig.world, 'reversal', id, 'r1', { amount: 599 })
+  await take(rig.world, 'reversal', id, 'r2', { amount: 500 })
+  await take(rig.world, 'capture', id, 'c1')
+  const other = await payFor(rig.world, { type: 'sale' })
+  assert.equal(codeOf(await take(rig.world, 'refund', id, 'f1')), 'payment_in_progress')
+  assert.equal(bodyOf(await take(rig.world, 'refund', other, 'f2')).outcome, 'approved')
+  await until(() => rig.world.storeAndForward.depth('demo-a') === 0, 'all were acknowledged')
+  assert.equal(bodyOf(await take(rig.world, 'refund', id, 'f1')).outcome, 'approved')
+  const about = rig.asked().filter(({ fields }) => {
+    return original(rig.asked()[0]) === String(fields[90]).slice(0, 20)
+  })
+  assert.deepEqual(
+    about.map(({ mti, fields }) => [mti, String(fields[95] ?? '').slice(0, 12)]),
+    [
+      ['0420', '000000002000'],
+      ['0421', '000000002000'],
+      ['0420', '000000001500'],
+      ['0220', ''],
+      ['0200', ''],
+    ],
+  )
+  await rig.close()
+})
+
 test('a refund asks the issuer with processing code 20', async () => {
   const rig = await createRig()
   const id = await payFor(rig.world)

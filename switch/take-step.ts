@@ -162,7 +162,7 @@ function replyAgain(world: World, asked: Asked, known: Transaction): Reply | Pro
   return known.outcome === null ? refuseInProgress() : respondAgain(world, known.intent.id)
 }
 
-function refuseInProgress(): Refusal {
+export function refuseInProgress(): Refusal {
   const detail = 'another step of this payment runs: retry with the same Idempotency-Key'
   return refuseForNow('payment_in_progress', detail, RETRY_AFTER_SECONDS)
 }

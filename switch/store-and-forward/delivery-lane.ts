@@ -8,8 +8,9 @@
 //             └ not sent ┘  └── 12, 30; an advice refused ──> dead, alarmed
 //
 // First sends leave in queue order on one connection, so none overtakes its request or another. One
-// that has to be repeated waits by itself and holds up nobody. While the link is down nothing is
-// sent and nothing is counted.
+// that has to be repeated waits by itself and holds up only what is about the same original: a
+// partial reversal names what stands after it, so the issuer must hear them in order. While the link
+// is down nothing is sent and nothing is counted.
 
 import type { Pan } from '../card.ts'
 import { backOffMs, type DeadlineEntry, Deadlines, type Issuer, NO_STAN } from '../issuers/index.ts'
@@ -84,7 +85,8 @@ class Entry implements DeadlineEntry<Entry> {
   /** Monotonic. */
   readonly settlesAtMs: number
   failures = 0
-  state: 'ready' | 'sending' | 'waiting' = 'ready'
+  /** `behind`: another message about the same original goes first. */
+  state: 'ready' | 'sending' | 'waiting' | 'behind' = 'ready'
   approvedLate = false
   deadlineMs = 0
   earlier: Entry | null = null
@@ -113,6 +115,12 @@ function deliveryKey({ transactionId, step }: QueuedMessage): string {
   return `${step} ${transactionId}`
 }
 
+/** What is queued about one original, in its order, and who waits for the end of it. */
+interface OriginalQueue {
+  readonly entries: Entry[]
+  readonly waiters: Set<() => void>
+}
+
 /** What undoes its own transaction's request; an approved one's may be undone several times. */
 function undoesUnknown(message: QueuedMessage): boolean {
   return message.step !== 'capture' && message.step !== 'reversal'
@@ -124,8 +132,8 @@ export class DeliveryLane {
   readonly #context: LaneContext
   /** By transaction and step. */
   readonly #entries = new Map<string, Entry>()
-  /** Reversals of what an issuer may not know yet, by their original. */
-  readonly #byOriginal = new Map<string, Entry>()
+  /** By original. */
+  readonly #queues = new Map<string, OriginalQueue>()
   readonly #waiting: Deadlines<Entry>
   #ready: Entry[] = []
   #readyHead = 0
@@ -175,20 +183,71 @@ export class DeliveryLane {
     const settlesAtMs = this.#settlesAtMs(this.#issuer, message)
     const entry = new Entry(message, sends, lastResponseCode, settlesAtMs)
     this.#entries.set(key, entry)
-    if (undoesUnknown(message)) this.#byOriginal.set(originalKey(message.original), entry)
     this.#issuer?.holdStan(message.stan)
+    if (!this.#line(entry)) return
     this.#ready.push(entry)
     this.#pump()
   }
 
   /** The original was approved after all: a 25 to its reversal is no last word any more. */
   approvedLate(original: Attempt): void {
-    const entry = this.#byOriginal.get(originalKey(original))
-    if (entry === undefined) return
+    // Only the first can undo what its issuer had not answered; the others follow an approval.
+    const entry = this.#queues.get(originalKey(original))?.entries[0]
+    if (entry === undefined || !undoesUnknown(entry.message)) return
     entry.approvedLate = true
     if (entry.state !== 'waiting' || entry.lastResponseCode !== '25') return
     this.#waiting.remove(entry)
     this.#wake(entry)
+  }
+
+  /**
+   * Resolves with true once nothing about that original is queued any more, with false after
+   * `timeoutMs`.
+   */
+  delivered(original: Attempt, timeoutMs: number): Promise<boolean> {
+    const queue = this.#queues.get(originalKey(original))
+    if (queue === undefined) return Promise.resolve(true)
+    const { timers } = this.#context
+    return new Promise((resolve) => {
+      const empty = () => {
+        timers.clear(timer)
+        resolve(true)
+      }
+      const timer = timers.set(timeoutMs, () => {
+        queue.waiters.delete(empty)
+        resolve(false)
+      })
+      queue.waiters.add(empty)
+    })
+  }
+
+  /** Puts an entry behind those about the same original; false: it has to wait there. */
+  #line(entry: Entry): boolean {
+    const key = originalKey(entry.message.original)
+    const queue = this.#queues.get(key)
+    if (queue === undefined) {
+      this.#queues.set(key, { entries: [entry], waiters: new Set() })
+      return true
+    }
+    queue.entries.push(entry)
+    entry.state = 'behind'
+    return false
+  }
+
+  /** Takes the first one out and lets the next one go. */
+  #leaveLine(entry: Entry): void {
+    const key = originalKey(entry.message.original)
+    const queue = this.#queues.get(key)
+    if (queue === undefined) return
+    queue.entries.shift()
+    const [next] = queue.entries
+    if (next !== undefined) {
+      next.state = 'ready'
+      this.#ready.push(next)
+      return
+    }
+    this.#queues.delete(key)
+    for (const empty of queue.waiters) empty()
   }
 
   /** Starts nothing more. Resolves when nothing is in flight and its result is stored. */
@@ -409,7 +468,7 @@ export class DeliveryLane {
 
   #forget(entry: Entry): void {
     this.#entries.delete(deliveryKey(entry.message))
-    if (undoesUnknown(entry.message)) this.#byOriginal.delete(originalKey(entry.message.original))
+    this.#leaveLine(entry)
     this.#issuer?.releaseStan(entry.message.stan)
     const isHalfDone = this.#entries.size * 2 <= this.#context.limits.queuedMax
     if (this.#overflow > 0 && isHalfDone) void this.#reload()

@@ -38,6 +38,11 @@ export interface StoreAndForward {
    * at once, and 25 does not end it any more. No reversal is added.
    */
   lateApproval(attempt: Attempt): void
+  /**
+   * Resolves with true once nothing about that original is queued any more, with false after
+   * `timeoutMs`.
+   */
+  delivered(original: Attempt, timeoutMs: number): Promise<boolean>
   /** Neither acknowledged nor dead, of that issuer. */
   depth(issuer: string): number
   /** Dead since the start, of that issuer. */
@@ -87,6 +92,8 @@ export function createStoreAndForward(options: StoreAndForwardOptions): StoreAnd
     },
     enqueue: (message) => laneOf(message.issuer).add(message, 0, null),
     lateApproval: (attempt) => lanes.get(attempt.issuer)?.approvedLate(attempt),
+    delivered: (original, timeoutMs) =>
+      lanes.get(original.issuer)?.delivered(original, timeoutMs) ?? Promise.resolve(true),
     depth: (issuer) => lanes.get(issuer)?.depth ?? 0,
     deadLetters: (issuer) => lanes.get(issuer)?.deadLetters ?? 0,
     close: stopAll,
