@@ -19,8 +19,8 @@ export type StepQuestion = Pick<Attempt, 'mti' | 'processingCode'> & {
 }
 
 /**
- * Claims, asks, records: as an authorization does. Where the issuer was not told of the steps before
- * this one yet it has to be first: it would judge, or undo, what it does not know.
+ * Claims, asks, records: as an authorization does. Where the issuer was not told of the steps
+ * before this one yet it has to be first: it would judge, or undo, what it does not know.
  */
 export async function askStep(
   world: World,

@@ -151,7 +151,7 @@ describe('store folder', () => {
     mkdirSync(folder)
     const header = Buffer.alloc(40)
     header.write('SWYDLOG\n')
-    header.writeUInt32LE(2, 8)
+    header.writeUInt32LE(99, 8)
     writeFileSync(path.join(folder, '0000000000000000.log'), header)
     for (let i = 0; i < 2; i++) {
       const refused = await openStoreFolder(folder, STORE)

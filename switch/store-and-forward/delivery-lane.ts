@@ -9,8 +9,8 @@
 //
 // First sends leave in queue order on one connection, so none overtakes its request or another. One
 // that has to be repeated waits by itself and holds up only what is about the same original: a
-// partial reversal names what stands after it, so the issuer must hear them in order. While the link
-// is down nothing is sent and nothing is counted.
+// partial reversal names what stands after it, so the issuer must hear them in order. While the
+// link is down nothing is sent and nothing is counted.
 
 import type { Pan } from '../card.ts'
 import { backOffMs, type DeadlineEntry, Deadlines, type Issuer, NO_STAN } from '../issuers/index.ts'
