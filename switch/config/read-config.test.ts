@@ -43,6 +43,7 @@ const mistakes: readonly [what: string, from: string, to: string, says: RegExp][
     'acquirerMs: 9000',
     /must be below acquirerMs/,
   ],
+  ['a short signature secret', 'secret: c3dpdGNo', 'secret: short-', /signatureKeys.0.secret/],
   ['a BIN on two routes', '["541333"]', '["476173"]', /each BIN once/],
   ['a word that is none of the known', 'elsewhere: review', 'elsewhere: maybe', /review, decline/],
   ['a file that is no YAML', 'dataDir: .data', 'dataDir: [', /line/],
@@ -56,7 +57,9 @@ for (const [what, from, to, says] of mistakes) {
 }
 
 test('the demo key is refused in production', () => {
-  assert.match(problemsOf(shipped, { NODE_ENV: 'production' }).join('\n'), /demo key/)
+  const problems = problemsOf(shipped, { NODE_ENV: 'production' }).join('\n')
+  assert.match(problems, /demo key/)
+  assert.match(problems, /demo signature key/)
 })
 
 test('a port that is no number is refused by the name of its variable', () => {
@@ -67,7 +70,21 @@ test('printing masks key hashes and the credentials in URLs', () => {
   const result = readConfig(shipped, { REDIS_URL: 'redis://user:secret@127.0.0.1:6379/0' })
   assert.ok(result.ok)
   const printed = JSON.stringify(maskConfig(result.config))
-  assert.ok(!printed.includes('secret'))
+  assert.ok(!printed.includes('secret@'))
+  assert.ok(!printed.includes(result.config.acquirers[0]?.signatureKeys?.[0]?.secret ?? ''))
   assert.ok(!printed.includes(result.config.acquirers[0]?.apiKeySha256[0] ?? ''))
   assert.ok(printed.includes('127.0.0.1:6379'))
+})
+
+test('an acquirer without any key has no way in; one that signs needs no API key', () => {
+  const unkeyed = shipped.replace(/apiKeySha256: \[.*\]/, 'apiKeySha256: []')
+  assert.ok(readConfig(unkeyed, {}).ok)
+  const shut = unkeyed.replace(/signatureKeys: \[.*\]/, 'signatureKeys: []')
+  assert.match(problemsOf(shut).join('\n'), /demo has no way in/)
+})
+
+test('a file that can’t be read is blamed by line, without quoting what may be a secret', () => {
+  const problems = problemsOf(shipped.replace('secret: ', 'secret: [')).join('\n')
+  assert.match(problems, /line \d+, column \d+/)
+  assert.ok(!problems.includes('c3dpdGNo'))
 })

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { Compile } from 'typebox/compile'
-import { parseDocument } from 'yaml'
+import { LineCounter, parseDocument } from 'yaml'
 import { nearestName } from '../nearest-name.ts'
 import { type Config, ConfigSchema } from './schema.ts'
 
@@ -20,6 +20,7 @@ const ENVIRONMENT: Readonly<Record<string, readonly [string, string?]>> = {
 }
 
 const DEMO_KEY_SHA256 = createHash('sha256').update('demo-key').digest('hex')
+const DEMO_SIGNATURE_KEY_ID = 'demo-hmac'
 
 export type ConfigResult =
   | { readonly ok: true; readonly config: Config }
@@ -35,9 +36,15 @@ export function readConfig(
   yamlText: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): ConfigResult {
-  const document = parseDocument(yamlText, { prettyErrors: true })
+  // Not the parser's pretty errors: they quote the line, and a line may hold a secret.
+  const lineCounter = new LineCounter()
+  const document = parseDocument(yamlText, { prettyErrors: false, lineCounter })
   if (document.errors.length > 0) {
-    return { ok: false, problems: document.errors.map((error) => error.message) }
+    const problems = document.errors.map(({ pos, message }) => {
+      const { line, col } = lineCounter.linePos(pos[0])
+      return `line ${line}, column ${col}: ${message}`
+    })
+    return { ok: false, problems }
   }
   const value: unknown = document.toJS({ maxAliasCount: 0 })
   const problems = applyEnvironment(value, environment)
@@ -125,8 +132,7 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
   if (new Set(config.acquirers.map((one) => one.id)).size < config.acquirers.length) {
     problems.push('acquirers: each id once')
   }
-  const keys = config.acquirers.flatMap((acquirer) => acquirer.apiKeySha256)
-  if (new Set(keys).size < keys.length) problems.push('acquirers: each API key once')
+  problems.push(...checkAccess(config, isProduction))
   for (const route of config.routes) {
     if (issuers.has(route.issuer)) continue
     const near = nearestName(route.issuer, issuers)
@@ -135,9 +141,6 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
   }
   const bins = config.routes.flatMap((route) => route.bins)
   if (new Set(bins).size < bins.length) problems.push('routes: each BIN once')
-  if (isProduction && keys.includes(DEMO_KEY_SHA256)) {
-    problems.push('acquirers: the demo key is public: refused when NODE_ENV is production')
-  }
   if (!config.behindTlsTerminator) {
     for (const listener of ['http', 'admin'] as const) {
       if (!isLoopback(config[listener].host)) {
@@ -148,6 +151,26 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
     }
   }
   return [...problems, ...checkDeadlines(config)]
+}
+
+/** Who may come in, and by what: each key is one acquirer's, and each acquirer has a way in. */
+function checkAccess(config: Config, isProduction: boolean): string[] {
+  const problems: string[] = []
+  const keys = config.acquirers.flatMap((acquirer) => acquirer.apiKeySha256)
+  if (new Set(keys).size < keys.length) problems.push('acquirers: each API key once')
+  const keyIds = config.acquirers.flatMap((one) => (one.signatureKeys ?? []).map((k) => k.keyId))
+  if (new Set(keyIds).size < keyIds.length) problems.push('acquirers: each signature keyId once')
+  for (const { id, apiKeySha256, signatureKeys } of config.acquirers) {
+    if (apiKeySha256.length > 0 || (signatureKeys ?? []).length > 0) continue
+    problems.push(`acquirers: ${id} has no way in: give it apiKeySha256 or signatureKeys`)
+  }
+  if (isProduction && keys.includes(DEMO_KEY_SHA256)) {
+    problems.push('acquirers: the demo key is public: refused when NODE_ENV is production')
+  }
+  if (isProduction && keyIds.includes(DEMO_SIGNATURE_KEY_ID)) {
+    problems.push('acquirers: the demo signature key is public: refused in production')
+  }
+  return problems
 }
 
 /**
@@ -181,6 +204,9 @@ export function maskConfig(config: Config): unknown {
     acquirers: config.acquirers.map((acquirer) => ({
       ...acquirer,
       apiKeySha256: acquirer.apiKeySha256.map(() => '***'),
+      ...(acquirer.signatureKeys === undefined
+        ? {}
+        : { signatureKeys: acquirer.signatureKeys.map((key) => ({ ...key, secret: '***' })) }),
     })),
   }
 }

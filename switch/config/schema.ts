@@ -13,7 +13,19 @@ const AcquirerSchema = Type.Object(
     /** DE32 toward issuers. */
     institution: Type.String({ pattern: '^[0-9]{1,11}$' }),
     /** SHA-256 of each API key in hex: the key itself never stands in a file. */
-    apiKeySha256: Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' }), { minItems: 1 }),
+    apiKeySha256: Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' })),
+    /** HTTP Message Signatures, hmac-sha256: the secret is 32 bytes or more, in base64. */
+    signatureKeys: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            keyId: Type.String({ pattern: '^[!-~]{1,64}$' }),
+            secret: Type.String({ pattern: '^[A-Za-z0-9+/]{42,}={0,2}$', maxLength: 256 }),
+          },
+          closed,
+        ),
+      ),
+    ),
     /** Whether answers carry `risk`. */
     discloseRisk: Type.Boolean(),
     acceptsPartialApproval: Type.Boolean(),

@@ -15,25 +15,47 @@ import {
   readContent,
   writeContent,
 } from './content.ts'
-import type { HttpApi, HttpRequest, HttpResponse } from './http.ts'
+import type { HttpApi, HttpHead, HttpRequest, HttpResponse } from './http.ts'
+import { SignatureChecker, type SignedHead } from './http-signature.ts'
 
 const COLLECTION = '/v1/authorizations'
 const IDENTIFIER = /^auth_[0-9A-HJKMNP-TV-Z]{26}$/
 /** Visible ASCII: a key is compared byte for byte, and stands in a log. */
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]+$/
 
-export function createAcquirerApi(world: World): HttpApi<Acquirer> {
-  const authenticator = new Authenticator(world.config.acquirers)
+/** Who is asking, and, where the request is signed, what is left to check with its body. */
+export interface Caller {
+  readonly acquirer: Acquirer
+  readonly signed: SignedHead | undefined
+}
+
+export function createAcquirerApi(world: World): HttpApi<Caller> {
+  const { acquirers, behindTlsTerminator } = world.config
+  const authenticator = new Authenticator(acquirers)
+  const scheme = behindTlsTerminator ? 'https' : 'http'
+  const signatures = new SignatureChecker(acquirers, scheme, () => world.clock.now())
+  const authenticate = (head: HttpHead): Caller | Refusal => {
+    if (head.headers.has('signature-input')) {
+      const signed = signatures.checkHead(head)
+      return 'kind' in signed ? signed : { acquirer: signed.acquirer, signed }
+    }
+    const acquirer = authenticator.authenticate(head.headers.get('authorization') ?? '')
+    return 'kind' in acquirer ? acquirer : { acquirer, signed: undefined }
+  }
   const refused = (refusal: Refusal) => refusalResponse(world, refusal)
   return {
     gate(head) {
       if (!head.path.startsWith('/v1/')) {
         return { refused: refused(refuse('not_found', `see ${COLLECTION}`)) }
       }
-      const caller = authenticator.authenticate(head.headers.get('authorization') ?? '')
+      const caller = authenticate(head)
       return 'kind' in caller ? { refused: refused(caller) } : { caller }
     },
-    handle(request, acquirer) {
+    handle(request, { acquirer, signed }) {
+      if (signed !== undefined) {
+        const refusal = signatures.admit(request, request.body, signed)
+        if (refusal !== undefined) return refused(refusal)
+      }
       if (request.path === COLLECTION && request.method === 'POST') {
         return postAuthorization(world, acquirer, request)
       }
