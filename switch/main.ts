@@ -220,13 +220,15 @@ function gauges(world: World, scorer: ScorerPool) {
 }
 
 function listenForAcquirers(world: World, ending: Ending): Promise<HttpServer> {
+  const api = createAcquirerApi(world)
   const { host, port } = world.config.http
   return listen({
     host,
     port,
     bodyBytesMax: BODY_BYTES_MAX,
     connectionsMax: HTTP_CONNECTIONS_MAX,
-    api: createAcquirerApi(world),
+    api,
+    stream: api.stream,
     onBug: ending.afterBug,
   })
 }

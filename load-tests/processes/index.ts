@@ -11,3 +11,9 @@ export {
 } from './issuer.ts'
 export { type RunningRedis, redisMissing, startRedis } from './redis-server.ts'
 export { type RunningSwitch, type StartSwitchOptions, startSwitch } from './switch.ts'
+export {
+  openWebSocket,
+  UpgradeRefused,
+  type WebSocketClient,
+  type WebSocketEvents,
+} from './web-socket.ts'

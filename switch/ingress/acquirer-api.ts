@@ -1,12 +1,11 @@
 // The acquirers' HTTP: `POST /v1/authorizations`, `GET /v1/authorizations/{id}` and `?rrn=`.
 
 import { Authenticator } from '../authenticate.ts'
-import { authorize } from '../authorize.ts'
 import { ERRORS, problemDocument, type Refusal, refuse } from '../errors.ts'
-import { IDEMPOTENCY_KEY_CHARACTERS_MAX, RRN_MATCHES_MAX } from '../limits.ts'
-import { parseAuthorization } from '../message.ts'
+import { RRN_MATCHES_MAX } from '../limits.ts'
 import type { Reply } from '../respond.ts'
 import type { Acquirer, World } from '../world.ts'
+import { AcquirerStream } from './acquirer-stream.ts'
 import {
   acceptedKind,
   CONTENT_TYPES,
@@ -15,13 +14,15 @@ import {
   readContent,
   writeContent,
 } from './content.ts'
-import type { HttpApi, HttpHead, HttpRequest, HttpResponse } from './http.ts'
+import type { Admittance, HttpApi, HttpHead, HttpRequest, HttpResponse } from './http.ts'
 import { SignatureChecker, type SignedHead } from './http-signature.ts'
+import { STREAM_BUFFERED_BYTES_MAX, STREAM_FRAME_BYTES_MAX, STREAM_IDLE_SECONDS } from './limits.ts'
+import type { StreamApi } from './stream.ts'
+import { refuseKey, takeAuthorization } from './take-authorization.ts'
 
+const NO_BODY = new Uint8Array(0)
 const COLLECTION = '/v1/authorizations'
 const IDENTIFIER = /^auth_[0-9A-HJKMNP-TV-Z]{26}$/
-/** Visible ASCII: a key is compared byte for byte, and stands in a log. */
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]+$/
 
 /** Who is asking, and, where the request is signed, what is left to check with its body. */
 export interface Caller {
@@ -29,7 +30,12 @@ export interface Caller {
   readonly signed: SignedHead | undefined
 }
 
-export function createAcquirerApi(world: World): HttpApi<Caller> {
+export interface AcquirerApi extends HttpApi<Caller> {
+  /** The same authorizations over a WebSocket. */
+  readonly stream: StreamApi<Caller>
+}
+
+export function createAcquirerApi(world: World): AcquirerApi {
   const { acquirers, behindTlsTerminator } = world.config
   const authenticator = new Authenticator(acquirers)
   const scheme = behindTlsTerminator ? 'https' : 'http'
@@ -43,14 +49,15 @@ export function createAcquirerApi(world: World): HttpApi<Caller> {
     return 'kind' in acquirer ? acquirer : { acquirer, signed: undefined }
   }
   const refused = (refusal: Refusal) => refusalResponse(world, refusal)
+  const gate = (head: HttpHead): Admittance<Caller> => {
+    if (!head.path.startsWith('/v1/')) {
+      return { refused: refused(refuse('not_found', `see ${COLLECTION}`)) }
+    }
+    const caller = authenticate(head)
+    return 'kind' in caller ? { refused: refused(caller) } : { caller }
+  }
   return {
-    gate(head) {
-      if (!head.path.startsWith('/v1/')) {
-        return { refused: refused(refuse('not_found', `see ${COLLECTION}`)) }
-      }
-      const caller = authenticate(head)
-      return 'kind' in caller ? { refused: refused(caller) } : { caller }
-    },
+    gate,
     handle(request, { acquirer, signed }) {
       if (signed !== undefined) {
         const refusal = signatures.admit(request, request.body, signed)
@@ -63,6 +70,20 @@ export function createAcquirerApi(world: World): HttpApi<Caller> {
       return refused(refuse('not_found', `${request.method} is not answered on this path`))
     },
     refuse: (code, detail) => refused(refuse(code, detail)),
+    stream: {
+      path: '/v1/stream',
+      frameBytesMax: STREAM_FRAME_BYTES_MAX,
+      bufferedBytesMax: STREAM_BUFFERED_BYTES_MAX,
+      idleSeconds: STREAM_IDLE_SECONDS,
+      gate(head) {
+        const admittance = gate(head)
+        const signed = 'caller' in admittance ? admittance.caller.signed : undefined
+        if (signed === undefined) return admittance
+        const refusal = signatures.admit(head, NO_BODY, signed)
+        return refusal === undefined ? admittance : { refused: refused(refusal) }
+      },
+      open: (connection, { acquirer }) => new AcquirerStream(world, acquirer, connection),
+    },
   }
 }
 
@@ -74,14 +95,8 @@ function postAuthorization(
 ): HttpResponse | Promise<HttpResponse> {
   const refused = (refusal: Refusal) => refusalResponse(world, refusal)
   const key = request.headers.get('idempotency-key') ?? ''
-  if (key === '') {
-    const detail = 'send an Idempotency-Key header, new for each authorization'
-    return refused(refuse('idempotency_key_required', detail, 'Idempotency-Key'))
-  }
-  if (key.length > IDEMPOTENCY_KEY_CHARACTERS_MAX || !IDEMPOTENCY_KEY.test(key)) {
-    const detail = `up to ${IDEMPOTENCY_KEY_CHARACTERS_MAX} visible ASCII characters`
-    return refused(refuse('idempotency_key_invalid', detail, 'Idempotency-Key'))
-  }
+  const wrongKey = refuseKey(key)
+  if (wrongKey !== undefined) return refused(wrongKey)
   const kind = contentKind(request.headers.get('content-type'))
   if (kind === undefined) {
     const detail = 'send application/json or application/msgpack'
@@ -89,21 +104,11 @@ function postAuthorization(
   }
   const content = readContent(kind, request.body)
   if (content.kind === 'refused') return refused(content)
-  const authorization = parseAuthorization(content.value)
-  if ('kind' in authorization) return refused(authorization)
-  const answerKind = acceptedKind(request.headers.get('accept'), kind)
-  return authorize(world, acquirer, key, authorization, traceOf(request)).then((reply) =>
-    replyResponse(world, reply, answerKind),
-  )
-}
-
-/** W3C Trace Context: the header as it came when it is well-formed. */
-function traceOf(request: HttpRequest): string | undefined {
   const traceparent = request.headers.get('traceparent')
-  if (traceparent === undefined) return undefined
-  return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(traceparent)
-    ? traceparent
-    : undefined
+  const taken = takeAuthorization(world, acquirer, key, content.value, traceparent)
+  if (!(taken instanceof Promise)) return refused(taken)
+  const answerKind = acceptedKind(request.headers.get('accept'), kind)
+  return taken.then((reply) => replyResponse(world, reply, answerKind))
 }
 
 async function getAuthorization(

@@ -17,3 +17,27 @@ export const SIGNATURES_MAX = 4
 
 /** Components that one signature may cover; the required ones are five. */
 export const COMPONENTS_MAX = 32
+
+/**
+ * Authorizations in flight on one stream. Little's law: 1,024 at 340 ms are 3,000/s on one connection;
+ * eight connections can fill the house (IN_FLIGHT_MAX 8,192), one can't.
+ */
+export const STREAM_IN_FLIGHT_MAX = 1024
+
+/** A request with every field is below 4 KiB; the same 64 KiB as HTTP, and 1 KiB for id and key. */
+export const STREAM_FRAME_BYTES_MAX = 65 * 1024
+
+/** Untaken bytes over which answers wait: about 100 answers of 640 bytes. */
+export const STREAM_BUFFERED_BYTES_HIGH = 64 * 1024
+
+/** Answers that may wait: all in flight, and as many refusals; at 700 bytes 1.4 MB a connection. */
+export const STREAM_WAITING_ANSWERS_MAX = 2 * STREAM_IN_FLIGHT_MAX
+
+/** Never reached while answers wait at 64 KiB: beyond it the peer is closed. */
+export const STREAM_BUFFERED_BYTES_MAX = 1024 * 1024
+
+/** Unreadable frames in a row after which the peer is closed. */
+export const STREAM_UNREADABLE_IN_A_ROW_MAX = 10
+
+/** Seconds of silence; the peer is pinged before they are over. */
+export const STREAM_IDLE_SECONDS = 60

@@ -13,7 +13,7 @@ const STEPS = ['claim', 'score', 'ask', 'record'] as const
 export type Step = (typeof STEPS)[number]
 
 /** Why new work was refused at the door. */
-export type ShedCause = 'in_flight' | 'scoring' | 'store' | 'draining' | 'trace_numbers'
+export type ShedCause = 'in_flight' | 'scoring' | 'store' | 'draining' | 'trace_numbers' | 'stream'
 
 /** What the gauges read at each scrape. */
 export interface Gauges {
