@@ -25,6 +25,7 @@ async function start(name: string, env: Readonly<Record<string, string>> = {}) {
     env: {
       PORT: '0',
       ADMIN_PORT: '0',
+      ISO_PORT: '0',
       DATA_DIR: path.join(own, 'data'),
       KEYS_FILE: path.join(own, 'keys', 'keys.json'),
       SWITCHYARD_CONFIG: undefined,

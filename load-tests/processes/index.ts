@@ -1,6 +1,7 @@
 // The door of the process launchers: real processes for tests, load runs and demos.
 
 export { Child, pause, projectFolder } from './child.ts'
+export { type IsoClient, type IsoClientOptions, openIsoClient } from './iso-client.ts'
 export {
   type IssuerStatus,
   type RunningIssuer,

@@ -44,6 +44,7 @@ const mistakes: readonly [what: string, from: string, to: string, says: RegExp][
     /must be below acquirerMs/,
   ],
   ['a short signature secret', 'secret: c3dpdGNo', 'secret: short-', /signatureKeys.0.secret/],
+  ['an alias', 'scoring: {', 'x: &a 1\ny: *a\nscoring: {', /aliases/],
   ['a BIN on two routes', '["541333"]', '["476173"]', /each BIN once/],
   ['a word that is none of the known', 'elsewhere: review', 'elsewhere: maybe', /review, decline/],
   ['a file that is no YAML', 'dataDir: .data', 'dataDir: [', /line/],
@@ -79,7 +80,9 @@ test('printing masks key hashes and the credentials in URLs', () => {
 test('an acquirer without any key has no way in; one that signs needs no API key', () => {
   const unkeyed = shipped.replace(/apiKeySha256: \[.*\]/, 'apiKeySha256: []')
   assert.ok(readConfig(unkeyed, {}).ok)
-  const shut = unkeyed.replace(/signatureKeys: \[.*\]/, 'signatureKeys: []')
+  const unsigned = unkeyed.replace(/signatureKeys: \[.*\]/, 'signatureKeys: []')
+  assert.ok(readConfig(unsigned, {}).ok, 'a peer of an ISO 8583 listener is a way in')
+  const shut = unsigned.replace(/^iso:\n[\s\S]*?(?=^issuers:)/m, '')
   assert.match(problemsOf(shut).join('\n'), /demo has no way in/)
 })
 

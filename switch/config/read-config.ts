@@ -46,8 +46,13 @@ export function readConfig(
     })
     return { ok: false, problems }
   }
-  const value: unknown = document.toJS({ maxAliasCount: 0 })
-  const problems = applyEnvironment(value, environment)
+  let value: unknown
+  try {
+    value = document.toJS({ maxAliasCount: 0 })
+  } catch {
+    return { ok: false, problems: ['YAML aliases (*name) are not taken: write it out'] }
+  }
+  const problems = [...applyEnvironment(value, environment), ...applyIsoPort(value, environment)]
   if (problems.length > 0) return { ok: false, problems }
   if (!validator.Check(value)) return { ok: false, problems: explain(value) }
   const wrong = checkRelations(value, environment.NODE_ENV === 'production')
@@ -77,6 +82,21 @@ function applyEnvironment(
     }
   }
   return problems
+}
+
+/** ISO_PORT is the first listener's. */
+function applyIsoPort(
+  value: unknown,
+  { ISO_PORT: text }: Readonly<Record<string, string | undefined>>,
+): string[] {
+  if (text === undefined || text === '') return []
+  if (!/^[0-9]{1,5}$/.test(text)) return ['ISO_PORT must be a port number']
+  const { iso } = (value ?? {}) as { iso?: { listeners?: unknown[] } }
+  const first = iso?.listeners?.[0]
+  if (typeof first === 'object' && first !== null) {
+    Object.assign(first, { port: Number(text) })
+  }
+  return []
 }
 
 interface SchemaProblem {
@@ -132,7 +152,7 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
   if (new Set(config.acquirers.map((one) => one.id)).size < config.acquirers.length) {
     problems.push('acquirers: each id once')
   }
-  problems.push(...checkAccess(config, isProduction))
+  problems.push(...checkAccess(config, isProduction), ...checkIso(config))
   for (const route of config.routes) {
     if (issuers.has(route.issuer)) continue
     const near = nearestName(route.issuer, issuers)
@@ -153,6 +173,38 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
   return [...problems, ...checkDeadlines(config)]
 }
 
+/** ISO 8583 listeners: names, who their peers are, and nothing in clear beyond loopback. */
+function checkIso(config: Config): string[] {
+  const problems: string[] = []
+  const listeners = config.iso?.listeners ?? []
+  const names = [listeners, listeners.flatMap(({ peers }) => peers)] as const
+  for (const [i, named] of names.entries()) {
+    if (new Set(named.map((one) => one.name)).size === named.length) continue
+    problems.push(`iso.listeners: each ${i === 0 ? 'listener' : "peer's"} name once`)
+  }
+  const acquirers = new Set(config.acquirers.map(({ id }) => id))
+  for (const { name, host, tls, peers } of listeners) {
+    if (tls === undefined && !config.behindTlsTerminator && !isLoopback(host)) {
+      problems.push(`iso.listeners: ${name}.host must be loopback without tls`)
+    }
+    for (const peer of peers) {
+      const place = `iso.listeners: ${name}, peer ${peer.name}`
+      if (!acquirers.has(peer.acquirer)) {
+        const near = nearestName(peer.acquirer, acquirers)
+        const hint = near === undefined ? '' : `; did you mean ${near}?`
+        problems.push(`${place}: there is no acquirer ${peer.acquirer}${hint}`)
+      }
+      if (peer.addresses === undefined && peer.certificateSha256 === undefined) {
+        problems.push(`${place}: say who it is by addresses or certificateSha256`)
+      }
+      if (peer.certificateSha256 !== undefined && tls === undefined) {
+        problems.push(`${place}: certificateSha256 needs tls on the listener`)
+      }
+    }
+  }
+  return problems
+}
+
 /** Who may come in, and by what: each key is one acquirer's, and each acquirer has a way in. */
 function checkAccess(config: Config, isProduction: boolean): string[] {
   const problems: string[] = []
@@ -160,9 +212,11 @@ function checkAccess(config: Config, isProduction: boolean): string[] {
   if (new Set(keys).size < keys.length) problems.push('acquirers: each API key once')
   const keyIds = config.acquirers.flatMap((one) => (one.signatureKeys ?? []).map((k) => k.keyId))
   if (new Set(keyIds).size < keyIds.length) problems.push('acquirers: each signature keyId once')
+  const peers = (config.iso?.listeners ?? []).flatMap((listener) => listener.peers)
   for (const { id, apiKeySha256, signatureKeys } of config.acquirers) {
     if (apiKeySha256.length > 0 || (signatureKeys ?? []).length > 0) continue
-    problems.push(`acquirers: ${id} has no way in: give it apiKeySha256 or signatureKeys`)
+    if (peers.some(({ acquirer }) => acquirer === id)) continue
+    problems.push(`acquirers: ${id} has no way in: give it apiKeySha256, signatureKeys or a peer`)
   }
   if (isProduction && keys.includes(DEMO_KEY_SHA256)) {
     problems.push('acquirers: the demo key is public: refused when NODE_ENV is production')

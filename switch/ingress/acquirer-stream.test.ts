@@ -76,7 +76,7 @@ const body = {
 }
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
-test('every frame is answered by its id, what is wrong with it by HTTP’s code and status', async () => {
+test('every frame is answered by its id, what is wrong by HTTP’s code and status', async () => {
   const { send, answers } = createRig()
   send({ id: 1, key: 'a', body })
   send({ id: 'two', body })
@@ -115,7 +115,7 @@ test('over the limit in flight: refused at once; answered, the places are free a
   assert.equal(answers.at(-1)?.body.code, 'draining')
 })
 
-test('answers wait for a peer that does not read, hold their places, and then go out in order', async () => {
+test('answers wait for a peer that does not read, and then go out in order', async () => {
   const { send, session, connection, answers } = createRig()
   connection.bufferedBytes = 1_000_000
   for (let i = 0; i < STREAM_IN_FLIGHT_MAX; i++) send({ id: i, key: `k${i}`, body })

@@ -55,7 +55,8 @@ function sign(signing: Signing = {}): HttpHead {
     '@target-uri': `http://${headers.host}${target}`,
   }
   const components = signing.components ?? COVERED
-  const input = `(${components.map((name) => `"${name}"`).join(' ')})${signing.parameters ?? created()}`
+  const list = components.map((name) => `"${name}"`).join(' ')
+  const input = `(${list})${signing.parameters ?? created()}`
   const lines = components.map((name) => `"${name}": ${values[name]}\n`).join('')
   const signature = createHmac('sha256', signing.secret ?? SECRET)
     .update(`${lines}"@signature-params": ${input}`)
@@ -100,7 +101,8 @@ test('the vector of RFC 9421, B.2.5, gives its signature base and its signature'
       '"date": Tue, 20 Apr 2021 02:07:55 GMT',
       '"@authority": example.com',
       '"content-type": application/json',
-      '"@signature-params": ("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret"',
+      '"@signature-params": ("date" "@authority" "content-type")' +
+        ';created=1618884473;keyid="test-shared-secret"',
     ].join('\n'),
   )
   const secret = Buffer.from(

@@ -1,8 +1,8 @@
-// HTTP Message Signatures (RFC 9421), with hmac-sha256: is this request its acquirer's, whole, fresh
-// and new?
+// HTTP Message Signatures (RFC 9421), with hmac-sha256: is this request its acquirer's,
+// whole, fresh and new?
 //
 //   head   signature over the components, `created` within the skew       before the body is read
-//   body   Content-Digest (RFC 9530) against the bytes, then the nonce    before anything is decided
+//   body   Content-Digest (RFC 9530) against the bytes, then the nonce   before anything is decided
 //
 // The nonce is used up last: a request whose body was changed on the way must not spend it.
 

@@ -4,7 +4,7 @@
 export const SIGNATURE_SKEW_SECONDS = 300
 
 /**
- * Nonces remembered for one acquirer, at about 40 bytes: 21 MB. They are kept 300 s, so it lasts for
+ * Nonces remembered for one acquirer, at about 40 bytes: 21 MB. They are kept 300 s: enough for
  * 1,747 signed requests a second; beyond it only younger signatures are taken.
  */
 export const NONCES_PER_ACQUIRER_MAX = 524_288
@@ -19,7 +19,7 @@ export const SIGNATURES_MAX = 4
 export const COMPONENTS_MAX = 32
 
 /**
- * Authorizations in flight on one stream. Little's law: 1,024 at 340 ms are 3,000/s on one connection;
+ * Authorizations in flight on one stream. Little's law: 1,024 at 340 ms are 3,000/s on each;
  * eight connections can fill the house (IN_FLIGHT_MAX 8,192), one can't.
  */
 export const STREAM_IN_FLIGHT_MAX = 1024
@@ -41,3 +41,15 @@ export const STREAM_UNREADABLE_IN_A_ROW_MAX = 10
 
 /** Seconds of silence; the peer is pinged before they are over. */
 export const STREAM_IDLE_SECONDS = 60
+
+/** Connections on one ISO 8583 listener: an acquirer has a handful, each may hold 8 KiB. */
+export const ISO_CONNECTIONS_MAX = 1000
+
+/** Authorizations in flight on one ISO 8583 connection: as on a stream. */
+export const ISO_IN_FLIGHT_MAX = 1024
+
+/** Unreadable messages in a row after which the stream has slipped: as with issuers. */
+export const ISO_UNREADABLE_IN_A_ROW_MAX = 3
+
+/** Bytes that a peer has not taken: 2 MiB are 4,096 answers of 512 bytes; beyond it is closed. */
+export const ISO_BUFFERED_BYTES_MAX = 2 * 1_048_576
