@@ -87,7 +87,9 @@ test('production without keys, and with the demo key: refused', async () => {
   assert.equal(demo.exitCode, 2)
   assert.match(demo.said, /demo key is public/)
   const file = await withConfig('production', (text) =>
-    text.replace(/apiKeySha256: \[[0-9a-f]+\]/, `apiKeySha256: [${'a'.repeat(64)}]`),
+    text
+      .replace(/apiKeySha256: \[[0-9a-f]+\]/, `apiKeySha256: [${'a'.repeat(64)}]`)
+      .replace('demo-hmac', 'ours'),
   )
   const keys = await start('production', { NODE_ENV: 'production', SWITCHYARD_CONFIG: file })
   assert.equal(keys.exitCode, 1)

@@ -18,9 +18,15 @@ test('the shipped configuration is valid and frozen to the bottom', () => {
 })
 
 test('the environment wins', () => {
-  const result = readConfig(shipped, { PORT: '9000', DATA_DIR: '/x', LOG_LEVEL: 'debug' })
+  const result = readConfig(shipped, {
+    PORT: '9000',
+    ISO_PORT: '9001',
+    DATA_DIR: '/x',
+    LOG_LEVEL: 'debug',
+  })
   assert.ok(result.ok)
   assert.equal(result.config.http.port, 9000)
+  assert.equal(result.config.iso?.listeners[0]?.port, 9001)
   assert.equal(result.config.dataDir, '/x')
   assert.equal(result.config.log.level, 'debug')
 })
@@ -45,6 +51,27 @@ const mistakes: readonly [what: string, from: string, to: string, says: RegExp][
   ],
   ['a short signature secret', 'secret: c3dpdGNo', 'secret: short-', /signatureKeys.0.secret/],
   ['an alias', 'scoring: {', 'x: &a 1\ny: *a\nscoring: {', /aliases/],
+  ['a peer of nobody', 'name: demo, acquirer: demo,', 'name: demo, acquirer: demi,', /mean demo\?/],
+  ['a peer without identity', ', addresses: [127.0.0.1] }', ' }', /addresses or certificateSha256/],
+  [
+    'a certificate without TLS',
+    'addresses: [127.0.0.1]',
+    `certificateSha256: [${'a'.repeat(64)}]`,
+    /needs tls/,
+  ],
+  [
+    'a public ISO 8583 listener in clear',
+    'host: 127.0.0.1\n      port: 8583',
+    'host: 0.0.0.0\n      port: 8583',
+    /demo\.host must be loopback without tls/,
+  ],
+  [
+    'two listeners of one name',
+    'listeners:',
+    'listeners:\n    - { name: demo, host: 127.0.0.1, port: 1, dialect: x, peers: ' +
+      '[{ name: other, acquirer: demo, addresses: [127.0.0.1] }] }',
+    /each listener name once/,
+  ],
   ['a BIN on two routes', '["541333"]', '["476173"]', /each BIN once/],
   ['a word that is none of the known', 'elsewhere: review', 'elsewhere: maybe', /review, decline/],
   ['a file that is no YAML', 'dataDir: .data', 'dataDir: [', /line/],
@@ -64,7 +91,9 @@ test('the demo key is refused in production', () => {
 })
 
 test('a port that is no number is refused by the name of its variable', () => {
-  assert.deepEqual(problemsOf(shipped, { PORT: 'eighty' }), ['PORT must be a port number'])
+  for (const name of ['PORT', 'ISO_PORT']) {
+    assert.deepEqual(problemsOf(shipped, { [name]: 'eighty' }), [`${name} must be a port number`])
+  }
 })
 
 test('printing masks key hashes and the credentials in URLs', () => {
