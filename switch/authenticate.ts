@@ -26,7 +26,7 @@ export class Authenticator {
   authenticate(authorization: string): Acquirer | Refusal {
     const [scheme = '', key = ''] = authorization.split(' ', 2)
     if (scheme.toLowerCase() !== 'bearer' || key === '' || key.length > API_KEY_CHARACTERS_MAX) {
-      return refuse('unauthorized', 'send Authorization: Bearer <api key>')
+      return refuse('unauthorized', 'send Authorization: Bearer <api key>, or a signature')
     }
     const digest = hash('sha256', key, 'buffer')
     let found: Acquirer | undefined

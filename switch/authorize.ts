@@ -22,7 +22,8 @@ const PATH = '/v1/authorizations'
 /**
  * Takes one authenticated, well-formed request to its answer: admitted, claimed and scored side by
  * side, asked, recorded, answered, published. Resolves with an answer or a refusal; what rejects is
- * a bug, and the process ends so that recovery decides.
+ * a bug, and the process ends so that recovery decides. `compared` says what, besides the card, makes
+ * a request with the same key the same one, where that is less than all of it.
  */
 export async function authorize(
   world: World,
@@ -30,12 +31,13 @@ export async function authorize(
   idempotencyKey: string,
   request: AuthorizationRequest,
   traceparent: string | undefined,
+  compared?: readonly string[],
 ): Promise<Reply> {
   const identified = identifyCard(world, acquirer.id, request.card)
   const card = identified instanceof Promise ? await identified : identified
   if ('kind' in card) return card
 
-  const asked = describe(world, acquirer, idempotencyKey, request, card, traceparent)
+  const asked = describe(world, acquirer, idempotencyKey, request, card, traceparent, compared)
   const admission = admit(world, acquirer.id, idempotencyKey, asked.fingerprint)
   if (admission.kind === 'refused') return admission
   if (admission.kind === 'later') return admission.reply
@@ -87,10 +89,12 @@ function describe(
   request: AuthorizationRequest,
   card: OpenCard,
   traceparent: string | undefined,
+  compared: readonly string[] | undefined,
 ): Asked {
   const cardToken = world.vault.tokenOf(card.pan)
   const stored = storedRequest(request, cardToken, card.pan)
-  const fingerprint = fingerprintOf(world.keys.fingerprintKey, PATH, [stored, card.expiry])
+  const same = compared === undefined ? [stored, card.expiry] : [cardToken, ...compared]
+  const fingerprint = fingerprintOf(world.keys.fingerprintKey, PATH, same)
   return { acquirer, idempotencyKey, fingerprint, request, card, cardToken, stored, traceparent }
 }
 

@@ -46,6 +46,11 @@ export class CardVault {
   }
 
   seal(card: OpenCard): SealedCard {
+    return this.sealText(`${card.pan.reveal()}=${card.expiry}`)
+  }
+
+  /** Any secret, under the same key and the same IVs that never repeat. */
+  sealText(text: string): SealedCard {
     const keyId = this.#keys.currentPanKeyId
     const key = this.#keys.panKeys.get(keyId)
     if (key === undefined) throw new Error('the current PAN key is not in the ring')
@@ -54,7 +59,6 @@ export class CardVault {
     iv.set(this.#ivPrefix)
     new DataView(iv.buffer).setUint32(IV_PREFIX_BYTES, this.#counter++)
     const cipher = createCipheriv('aes-256-gcm', key, iv)
-    const text = `${card.pan.reveal()}=${card.expiry}`
     const sealed = Buffer.concat([
       cipher.update(text, 'latin1'),
       cipher.final(),

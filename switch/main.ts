@@ -1,19 +1,29 @@
 // Puts the world together, starts it, and ends it: the only place where adapters meet the path.
 
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { createScorerPool, type ScorerPool, type ScoringProblem } from '#scoring'
 import { readDialect } from './adapters/dialect-files.ts'
+import { openFileDisk } from './adapters/file-disk.ts'
 import { listen } from './adapters/http-server.ts'
 import { readKeyFile } from './adapters/key-files.ts'
 import { createLogger, type LogOutput } from './adapters/log-output.ts'
+import { listenForStreams, type NetListener } from './adapters/net-listener.ts'
 import { createNetTransport } from './adapters/net-transport.ts'
 import { openStoreFolder } from './adapters/store-folder.ts'
 import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
 import { assemble, recoverWorld } from './assemble.ts'
-import type { Config } from './config/index.ts'
-import { createAcquirerApi, createOperationsApi, type HttpServer } from './ingress/index.ts'
+import type { Config, IsoListenerConfig } from './config/index.ts'
+import {
+  createAcquirerApi,
+  createIsoDoor,
+  createOperationsApi,
+  ExchangedKeys,
+  type HttpServer,
+  ISO_BUFFERED_BYTES_MAX,
+  ISO_CONNECTIONS_MAX,
+} from './ingress/index.ts'
 import type { Dialect } from './iso8583/index.ts'
 import type { KeyRing } from './keys.ts'
 import {
@@ -36,6 +46,8 @@ export interface RunningSwitch {
   /** Where acquirers reach it. */
   readonly url: string
   readonly adminUrl: string
+  /** ISO 8583 listeners by name: `tcp://` or `tls://`, host and port. */
+  readonly isoUrls: Readonly<Record<string, string>>
   /** What an operator wants to see at the start, name and value. */
   readonly facts: readonly (readonly [name: string, value: string])[]
   /** The process's exit code, once everything is closed: 0 after a drain, 1 after a fault. */
@@ -167,10 +179,12 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
   const recovered = await recoverWorld(world)
   journal.watch(gauges(world, scorer), { ruleSet: scorer.info.ruleSet, model: scorer.info.model })
   const servers: HttpServer[] = []
-  ending.takeOver(world, scorer, servers)
+  const isoListeners: NetListener[] = []
+  ending.takeOver(world, scorer, servers, isoListeners)
   try {
     servers.push(await listenForAcquirers(world, ending))
     servers.push(await listenForOperators(world, scorer, ending))
+    isoListeners.push(...(await listenForIso(world, dialects.byName, ending)))
   } catch (error) {
     await ending.drain(1)
     return { ok: false, problems: [(error as Error).message] }
@@ -179,6 +193,7 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
   const running: RunningSwitch = {
     url: `http://${config.http.host}:${http.port}`,
     adminUrl: `http://${config.admin.host}:${admin.port}`,
+    isoUrls: isoUrls(config, isoListeners),
     facts: facts(world, scorer, report, recovered),
     ended: ending.ended,
   }
@@ -198,13 +213,21 @@ function readDialects(
 ): { ok: true; byName: Dialects } | { ok: false; problems: readonly string[] } {
   const byName = new Map<string, Dialect>()
   const problems: string[] = []
-  for (const name of new Set(config.issuers.map((issuer) => issuer.dialect))) {
+  const isoDialects = (config.iso?.listeners ?? []).flatMap(({ dialect, peers }) => [
+    dialect,
+    ...peers.flatMap((peer) => peer.dialect ?? []),
+  ])
+  for (const name of new Set([...config.issuers.map((one) => one.dialect), ...isoDialects])) {
     const result = readDialect(name)
     if (result.ok) byName.set(name, result.dialect)
     else
       for (const { source, path, reason } of result.problems) {
         problems.push(`dialect ${source}: ${path} ${reason}`)
       }
+  }
+  for (const name of new Set(isoDialects)) {
+    if ((byName.get(name)?.version ?? 1987) === 1987) continue
+    problems.push(`iso.listeners: ${name} is not of the 1987 edition, which acquirers must speak`)
   }
   return problems.length > 0 ? { ok: false, problems } : { ok: true, byName }
 }
@@ -220,15 +243,60 @@ function gauges(world: World, scorer: ScorerPool) {
 }
 
 function listenForAcquirers(world: World, ending: Ending): Promise<HttpServer> {
+  const api = createAcquirerApi(world)
   const { host, port } = world.config.http
   return listen({
     host,
     port,
     bodyBytesMax: BODY_BYTES_MAX,
     connectionsMax: HTTP_CONNECTIONS_MAX,
-    api: createAcquirerApi(world),
+    api,
+    stream: api.stream,
     onBug: ending.afterBug,
   })
+}
+
+/** One listener after the other; rejects where one can't be had. */
+async function listenForIso(
+  world: World,
+  dialects: Dialects,
+  ending: Ending,
+): Promise<readonly NetListener[]> {
+  const configured = world.config.iso?.listeners ?? []
+  if (configured.length === 0) return []
+  const keyFolder = await openFileDisk(path.join(world.config.dataDir, 'exchanged-keys'))
+  if (!keyFolder.ok) throw new Error(keyFolder.problem.message)
+  ending.atEnd(() => keyFolder.disk.close())
+  const keys = await ExchangedKeys.open(keyFolder.disk, world.vault)
+  const listeners: NetListener[] = []
+  for (const listener of configured) {
+    listeners.push(
+      await listenForStreams({
+        host: listener.host,
+        port: listener.port,
+        connectionsMax: ISO_CONNECTIONS_MAX,
+        bufferedBytesMax: ISO_BUFFERED_BYTES_MAX,
+        accept: createIsoDoor(world, listener, dialects, keys),
+        onBug: ending.afterBug,
+        ...(listener.tls === undefined ? {} : { tls: readTls(listener.tls) }),
+      }),
+    )
+  }
+  return listeners
+}
+
+function readTls({ certFile, keyFile, caFile }: NonNullable<IsoListenerConfig['tls']>) {
+  const read = (file: string) => readFileSync(file, 'utf8')
+  return { cert: read(certFile), key: read(keyFile), ca: read(caFile) }
+}
+
+function isoUrls(config: Config, listening: readonly NetListener[]): Record<string, string> {
+  return Object.fromEntries(
+    (config.iso?.listeners ?? []).map(({ name, host, tls }, i) => {
+      const scheme = tls === undefined ? 'tcp' : 'tls'
+      return [name, `${scheme}://${host}:${listening[i]?.port}`]
+    }),
+  )
 }
 
 function listenForOperators(world: World, scorer: ScorerPool, ending: Ending): Promise<HttpServer> {
@@ -249,14 +317,16 @@ function listenForOperators(world: World, scorer: ScorerPool, ending: Ending): P
 }
 
 /** For scripts that start a switch on free ports. */
-function writeAddresses(dataDir: string, { url, adminUrl }: RunningSwitch): void {
-  const text = `${JSON.stringify({ http: url, admin: adminUrl, pid: process.pid })}\n`
+function writeAddresses(dataDir: string, { url, adminUrl, isoUrls }: RunningSwitch): void {
+  const [iso] = Object.values(isoUrls)
+  const addresses = { http: url, admin: adminUrl, iso, isoListeners: isoUrls, pid: process.pid }
+  const text = `${JSON.stringify(addresses)}\n`
   writeFileSync(path.join(dataDir, 'addresses.json'), text)
 }
 
 function addressFacts(running: RunningSwitch): RunningSwitch['facts'] {
   return [
-    ['acquirers', running.url],
+    ['acquirers', [running.url, ...Object.values(running.isoUrls)].join('  ')],
     ['operations', `${running.adminUrl}/readyz?verbose  ${running.adminUrl}/metrics`],
   ]
 }
@@ -298,6 +368,8 @@ class Ending {
   #world: World | undefined
   #scorer: ScorerPool | undefined
   #servers: readonly HttpServer[] = []
+  #isoListeners: readonly NetListener[] = []
+  readonly #atEnd: (() => Promise<void>)[] = []
   #isDraining = false
 
   constructor(journal: Journal, output: LogOutput) {
@@ -310,12 +382,23 @@ class Ending {
     process.on('unhandledRejection', this.afterBug)
   }
 
-  takeOver(world: World, scorer: ScorerPool, servers: readonly HttpServer[]): void {
+  takeOver(
+    world: World,
+    scorer: ScorerPool,
+    servers: readonly HttpServer[],
+    isoListeners: readonly NetListener[],
+  ): void {
     this.#world = world
     this.#scorer = scorer
     this.#servers = servers
+    this.#isoListeners = isoListeners
     process.once('SIGTERM', () => void this.drain(0))
     process.once('SIGINT', () => void this.drain(0))
+  }
+
+  /** Closed with the store: what only a part of the switch uses. */
+  atEnd(close: () => Promise<void>): void {
+    this.#atEnd.push(close)
   }
 
   /** A bug: its state can't be trusted, so the process ends at once and recovery decides. */
@@ -347,12 +430,14 @@ class Ending {
     world.door.isOpen = false
     // The operations port stays: /readyz says that it drains, /metrics has the last figures.
     this.#servers[0]?.drain()
+    for (const listener of this.#isoListeners) listener.drain()
     await world.inFlight.whenEmpty()
     await world.storeAndForward.close()
     await Promise.all([...world.issuers.values()].map((issuer) => issuer.close()))
     await this.#scorer.close()
     await world.store.close()
-    for (const server of this.#servers) server.close()
+    await Promise.all(this.#atEnd.map((close) => close()))
+    for (const server of [...this.#servers, ...this.#isoListeners]) server.close()
     systemTimers.clear(tooLate)
     this.#journal.log.info('drained')
     this.#output.flush()

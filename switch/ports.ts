@@ -68,3 +68,17 @@ export interface Connection {
   /** Ends the connection at once; `onClose` follows. */
   destroy(): void
 }
+
+/** Who is at the other end of a connection that was taken. */
+export interface Peer {
+  /** IPv4 or IPv6, as text. */
+  readonly address: string
+  /** SHA-256 of its certificate in lower-case hex, verified; undefined without TLS. */
+  readonly certificateSha256: string | undefined
+}
+
+/** Takes a connection that is open, or says undefined: it is closed. */
+export type AcceptConnection = (
+  connection: Connection,
+  peer: Peer,
+) => Omit<ConnectionEvents, 'onOpen'> | undefined

@@ -25,6 +25,7 @@ async function start(name: string, env: Readonly<Record<string, string>> = {}) {
     env: {
       PORT: '0',
       ADMIN_PORT: '0',
+      ISO_PORT: '0',
       DATA_DIR: path.join(own, 'data'),
       KEYS_FILE: path.join(own, 'keys', 'keys.json'),
       SWITCHYARD_CONFIG: undefined,
@@ -86,7 +87,9 @@ test('production without keys, and with the demo key: refused', async () => {
   assert.equal(demo.exitCode, 2)
   assert.match(demo.said, /demo key is public/)
   const file = await withConfig('production', (text) =>
-    text.replace(/apiKeySha256: \[[0-9a-f]+\]/, `apiKeySha256: [${'a'.repeat(64)}]`),
+    text
+      .replace(/apiKeySha256: \[[0-9a-f]+\]/, `apiKeySha256: [${'a'.repeat(64)}]`)
+      .replace('demo-hmac', 'ours'),
   )
   const keys = await start('production', { NODE_ENV: 'production', SWITCHYARD_CONFIG: file })
   assert.equal(keys.exitCode, 1)

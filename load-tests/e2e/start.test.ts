@@ -24,6 +24,7 @@ async function start(): Promise<Child> {
     env: {
       PORT: '0',
       ADMIN_PORT: '0',
+      ISO_PORT: '0',
       DATA_DIR: path.join(folder, 'data'),
       KEYS_FILE: path.join(folder, 'keys', 'keys.json'),
       REDIS_URL: undefined,

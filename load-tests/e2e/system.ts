@@ -62,11 +62,17 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   ])
   const config = { ...patient, ...options.config }
   const start = () => startSwitch({ ...options, config, folder, issuers: [demoA, demoB] })
+  const stopIssuers = () => Promise.all([demoA.stop(), demoB.stop()])
+  const running = await start().catch(async (error) => {
+    // Left running, they would keep the test process from ending.
+    await stopIssuers()
+    throw error
+  })
   const system: System = {
     folder,
     demoA,
     demoB,
-    running: await start(),
+    running,
     restart: async () => {
       system.running = await start()
     },
@@ -83,7 +89,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     get: (pathAndQuery) => get(system.running.url, pathAndQuery),
     stop: async () => {
       await system.running.stop()
-      await Promise.all([demoA.stop(), demoB.stop()])
+      await stopIssuers()
       await rm(folder, { recursive: true, force: true })
     },
   }

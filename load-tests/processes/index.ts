@@ -1,6 +1,7 @@
 // The door of the process launchers: real processes for tests, load runs and demos.
 
 export { Child, pause, projectFolder } from './child.ts'
+export { type IsoClient, type IsoClientOptions, openIsoClient } from './iso-client.ts'
 export {
   type IssuerStatus,
   type RunningIssuer,
@@ -11,3 +12,9 @@ export {
 } from './issuer.ts'
 export { type RunningRedis, redisMissing, startRedis } from './redis-server.ts'
 export { type RunningSwitch, type StartSwitchOptions, startSwitch } from './switch.ts'
+export {
+  openWebSocket,
+  UpgradeRefused,
+  type WebSocketClient,
+  type WebSocketEvents,
+} from './web-socket.ts'

@@ -26,7 +26,10 @@ export interface StartSwitchOptions {
 export interface RunningSwitch {
   readonly url: string
   readonly adminUrl: string
+  /** Of the first ISO 8583 listener. */
   readonly isoPort: number | undefined
+  /** Of each, by its name. */
+  readonly isoPorts: Readonly<Record<string, number>>
   readonly pid: number
   readonly dataDir: string
   /** Standard output and error of all starts in this folder. */
@@ -45,6 +48,7 @@ interface Addresses {
   readonly http: string
   readonly admin: string
   readonly iso?: string
+  readonly isoListeners?: Readonly<Record<string, string>>
 }
 
 export async function startSwitch(options: StartSwitchOptions): Promise<RunningSwitch> {
@@ -70,7 +74,8 @@ export async function startSwitch(options: StartSwitchOptions): Promise<RunningS
     },
   })
   const addresses = await child.until('it listened', readyTimeoutMs, () => readJson(addressesFile))
-  const { http: url, admin: adminUrl, iso } = addresses as Addresses
+  const { http: url, admin: adminUrl, iso, isoListeners = {} } = addresses as Addresses
+  const portOf = (address: string) => Number(new URL(address).port)
   const waitReady = async () => {
     await child.until('it was ready', readyTimeoutMs, () => isReady(adminUrl))
   }
@@ -78,7 +83,10 @@ export async function startSwitch(options: StartSwitchOptions): Promise<RunningS
   return {
     url,
     adminUrl,
-    isoPort: iso === undefined ? undefined : Number(new URL(iso).port),
+    isoPort: iso === undefined ? undefined : portOf(iso),
+    isoPorts: Object.fromEntries(
+      Object.entries(isoListeners).map(([name, address]) => [name, portOf(address)]),
+    ),
     pid: child.pid,
     dataDir,
     get logs() {
@@ -101,7 +109,9 @@ async function configText(options: StartSwitchOptions): Promise<string> {
     port: ports.get(String(issuer.name)) ?? issuer.port,
     timeoutMs: options.issuerTimeoutMs ?? issuer.timeoutMs,
   }))
-  return stringify(overlay({ ...base, issuers }, options.config ?? {}))
+  const config = overlay({ ...base, issuers }, options.config ?? {})
+  // Two places may share an object; the switch takes no aliases.
+  return stringify(config, { aliasDuplicateObjects: false })
 }
 
 function overlay(base: unknown, change: unknown): unknown {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import test from 'node:test'
+import { openWebSocket } from '../../load-tests/processes/index.ts'
 import type { HttpApi, HttpRequest, HttpResponse, HttpServer } from '../ingress/index.ts'
 import { listen } from './http-server.ts'
 
@@ -219,4 +220,63 @@ test('a port that is taken is refused, not shared', async () => {
     }
     await assert.rejects(listen(options), /is it taken/)
   })
+})
+
+test('a stream counts as a connection until it has closed, and gets each frame whole', async () => {
+  const frames: string[] = []
+  let closed = 0
+  const server = await listen<string>({
+    host: '127.0.0.1',
+    port: 0,
+    bodyBytesMax: 1000,
+    connectionsMax: 2,
+    onBug: (error) => assert.fail(String(error)),
+    api: {
+      gate: () => ({ caller: 'x' }),
+      handle: () => text(404, ''),
+      refuse: () => text(400, ''),
+    },
+    stream: {
+      path: '/stream',
+      frameBytesMax: 100,
+      bufferedBytesMax: 1_000_000,
+      idleSeconds: 60,
+      gate: () => ({ caller: 'somebody' }),
+      open: (connection, caller) => ({
+        onFrame: (bytes, isBinary) => {
+          frames.push(`${caller} ${isBinary} ${Buffer.from(bytes)}`)
+          connection.send(bytes)
+        },
+        onDrain: () => {},
+        onLeave: () => connection.close(1001, 'bye'),
+        onClose: () => closed++,
+      }),
+    },
+  })
+  try {
+    for (let i = 0; i < 5; i++) {
+      let onMessage: (bytes: Buffer) => void = () => {}
+      let onClose: (code: number) => void = () => {}
+      const answered = new Promise<string>((resolve) => {
+        onMessage = (bytes) => resolve(bytes.toString())
+      })
+      const gone = new Promise<number>((resolve) => {
+        onClose = resolve
+      })
+      const url = `ws://127.0.0.1:${server.port}/stream`
+      const client = await openWebSocket(url, {}, { onMessage, onClose })
+      assert.equal(server.connections, 1)
+      client.send(Buffer.from(`hello ${i}`))
+      assert.equal(await answered, `hello ${i}`)
+      if (i === 4) server.drain()
+      else client.close()
+      assert.equal(await gone, i === 4 ? 1001 : 1000)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      assert.equal(server.connections, 0)
+    }
+    assert.equal(closed, 5)
+    assert.deepEqual(frames[0], 'somebody true hello 0')
+  } finally {
+    server.close()
+  }
 })

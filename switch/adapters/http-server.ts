@@ -8,6 +8,9 @@ import {
   type HttpHead,
   type HttpResponse,
   type HttpServer,
+  type StreamApi,
+  type StreamConnection,
+  type StreamSession,
 } from '../ingress/index.ts'
 
 export interface HttpServerOptions<Caller> {
@@ -17,6 +20,8 @@ export interface HttpServerOptions<Caller> {
   readonly bodyBytesMax: number
   readonly connectionsMax: number
   readonly api: HttpApi<Caller>
+  /** Where requests may become WebSockets. */
+  readonly stream?: StreamApi<Caller>
   /** The API threw or rejected: a bug. */
   readonly onBug: (error: unknown) => void
 }
@@ -26,6 +31,12 @@ interface Exchange {
   readonly response: uws.HttpResponse
   /** True once aborted or answered: `response` must not be touched any more. */
   isOver: boolean
+}
+
+/** What a WebSocket carries for us: who it is, then its session. */
+interface StreamData<Caller> {
+  readonly caller: Caller
+  session?: StreamSession
 }
 
 const NO_BODY = new Uint8Array(0)
@@ -65,6 +76,7 @@ type ListenWithOptions = (
 class Server<Caller> implements HttpServer {
   readonly #options: HttpServerOptions<Caller>
   readonly #app = uws.App()
+  readonly #sessions = new Set<StreamSession>()
   #listenSocket: uws.us_listen_socket | undefined
   #isDraining = false
   connections = 0
@@ -78,6 +90,7 @@ class Server<Caller> implements HttpServer {
       if (change > 0 && this.connections > options.connectionsMax) response.close()
     }
     this.#app.filter(onConnection as (response: uws.HttpResponse, change: unknown) => void)
+    if (options.stream !== undefined) this.#serveStream(options.stream)
     this.#app.any('/*', (response, request) => this.#take(response, request))
   }
 
@@ -101,6 +114,7 @@ class Server<Caller> implements HttpServer {
     this.#isDraining = true
     if (this.#listenSocket !== undefined) uws.us_listen_socket_close(this.#listenSocket)
     this.#listenSocket = undefined
+    for (const session of this.#sessions) session.onLeave()
   }
 
   close(): void {
@@ -114,30 +128,87 @@ class Server<Caller> implements HttpServer {
     response.onAborted(() => {
       exchange.isOver = true
     })
+    const head = this.#readHead(exchange, request)
+    if (head === undefined) return
+    const admittance = this.#options.api.gate(head)
+    if (head.method === 'GET' || head.method === 'HEAD') {
+      this.#answer(exchange, admittance, head, NO_BODY)
+    } else {
+      this.#readBody(exchange, admittance, head)
+    }
+  }
+
+  /** The head, or undefined where it could be read in two ways, which is answered. */
+  #readHead(exchange: Exchange, request: uws.HttpRequest): HttpHead | undefined {
     const names: string[] = []
     const headers = new Map<string, string>()
     request.forEach((name, value) => {
       names.push(name)
       headers.set(name, value)
     })
-    const head = {
+    const ambiguity = findAmbiguity(names, headers)
+    if (ambiguity !== undefined) {
+      this.#reply(exchange, this.#options.api.refuse('ambiguous_request', ambiguity), true)
+      return undefined
+    }
+    return {
       method: request.getMethod().toUpperCase(),
       path: request.getUrl(),
       query: request.getQuery() ?? '',
       headers,
     }
-    const { api } = this.#options
-    const ambiguity = findAmbiguity(names, headers)
-    if (ambiguity !== undefined) {
-      this.#reply(exchange, api.refuse('ambiguous_request', ambiguity), true)
-      return
-    }
-    const admittance = api.gate(head)
-    if (head.method === 'GET' || head.method === 'HEAD') {
-      this.#answer(exchange, admittance, head, NO_BODY)
-    } else {
-      this.#readBody(exchange, admittance, head)
-    }
+  }
+
+  /** WebSockets: who asks is decided with the request, before it becomes one. */
+  #serveStream(stream: StreamApi<Caller>): void {
+    this.#app.ws<StreamData<Caller>>(stream.path, {
+      maxPayloadLength: stream.frameBytesMax,
+      maxBackpressure: stream.bufferedBytesMax,
+      closeOnBackpressureLimit: 1,
+      idleTimeout: stream.idleSeconds,
+      sendPingsAutomatically: true,
+      upgrade: (response, request, context) => {
+        const exchange: Exchange = { response, isOver: false }
+        response.onAborted(() => {
+          exchange.isOver = true
+        })
+        const head = this.#readHead(exchange, request)
+        if (head === undefined) return
+        const admittance = stream.gate(head)
+        if ('refused' in admittance) {
+          this.#reply(exchange, admittance.refused, false)
+          return
+        }
+        exchange.isOver = true
+        response.upgrade<StreamData<Caller>>(
+          { caller: admittance.caller },
+          head.headers.get('sec-websocket-key') ?? '',
+          head.headers.get('sec-websocket-protocol') ?? '',
+          head.headers.get('sec-websocket-extensions') ?? '',
+          context,
+        )
+      },
+      open: (socket) => this.#opened(stream, socket),
+      message: (socket, bytes, isBinary) =>
+        socket.getUserData().session?.onFrame(new Uint8Array(bytes), isBinary),
+      drain: (socket) => socket.getUserData().session?.onDrain(),
+      close: (socket) => {
+        // The filter hears of an upgraded connection's beginning, and not of its end.
+        this.connections--
+        const { session } = socket.getUserData()
+        if (session === undefined) return
+        this.#sessions.delete(session)
+        session.onClose()
+      },
+    })
+  }
+
+  #opened(stream: StreamApi<Caller>, socket: uws.WebSocket<StreamData<Caller>>): void {
+    const data = socket.getUserData()
+    const session = stream.open(new WebSocketConnection(socket), data.caller)
+    this.#sessions.add(session)
+    data.session = session
+    if (this.#isDraining) session.onLeave()
   }
 
   /** Reads the body whole, within its limit; a refusal of the gate is answered after it. */
@@ -202,5 +273,26 @@ class Server<Caller> implements HttpServer {
       if (isClosing) response.writeHeader('connection', 'close')
       response.end(answer.body, isClosing)
     })
+  }
+}
+
+/** One WebSocket. Its session does not use it after `onClose`, which the library would not bear. */
+class WebSocketConnection<Caller> implements StreamConnection {
+  readonly #socket: uws.WebSocket<StreamData<Caller>>
+
+  constructor(socket: uws.WebSocket<StreamData<Caller>>) {
+    this.#socket = socket
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.getBufferedAmount()
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#socket.send(bytes, true)
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.end(code, reason)
   }
 }

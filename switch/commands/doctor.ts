@@ -70,6 +70,11 @@ async function examine(): Promise<Finding[]> {
     fine('configuration', read.file),
     await examinePort('PORT', config.http.host, config.http.port),
     await examinePort('ADMIN_PORT', config.admin.host, config.admin.port),
+    ...(await Promise.all(
+      (config.iso?.listeners ?? []).map(({ name, host, port }) =>
+        examinePort(`ISO 8583 listener ${name}`, host, port),
+      ),
+    )),
     examineDisk(config),
     examineKeys(config),
     await examineRules(config),
@@ -189,7 +194,12 @@ async function examineRules(config: Config): Promise<Finding> {
 }
 
 function examineDialects(config: Config): Finding[] {
-  return [...new Set(config.issuers.map((issuer) => issuer.dialect))].map((name) => {
+  const listeners = config.iso?.listeners ?? []
+  const named = [
+    ...config.issuers.map((issuer) => issuer.dialect),
+    ...listeners.flatMap((one) => [one.dialect, ...one.peers.flatMap((p) => p.dialect ?? [])]),
+  ]
+  return [...new Set(named)].map((name) => {
     const result = readDialect(name)
     if (result.ok) return fine('dialect', name)
     const [first] = result.problems

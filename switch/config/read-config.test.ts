@@ -18,9 +18,15 @@ test('the shipped configuration is valid and frozen to the bottom', () => {
 })
 
 test('the environment wins', () => {
-  const result = readConfig(shipped, { PORT: '9000', DATA_DIR: '/x', LOG_LEVEL: 'debug' })
+  const result = readConfig(shipped, {
+    PORT: '9000',
+    ISO_PORT: '9001',
+    DATA_DIR: '/x',
+    LOG_LEVEL: 'debug',
+  })
   assert.ok(result.ok)
   assert.equal(result.config.http.port, 9000)
+  assert.equal(result.config.iso?.listeners[0]?.port, 9001)
   assert.equal(result.config.dataDir, '/x')
   assert.equal(result.config.log.level, 'debug')
 })
@@ -43,6 +49,29 @@ const mistakes: readonly [what: string, from: string, to: string, says: RegExp][
     'acquirerMs: 9000',
     /must be below acquirerMs/,
   ],
+  ['a short signature secret', 'secret: c3dpdGNo', 'secret: short-', /signatureKeys.0.secret/],
+  ['an alias', 'scoring: {', 'x: &a 1\ny: *a\nscoring: {', /aliases/],
+  ['a peer of nobody', 'name: demo, acquirer: demo,', 'name: demo, acquirer: demi,', /mean demo\?/],
+  ['a peer without identity', ', addresses: [127.0.0.1] }', ' }', /addresses or certificateSha256/],
+  [
+    'a certificate without TLS',
+    'addresses: [127.0.0.1]',
+    `certificateSha256: [${'a'.repeat(64)}]`,
+    /needs tls/,
+  ],
+  [
+    'a public ISO 8583 listener in clear',
+    'host: 127.0.0.1\n      port: 8583',
+    'host: 0.0.0.0\n      port: 8583',
+    /demo\.host must be loopback without tls/,
+  ],
+  [
+    'two listeners of one name',
+    'listeners:',
+    'listeners:\n    - { name: demo, host: 127.0.0.1, port: 1, dialect: x, peers: ' +
+      '[{ name: other, acquirer: demo, addresses: [127.0.0.1] }] }',
+    /each listener name once/,
+  ],
   ['a BIN on two routes', '["541333"]', '["476173"]', /each BIN once/],
   ['a word that is none of the known', 'elsewhere: review', 'elsewhere: maybe', /review, decline/],
   ['a file that is no YAML', 'dataDir: .data', 'dataDir: [', /line/],
@@ -56,18 +85,38 @@ for (const [what, from, to, says] of mistakes) {
 }
 
 test('the demo key is refused in production', () => {
-  assert.match(problemsOf(shipped, { NODE_ENV: 'production' }).join('\n'), /demo key/)
+  const problems = problemsOf(shipped, { NODE_ENV: 'production' }).join('\n')
+  assert.match(problems, /demo key/)
+  assert.match(problems, /demo signature key/)
 })
 
 test('a port that is no number is refused by the name of its variable', () => {
-  assert.deepEqual(problemsOf(shipped, { PORT: 'eighty' }), ['PORT must be a port number'])
+  for (const name of ['PORT', 'ISO_PORT']) {
+    assert.deepEqual(problemsOf(shipped, { [name]: 'eighty' }), [`${name} must be a port number`])
+  }
 })
 
 test('printing masks key hashes and the credentials in URLs', () => {
   const result = readConfig(shipped, { REDIS_URL: 'redis://user:secret@127.0.0.1:6379/0' })
   assert.ok(result.ok)
   const printed = JSON.stringify(maskConfig(result.config))
-  assert.ok(!printed.includes('secret'))
+  assert.ok(!printed.includes('secret@'))
+  assert.ok(!printed.includes(result.config.acquirers[0]?.signatureKeys?.[0]?.secret ?? ''))
   assert.ok(!printed.includes(result.config.acquirers[0]?.apiKeySha256[0] ?? ''))
   assert.ok(printed.includes('127.0.0.1:6379'))
+})
+
+test('an acquirer without any key has no way in; one that signs needs no API key', () => {
+  const unkeyed = shipped.replace(/apiKeySha256: \[.*\]/, 'apiKeySha256: []')
+  assert.ok(readConfig(unkeyed, {}).ok)
+  const unsigned = unkeyed.replace(/signatureKeys: \[.*\]/, 'signatureKeys: []')
+  assert.ok(readConfig(unsigned, {}).ok, 'a peer of an ISO 8583 listener is a way in')
+  const shut = unsigned.replace(/^iso:\n[\s\S]*?(?=^issuers:)/m, '')
+  assert.match(problemsOf(shut).join('\n'), /demo has no way in/)
+})
+
+test('a file that can’t be read is blamed by line, without quoting what may be a secret', () => {
+  const problems = problemsOf(shipped.replace('secret: ', 'secret: [')).join('\n')
+  assert.match(problems, /line \d+, column \d+/)
+  assert.ok(!problems.includes('c3dpdGNo'))
 })

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { Compile } from 'typebox/compile'
-import { parseDocument } from 'yaml'
+import { LineCounter, parseDocument } from 'yaml'
 import { nearestName } from '../nearest-name.ts'
 import { type Config, ConfigSchema } from './schema.ts'
 
@@ -20,6 +20,7 @@ const ENVIRONMENT: Readonly<Record<string, readonly [string, string?]>> = {
 }
 
 const DEMO_KEY_SHA256 = createHash('sha256').update('demo-key').digest('hex')
+const DEMO_SIGNATURE_KEY_ID = 'demo-hmac'
 
 export type ConfigResult =
   | { readonly ok: true; readonly config: Config }
@@ -35,12 +36,23 @@ export function readConfig(
   yamlText: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): ConfigResult {
-  const document = parseDocument(yamlText, { prettyErrors: true })
+  // Not the parser's pretty errors: they quote the line, and a line may hold a secret.
+  const lineCounter = new LineCounter()
+  const document = parseDocument(yamlText, { prettyErrors: false, lineCounter })
   if (document.errors.length > 0) {
-    return { ok: false, problems: document.errors.map((error) => error.message) }
+    const problems = document.errors.map(({ pos, message }) => {
+      const { line, col } = lineCounter.linePos(pos[0])
+      return `line ${line}, column ${col}: ${message}`
+    })
+    return { ok: false, problems }
   }
-  const value: unknown = document.toJS({ maxAliasCount: 0 })
-  const problems = applyEnvironment(value, environment)
+  let value: unknown
+  try {
+    value = document.toJS({ maxAliasCount: 0 })
+  } catch {
+    return { ok: false, problems: ['YAML aliases (*name) are not taken: write it out'] }
+  }
+  const problems = [...applyEnvironment(value, environment), ...applyIsoPort(value, environment)]
   if (problems.length > 0) return { ok: false, problems }
   if (!validator.Check(value)) return { ok: false, problems: explain(value) }
   const wrong = checkRelations(value, environment.NODE_ENV === 'production')
@@ -70,6 +82,21 @@ function applyEnvironment(
     }
   }
   return problems
+}
+
+/** ISO_PORT is the first listener's. */
+function applyIsoPort(
+  value: unknown,
+  { ISO_PORT: text }: Readonly<Record<string, string | undefined>>,
+): string[] {
+  if (text === undefined || text === '') return []
+  if (!/^[0-9]{1,5}$/.test(text)) return ['ISO_PORT must be a port number']
+  const { iso } = (value ?? {}) as { iso?: { listeners?: unknown[] } }
+  const first = iso?.listeners?.[0]
+  if (typeof first === 'object' && first !== null) {
+    Object.assign(first, { port: Number(text) })
+  }
+  return []
 }
 
 interface SchemaProblem {
@@ -125,8 +152,7 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
   if (new Set(config.acquirers.map((one) => one.id)).size < config.acquirers.length) {
     problems.push('acquirers: each id once')
   }
-  const keys = config.acquirers.flatMap((acquirer) => acquirer.apiKeySha256)
-  if (new Set(keys).size < keys.length) problems.push('acquirers: each API key once')
+  problems.push(...checkAccess(config, isProduction), ...checkIso(config))
   for (const route of config.routes) {
     if (issuers.has(route.issuer)) continue
     const near = nearestName(route.issuer, issuers)
@@ -135,9 +161,6 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
   }
   const bins = config.routes.flatMap((route) => route.bins)
   if (new Set(bins).size < bins.length) problems.push('routes: each BIN once')
-  if (isProduction && keys.includes(DEMO_KEY_SHA256)) {
-    problems.push('acquirers: the demo key is public: refused when NODE_ENV is production')
-  }
   if (!config.behindTlsTerminator) {
     for (const listener of ['http', 'admin'] as const) {
       if (!isLoopback(config[listener].host)) {
@@ -148,6 +171,60 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
     }
   }
   return [...problems, ...checkDeadlines(config)]
+}
+
+/** ISO 8583 listeners: names, who their peers are, and nothing in clear beyond loopback. */
+function checkIso(config: Config): string[] {
+  const problems: string[] = []
+  const listeners = config.iso?.listeners ?? []
+  const names = [listeners, listeners.flatMap(({ peers }) => peers)] as const
+  for (const [i, named] of names.entries()) {
+    if (new Set(named.map((one) => one.name)).size === named.length) continue
+    problems.push(`iso.listeners: each ${i === 0 ? 'listener' : "peer's"} name once`)
+  }
+  const acquirers = new Set(config.acquirers.map(({ id }) => id))
+  for (const { name, host, tls, peers } of listeners) {
+    if (tls === undefined && !config.behindTlsTerminator && !isLoopback(host)) {
+      problems.push(`iso.listeners: ${name}.host must be loopback without tls`)
+    }
+    for (const peer of peers) {
+      const place = `iso.listeners: ${name}, peer ${peer.name}`
+      if (!acquirers.has(peer.acquirer)) {
+        const near = nearestName(peer.acquirer, acquirers)
+        const hint = near === undefined ? '' : `; did you mean ${near}?`
+        problems.push(`${place}: there is no acquirer ${peer.acquirer}${hint}`)
+      }
+      if (peer.addresses === undefined && peer.certificateSha256 === undefined) {
+        problems.push(`${place}: say who it is by addresses or certificateSha256`)
+      }
+      if (peer.certificateSha256 !== undefined && tls === undefined) {
+        problems.push(`${place}: certificateSha256 needs tls on the listener`)
+      }
+    }
+  }
+  return problems
+}
+
+/** Who may come in, and by what: each key is one acquirer's, and each acquirer has a way in. */
+function checkAccess(config: Config, isProduction: boolean): string[] {
+  const problems: string[] = []
+  const keys = config.acquirers.flatMap((acquirer) => acquirer.apiKeySha256)
+  if (new Set(keys).size < keys.length) problems.push('acquirers: each API key once')
+  const keyIds = config.acquirers.flatMap((one) => (one.signatureKeys ?? []).map((k) => k.keyId))
+  if (new Set(keyIds).size < keyIds.length) problems.push('acquirers: each signature keyId once')
+  const peers = (config.iso?.listeners ?? []).flatMap((listener) => listener.peers)
+  for (const { id, apiKeySha256, signatureKeys } of config.acquirers) {
+    if (apiKeySha256.length > 0 || (signatureKeys ?? []).length > 0) continue
+    if (peers.some(({ acquirer }) => acquirer === id)) continue
+    problems.push(`acquirers: ${id} has no way in: give it apiKeySha256, signatureKeys or a peer`)
+  }
+  if (isProduction && keys.includes(DEMO_KEY_SHA256)) {
+    problems.push('acquirers: the demo key is public: refused when NODE_ENV is production')
+  }
+  if (isProduction && keyIds.includes(DEMO_SIGNATURE_KEY_ID)) {
+    problems.push('acquirers: the demo signature key is public: refused in production')
+  }
+  return problems
 }
 
 /**
@@ -181,6 +258,9 @@ export function maskConfig(config: Config): unknown {
     acquirers: config.acquirers.map((acquirer) => ({
       ...acquirer,
       apiKeySha256: acquirer.apiKeySha256.map(() => '***'),
+      ...(acquirer.signatureKeys === undefined
+        ? {}
+        : { signatureKeys: acquirer.signatureKeys.map((key) => ({ ...key, secret: '***' })) }),
     })),
   }
 }

@@ -1,6 +1,7 @@
 // The configuration's one schema: what `default.yaml` and SWITCHYARD_CONFIG may say.
 
 import Type, { type Static } from 'typebox'
+import { FramingWords } from '../iso8583/index.ts'
 
 const closed = { additionalProperties: false } as const
 const port = Type.Integer({ minimum: 0, maximum: 65_535 })
@@ -13,7 +14,19 @@ const AcquirerSchema = Type.Object(
     /** DE32 toward issuers. */
     institution: Type.String({ pattern: '^[0-9]{1,11}$' }),
     /** SHA-256 of each API key in hex: the key itself never stands in a file. */
-    apiKeySha256: Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' }), { minItems: 1 }),
+    apiKeySha256: Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' })),
+    /** HTTP Message Signatures, hmac-sha256: the secret is 32 bytes or more, in base64. */
+    signatureKeys: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            keyId: Type.String({ pattern: '^[!-~]{1,64}$' }),
+            secret: Type.String({ pattern: '^[A-Za-z0-9+/]{42,}={0,2}$', maxLength: 256 }),
+          },
+          closed,
+        ),
+      ),
+    ),
     /** Whether answers carry `risk`. */
     discloseRisk: Type.Boolean(),
     acceptsPartialApproval: Type.Boolean(),
@@ -30,6 +43,51 @@ const IssuerSchema = Type.Object(
     port,
     dialect: Type.String({ minLength: 1, maxLength: 255 }),
     timeoutMs: milliseconds(100, 60_000),
+  },
+  closed,
+)
+
+/** How an acquirer is told to step up over ISO 8583; absent: as its acquirer has it. */
+const stepUpCode = Type.Optional(Type.Enum(['1A', '65']))
+const dialect = Type.String({ minLength: 1, maxLength: 255 })
+const file = Type.String({ minLength: 1, maxLength: 4096 })
+
+/** Acquirers over ISO 8583 on TCP. */
+const IsoListenerSchema = Type.Object(
+  {
+    name,
+    host: Type.String({ minLength: 1 }),
+    port,
+    dialect,
+    /** Absent: two bytes, big-endian. */
+    framing: Type.Optional(FramingWords),
+    stepUpCode,
+    /** PEM files. A client must show a certificate that the CA has signed. */
+    tls: Type.Optional(Type.Object({ certFile: file, keyFile: file, caFile: file }, closed)),
+    peers: Type.Array(
+      Type.Object(
+        {
+          name,
+          acquirer: name,
+          /** DE32 that it may send. Absent: its acquirer's institution only. */
+          institutions: Type.Optional(
+            Type.Array(Type.String({ pattern: '^[0-9]{1,11}$' }), { minItems: 1 }),
+          ),
+          /** Who it is: by one of these addresses, these certificates, or both. */
+          addresses: Type.Optional(
+            Type.Array(Type.String({ pattern: '^[0-9A-Fa-f:.]{2,45}$' }), { minItems: 1 }),
+          ),
+          certificateSha256: Type.Optional(
+            Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' }), { minItems: 1 }),
+          ),
+          dialect: Type.Optional(dialect),
+          framing: Type.Optional(FramingWords),
+          stepUpCode,
+        },
+        closed,
+      ),
+      { minItems: 1 },
+    ),
   },
   closed,
 )
@@ -76,6 +134,7 @@ export const ConfigSchema = Type.Object(
       closed,
     ),
     acquirers: Type.Array(AcquirerSchema, { minItems: 1 }),
+    iso: Type.Optional(Type.Object({ listeners: Type.Array(IsoListenerSchema) }, closed)),
     issuers: Type.Array(IssuerSchema, { minItems: 1 }),
     routes: Type.Array(
       Type.Object(
@@ -93,4 +152,5 @@ export const ConfigSchema = Type.Object(
 
 export type Config = Static<typeof ConfigSchema>
 export type AcquirerConfig = Static<typeof AcquirerSchema>
+export type IsoListenerConfig = Static<typeof IsoListenerSchema>
 export type IssuerConfig = Static<typeof IssuerSchema>

@@ -2,12 +2,11 @@
 // steps of a payment below them (payment-path.ts).
 
 import { Authenticator } from '../authenticate.ts'
-import { authorize } from '../authorize.ts'
 import { ERRORS, problemDocument, type Refusal, refuse } from '../errors.ts'
-import { IDEMPOTENCY_KEY_CHARACTERS_MAX, RRN_MATCHES_MAX } from '../limits.ts'
-import { parseAuthorization } from '../message.ts'
+import { RRN_MATCHES_MAX } from '../limits.ts'
 import type { Reply } from '../respond.ts'
 import type { Acquirer, World } from '../world.ts'
+import { AcquirerStream } from './acquirer-stream.ts'
 import {
   acceptedKind,
   CONTENT_TYPES,
@@ -16,7 +15,9 @@ import {
   readContent,
   writeContent,
 } from './content.ts'
-import type { HttpApi, HttpRequest, HttpResponse } from './http.ts'
+import type { Admittance, HttpApi, HttpHead, HttpRequest, HttpResponse } from './http.ts'
+import { SignatureChecker, type SignedHead } from './http-signature.ts'
+import { STREAM_BUFFERED_BYTES_MAX, STREAM_FRAME_BYTES_MAX, STREAM_IDLE_SECONDS } from './limits.ts'
 import {
   COLLECTION,
   findByPath,
@@ -25,22 +26,50 @@ import {
   stepAnswers,
   stepOfPath,
 } from './payment-path.ts'
+import type { StreamApi } from './stream.ts'
+import { refuseKey, takeAuthorization } from './take-authorization.ts'
 
-/** Visible ASCII: a key is compared byte for byte, and stands in a log. */
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]+$/
+const NO_BODY = new Uint8Array(0)
 
-export function createAcquirerApi(world: World): HttpApi<Acquirer> {
-  const authenticator = new Authenticator(world.config.acquirers)
+/** Who is asking, and, where the request is signed, what is left to check with its body. */
+export interface Caller {
+  readonly acquirer: Acquirer
+  readonly signed: SignedHead | undefined
+}
+
+export interface AcquirerApi extends HttpApi<Caller> {
+  /** The same authorizations over a WebSocket. */
+  readonly stream: StreamApi<Caller>
+}
+
+export function createAcquirerApi(world: World): AcquirerApi {
+  const { acquirers, behindTlsTerminator } = world.config
+  const authenticator = new Authenticator(acquirers)
+  const scheme = behindTlsTerminator ? 'https' : 'http'
+  const signatures = new SignatureChecker(acquirers, scheme, () => world.clock.now())
+  const authenticate = (head: HttpHead): Caller | Refusal => {
+    if (head.headers.has('signature-input')) {
+      const signed = signatures.checkHead(head)
+      return 'kind' in signed ? signed : { acquirer: signed.acquirer, signed }
+    }
+    const acquirer = authenticator.authenticate(head.headers.get('authorization') ?? '')
+    return 'kind' in acquirer ? acquirer : { acquirer, signed: undefined }
+  }
   const refused = (refusal: Refusal) => refusalResponse(world, refusal)
+  const gate = (head: HttpHead): Admittance<Caller> => {
+    if (!head.path.startsWith('/v1/')) {
+      return { refused: refused(refuse('not_found', `see ${COLLECTION}`)) }
+    }
+    const caller = authenticate(head)
+    return 'kind' in caller ? { refused: refused(caller) } : { caller }
+  }
   return {
-    gate(head) {
-      if (!head.path.startsWith('/v1/')) {
-        return { refused: refused(refuse('not_found', `see ${COLLECTION}`)) }
+    gate,
+    handle(request, { acquirer, signed }) {
+      if (signed !== undefined) {
+        const refusal = signatures.admit(request, request.body, signed)
+        if (refusal !== undefined) return refused(refusal)
       }
-      const caller = authenticator.authenticate(head.headers.get('authorization') ?? '')
-      return 'kind' in caller ? { refused: refused(caller) } : { caller }
-    },
-    handle(request, acquirer) {
       if (request.method === 'POST') {
         const step = stepOfPath(request.path)
         if (step !== undefined || request.path === COLLECTION) {
@@ -51,6 +80,20 @@ export function createAcquirerApi(world: World): HttpApi<Acquirer> {
       return refused(refuse('not_found', `${request.method} is not answered on this path`))
     },
     refuse: (code, detail) => refused(refuse(code, detail)),
+    stream: {
+      path: '/v1/stream',
+      frameBytesMax: STREAM_FRAME_BYTES_MAX,
+      bufferedBytesMax: STREAM_BUFFERED_BYTES_MAX,
+      idleSeconds: STREAM_IDLE_SECONDS,
+      gate(head) {
+        const admittance = gate(head)
+        const signed = 'caller' in admittance ? admittance.caller.signed : undefined
+        if (signed === undefined) return admittance
+        const refusal = signatures.admit(head, NO_BODY, signed)
+        return refusal === undefined ? admittance : { refused: refused(refusal) }
+      },
+      open: (connection, { acquirer }) => new AcquirerStream(world, acquirer, connection),
+    },
   }
 }
 
@@ -66,14 +109,8 @@ function post(
 ): HttpResponse | Promise<HttpResponse> {
   const refused = (refusal: Refusal) => refusalResponse(world, refusal)
   const key = request.headers.get('idempotency-key') ?? ''
-  if (key === '') {
-    const detail = 'send an Idempotency-Key header, new for each request'
-    return refused(refuse('idempotency_key_required', detail, 'Idempotency-Key'))
-  }
-  if (key.length > IDEMPOTENCY_KEY_CHARACTERS_MAX || !IDEMPOTENCY_KEY.test(key)) {
-    const detail = `up to ${IDEMPOTENCY_KEY_CHARACTERS_MAX} visible ASCII characters`
-    return refused(refuse('idempotency_key_invalid', detail, 'Idempotency-Key'))
-  }
+  const wrongKey = refuseKey(key)
+  if (wrongKey !== undefined) return refused(wrongKey)
   const kind = contentKind(request.headers.get('content-type'))
   if (kind === undefined) {
     const detail = 'send application/json or application/msgpack'
@@ -83,37 +120,17 @@ function post(
   const isBare = step !== undefined && request.body.length === 0
   const content = isBare ? NO_FIELDS : readContent(kind, request.body)
   if (content.kind === 'refused') return refused(content)
-  const answerKind = acceptedKind(request.headers.get('accept'), kind)
+  const traceparent = request.headers.get('traceparent')
   const taken =
     step === undefined
-      ? postAuthorization(world, acquirer, key, content.value, traceOf(request))
+      ? takeAuthorization(world, acquirer, key, content.value, traceparent)
       : postStep(world, acquirer, key, step, content.value)
   if (!(taken instanceof Promise)) return refused(taken)
+  const answerKind = acceptedKind(request.headers.get('accept'), kind)
   return taken.then((reply) => replyResponse(world, reply, answerKind))
 }
 
 const NO_FIELDS = { kind: 'read', value: {} } as const
-
-function postAuthorization(
-  world: World,
-  acquirer: Acquirer,
-  key: string,
-  body: unknown,
-  traceparent: string | undefined,
-): Refusal | Promise<Reply> {
-  const authorization = parseAuthorization(body)
-  if ('kind' in authorization) return authorization
-  return authorize(world, acquirer, key, authorization, traceparent)
-}
-
-/** W3C Trace Context: the header as it came when it is well-formed. */
-function traceOf(request: HttpRequest): string | undefined {
-  const traceparent = request.headers.get('traceparent')
-  if (traceparent === undefined) return undefined
-  return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(traceparent)
-    ? traceparent
-    : undefined
-}
 
 async function getAuthorization(
   world: World,

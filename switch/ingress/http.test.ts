@@ -24,7 +24,7 @@ test('whatever two readers could read differently is refused', () => {
   assert.match(judge([length]) ?? '', /Host/)
   assert.match(judge([host, host]) ?? '', /Host/)
   assert.match(judge([host, ['transfer-encoding', 'chunked']]) ?? '', /Transfer-Encoding/)
-  for (const name of ['authorization', 'idempotency-key', 'content-type']) {
+  for (const name of ['authorization', 'idempotency-key', 'content-type', 'signature']) {
     assert.match(judge([host, [name, 'a'], [name, 'b']]) ?? '', new RegExp(name))
   }
 })

@@ -47,6 +47,16 @@ export interface HttpServer {
   close(): void
 }
 
+/** Each of these decides what the message means or who sent it; twice, it means two things. */
+const SINGLE = [
+  'authorization',
+  'idempotency-key',
+  'content-type',
+  'content-digest',
+  'signature-input',
+  'signature',
+] as const
+
 /**
  * The checks against request smuggling (RFC 9112, 6.3 and 11.2): a message that two readers could
  * cut at different places, or send to different hosts, is refused. `names` holds each header's
@@ -62,8 +72,7 @@ export function findAmbiguity(
   if (length !== undefined && !/^[0-9]{1,15}$/.test(length)) return 'a malformed Content-Length'
   if (count('host') !== 1) return 'Host must be there once'
   if (count('transfer-encoding') > 0) return 'Transfer-Encoding is not taken: send Content-Length'
-  // Each of these decides what the message means; twice, it means two things.
-  for (const name of ['authorization', 'idempotency-key', 'content-type']) {
+  for (const name of SINGLE) {
     if (count(name) > 1) return `more than one ${name}`
   }
   return undefined

@@ -13,7 +13,14 @@ const STEPS = ['claim', 'score', 'ask', 'record'] as const
 export type Step = (typeof STEPS)[number]
 
 /** Why new work was refused at the door. */
-export type ShedCause = 'in_flight' | 'scoring' | 'store' | 'draining' | 'trace_numbers'
+export type ShedCause =
+  | 'in_flight'
+  | 'scoring'
+  | 'store'
+  | 'draining'
+  | 'trace_numbers'
+  | 'stream'
+  | 'iso'
 
 /** What the gauges read at each scrape. */
 export interface Gauges {
@@ -57,6 +64,7 @@ export class Journal {
   readonly #saturated: Tally
   readonly #refusals: Tally
   readonly #linkEvents: Tally
+  readonly #acquirerLinkEvents: Tally
 
   constructor(options: JournalOptions) {
     this.log = options.log
@@ -108,6 +116,11 @@ export class Journal {
       'issuer',
       'event',
     ])
+    this.#acquirerLinkEvents = tally(
+      'acquirer_link_events_total',
+      'What happened on ISO 8583 connections of acquirers',
+      ['listener', 'event'],
+    )
     gauge(registry, 'switchyard_build_info', 'Version', ['version', 'node'], () => [
       [{ version: options.version, node: process.version }, 1],
     ])
@@ -197,6 +210,10 @@ export class Journal {
 
   linkEvent(issuer: string, event: string): void {
     this.#linkEvents.add(issuer, event)
+  }
+
+  acquirerLinkEvent(listener: string, event: string): void {
+    this.#acquirerLinkEvents.add(listener, event)
   }
 
   /** The end of an authorization: counters, and one canonical line of every Nth. */

@@ -12,6 +12,7 @@ export {
   openEmbeddedStore,
   type StoreProblem,
 } from './embedded-store.ts'
+export { Fifo } from './fifo.ts'
 export { type Flush, GroupCommit } from './group-commit.ts'
 export { STORE_LIMITS, type StoreLimits } from './limits.ts'
 export {

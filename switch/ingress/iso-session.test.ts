@@ -1,0 +1,285 @@
+// One ISO 8583 connection, behind a door that is shut: every well-formed authorization is answered
+// 91 at once. What an open door gives is in load-tests/e2e.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import test from 'node:test'
+import fc from 'fast-check'
+import pino from 'pino'
+import { readDialect } from '../adapters/dialect-files.ts'
+import { systemClock, systemTimers } from '../adapters/system-clock.ts'
+import { CardVault } from '../card-vault.ts'
+import { readConfig } from '../config/index.ts'
+import { InFlight } from '../in-flight.ts'
+import { createFraming, defaultFraming, type IsoMessage } from '../iso8583/index.ts'
+import { newKeyFile, parseKeyFile } from '../keys.ts'
+import { Journal } from '../observe/index.ts'
+import { createSeededRandom, SimulatedDisk } from '../simulation/index.ts'
+import { IdentifierSource } from '../ulid.ts'
+import type { World } from '../world.ts'
+import { ExchangedKeys } from './exchanged-keys.ts'
+import { answerMti } from './iso-answer.ts'
+import { writeIsoAuthorization } from './iso-authorization.ts'
+import { createIsoDoor } from './iso-door.ts'
+import { ISO_IN_FLIGHT_MAX } from './limits.ts'
+
+const random = createSeededRandom(1)
+const keyFile = parseKeyFile(newKeyFile(random))
+assert.ok(keyFile.ok)
+const { keys } = keyFile
+const shipped = readFileSync(new URL('../config/default.yaml', import.meta.url), 'utf8')
+const read = readConfig(shipped, {})
+assert.ok(read.ok)
+const { config } = read
+const listener = config.iso?.listeners[0]
+assert.ok(listener)
+const loaded = readDialect('iso8583-1987-ascii')
+assert.ok(loaded.ok)
+const { dialect } = loaded
+const dialects = new Map([[listener.dialect, dialect]])
+const framing = createFraming(defaultFraming)
+const vault = new CardVault(keys, 'owner')
+const PAN = '4761739001010119'
+
+async function createRig(from = { address: '127.0.0.1', certificateSha256: undefined }) {
+  const lines: string[] = []
+  const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) })
+  const journal = new Journal({ log, oneLineIn: 1, version: 'test' })
+  const world = {
+    config,
+    clock: systemClock,
+    timers: systemTimers,
+    keys,
+    vault,
+    identifiers: new IdentifierSource(systemClock, random),
+    store: { status: { writable: true }, findKey: () => undefined },
+    scorer: { queueDepth: 0 },
+    inFlight: new InFlight(10),
+    journal,
+    door: { isOpen: false },
+  } as unknown as World
+  const kept = await ExchangedKeys.open(new SimulatedDisk({ random }), vault)
+  const answers: IsoMessage[] = []
+  const splitter = framing.createSplitter(
+    (payload) => {
+      const decoded = dialect.decode(payload)
+      assert.ok(decoded.ok)
+      answers.push(decoded.message)
+    },
+    (problem) => assert.fail(problem.message),
+  )
+  const connection = {
+    bufferedBytes: 0,
+    isFull: false,
+    isDestroyed: false,
+    write(bytes: Uint8Array) {
+      if (connection.isFull) return false
+      splitter.push(bytes)
+      return true
+    },
+    destroy() {
+      connection.isDestroyed = true
+    },
+  }
+  const session = createIsoDoor(world, listener as never, dialects, kept)(connection, from)
+  const send = (message: IsoMessage) => session?.onBytes(frameOf(message))
+  return { session, connection, answers, send, lines, kept, journal }
+}
+
+function frameOf(message: IsoMessage): Uint8Array {
+  const encoded = dialect.encode(message)
+  assert.ok(encoded.ok)
+  const framed = framing.encode(encoded.bytes)
+  assert.ok(framed.ok)
+  return framed.bytes
+}
+
+function authorization(change: Readonly<Record<number, string | undefined>> = {}): IsoMessage {
+  const message = writeIsoAuthorization(
+    {
+      amount: 2599,
+      currency: 'EUR',
+      channel: 'pos',
+      card: { pan: PAN, expiry: '2912', cvv: '123' },
+      merchant: { id: 'M-1', mcc: '5411' },
+    },
+    { stan: '000123', transmittedAt: '1122095959', institution: '100001' },
+  )
+  assert.ok(message)
+  for (const [field, value] of Object.entries(change)) message.fields[Number(field)] = value
+  return message
+}
+
+function network(code: string): IsoMessage {
+  const fields = new Array<string | undefined>(71)
+  fields[7] = '1122095959'
+  fields[11] = '000007'
+  fields[70] = code
+  return { mti: '0800', fields }
+}
+
+const settled = () => new Promise((resolve) => setTimeout(resolve, 5))
+
+test('sign-on, echo, sign-off and key exchange are acknowledged', async () => {
+  const { send, answers, kept } = await createRig()
+  const exchange = network('161')
+  exchange.fields[48] = '0123456789ABCDEF'
+  for (const message of [network('001'), network('301'), exchange, network('002')]) send(message)
+  send(network('999'))
+  await settled()
+  assert.ok(kept.has('demo'))
+  assert.deepEqual(
+    answers.map(({ mti, fields }) => [mti, fields[11], fields[39], fields[70]]).sort(),
+    [
+      ['0810', '000007', '00', '001'],
+      ['0810', '000007', '00', '002'],
+      ['0810', '000007', '00', '161'],
+      ['0810', '000007', '00', '301'],
+      ['0810', '000007', '12', '999'],
+    ],
+  )
+  assert.ok(
+    answers.every(({ fields }) => fields[48] === undefined),
+    'keys are not sent back',
+  )
+})
+
+test('each refusal has its DE39, and the acquirer’s own numbers come back', async () => {
+  for (const [change, code] of [
+    [{}, '91'],
+    [{ 32: '999999' }, '03'],
+    [{ 32: undefined }, '91'],
+    [{ 2: '4761739001010118' }, '14'],
+    [{ 3: '990000' }, '12'],
+    [{ 4: '000000000000' }, '13'],
+    [{ 11: undefined }, '30'],
+    [{ 42: undefined }, '30'],
+    [{ 52: '0123456789ABCDEF' }, '12'],
+  ] as const) {
+    const { send, answers } = await createRig()
+    const message = authorization(change)
+    send(message)
+    await settled()
+    const [answer, ...more] = answers
+    assert.deepEqual(more, [])
+    assert.equal(answer?.mti, '0110')
+    assert.equal(answer?.fields[39], code, JSON.stringify(change))
+    for (const field of [7, 11, 37]) assert.equal(answer?.fields[field], message.fields[field])
+    for (const field of [14, 35, 48, 52]) assert.equal(answer?.fields[field], undefined)
+  }
+})
+
+test('what has no story yet is answered 12, an answer is not answered', async () => {
+  const { send, answers } = await createRig()
+  for (const mti of ['0400', '0421', '0120', '0220', '0102', '0620']) {
+    send({ ...authorization(), mti })
+  }
+  send({ ...authorization({ 39: '00' }), mti: '0110' })
+  await settled()
+  assert.deepEqual(
+    answers.map(({ mti, fields }) => [mti, fields[39]]),
+    ['0410', '0430', '0130', '0230', '0112', '0630'].map((mti) => [mti, '12']),
+  )
+})
+
+test('MTIs of answers, repeats included', () => {
+  for (const [asked, answered] of [
+    ['0100', '0110'],
+    ['0101', '0110'],
+    ['0201', '0210'],
+    ['0421', '0430'],
+    ['0422', '0432'],
+    ['0801', '0810'],
+  ] as const) {
+    assert.equal(answerMti(asked), answered)
+  }
+})
+
+test('over the limit in flight: 91 at once', async () => {
+  const { send, answers } = await createRig()
+  for (let i = 0; i <= ISO_IN_FLIGHT_MAX; i++) {
+    send(authorization({ 11: String(i).padStart(6, '0') }))
+  }
+  assert.deepEqual(
+    answers.map(({ fields }) => [fields[11], fields[39]]),
+    [[String(ISO_IN_FLIGHT_MAX).padStart(6, '0'), '91']],
+  )
+  await settled()
+  assert.equal(answers.length, ISO_IN_FLIGHT_MAX + 1)
+})
+
+test('an unknown peer is not heard at all', async () => {
+  const { session, journal } = await createRig({
+    address: '192.0.2.7',
+    certificateSha256: undefined,
+  })
+  assert.equal(session, undefined)
+  assert.match(await journal.registry.metrics(), /event="unknown_peer"\} 1/)
+})
+
+test('three unreadable messages in a row, or a slipped stream, end the connection', async () => {
+  const { session, connection, lines, send, answers } = await createRig()
+  const junk = (text: string) => {
+    const framed = framing.encode(Buffer.from(text))
+    assert.ok(framed.ok)
+    session?.onBytes(framed.bytes)
+  }
+  junk(`0100F000${PAN}`)
+  junk(`no message at all ${PAN}`)
+  send(network('301'))
+  junk(PAN)
+  junk(PAN)
+  assert.equal(connection.isDestroyed, false)
+  assert.equal(answers.length, 1)
+  junk(PAN)
+  assert.equal(connection.isDestroyed, true)
+  assert.ok(lines.length >= 5)
+  assert.ok(!lines.join('').includes(PAN), 'no card number in a log')
+  const slipped = await createRig()
+  slipped.session?.onBytes(Buffer.from([0xff, 0xff, 1, 2, 3]))
+  assert.equal(slipped.connection.isDestroyed, true)
+})
+
+test('a peer that does not read is closed', async () => {
+  const { connection, send } = await createRig()
+  connection.isFull = true
+  send(network('301'))
+  assert.equal(connection.isDestroyed, true)
+})
+
+test('frames cut at every byte are the same messages', async () => {
+  const bytes = Buffer.concat([frameOf(network('301')), frameOf(authorization({ 32: '999' }))])
+  for (let cut = 0; cut <= bytes.length; cut++) {
+    const { session, answers } = await createRig()
+    session?.onBytes(bytes.subarray(0, cut))
+    session?.onBytes(bytes.subarray(cut))
+    assert.deepEqual(
+      answers.map(({ mti, fields }) => [mti, fields[39]]),
+      [
+        ['0810', '00'],
+        ['0110', '03'],
+      ],
+      `cut at ${cut}`,
+    )
+  }
+})
+
+test('no bytes make it throw', async () => {
+  const { lines } = await createRig()
+  const frames = [frameOf(network('301')), frameOf(authorization())]
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...frames),
+      fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { minLength: 1, maxLength: 6 }),
+      async (frame, changes) => {
+        const bytes = Buffer.from(frame)
+        for (const [at, byte] of changes) bytes[at % bytes.length] = byte
+        const { session } = await createRig()
+        session?.onBytes(bytes)
+        session?.onClose()
+      },
+    ),
+    { numRuns: 300 },
+  )
+  assert.ok(!lines.join('').includes(PAN))
+})
