@@ -196,6 +196,13 @@ test('a reversal of what nobody knows yet takes all of it', () => {
   assert.equal(codeOf(undone, 'reversal', 1001), 'reversal_above_authorized')
 })
 
+test('all that is left of nothing is refused', () => {
+  const partly = after(approved('authorization'), ['capture', 100])
+  const given = after(partly, ['refund'])
+  assert.equal(given.state, 'partly_captured')
+  assert.equal(codeOf(given, 'refund'), 'refund_above_captured')
+})
+
 test('no sequence of steps makes money, and none leaves the table', () => {
   const types = fc.constantFrom(...AUTHORIZATION_TYPES)
   const step = fc.record({

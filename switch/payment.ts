@@ -144,7 +144,8 @@ export function advance(payment: Payment, event: PaymentEvent): Advance {
   if (payment.state === 'in_flight' || payment.state === 'undone') return undo(payment, event)
   const available = availableFor(payment, event.kind)
   const amount = event.amount ?? available
-  if (amount > available) return { kind: 'illegal', code: ABOVE[event.kind] }
+  // "All that is left" of nothing is no step: it would be recorded, and told the issuer as zero.
+  if (available === 0 || amount > available) return { kind: 'illegal', code: ABOVE[event.kind] }
   return { kind: 'legal', amount, after: apply(payment, event.kind, amount) }
 }
 
