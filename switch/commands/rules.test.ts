@@ -4,6 +4,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { Command } from 'commander'
+import { registerRules } from './rules.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 let folder = ''
@@ -19,9 +21,41 @@ before(() => {
 
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-function run(...words: string[]): { status: number | null; stdout: string; stderr: string } {
+interface Ran {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a command in a process of its own: two seconds of starting, so only where it must be. */
+function spawnRules(words: readonly string[], input = ''): Ran {
   const bin = path.join(PROJECT_ROOT, 'switch/commands/switchyard.js')
-  return spawnSync(process.execPath, [bin, 'rules', ...words], { encoding: 'utf8' })
+  const keys = { KEYS_FILE: path.join(folder, 'keys.json'), DATA_DIR: folder }
+  const env = { ...process.env, ...keys }
+  return spawnSync(process.execPath, [bin, ...words], { encoding: 'utf8', env, input })
+}
+
+/** Runs `rules <words>` in this process; its output and exit code are caught. */
+async function run(...words: string[]): Promise<Ran> {
+  const output = { stdout: '', stderr: '' }
+  const before = process.exitCode
+  const { log, error } = console
+  console.log = (text: string) => {
+    output.stdout += `${text}\n`
+  }
+  console.error = (text: string) => {
+    output.stderr += `${text}\n`
+  }
+  try {
+    process.exitCode = 0
+    const program = new Command()
+    registerRules(program)
+    await program.parseAsync(['rules', ...words], { from: 'user' })
+    return { ...output, status: Number(process.exitCode) }
+  } finally {
+    Object.assign(console, { log, error })
+    process.exitCode = before
+  }
 }
 
 function edit(name: string, from: string, to: string): () => void {
@@ -33,22 +67,22 @@ function edit(name: string, from: string, to: string): () => void {
 }
 
 describe('switchyard rules', () => {
-  test('lint and test are content with the shipped packs', () => {
-    const linted = run('lint', folder, '--json')
+  test('lint and test are content with the shipped packs', async () => {
+    const linted = await run('lint', folder, '--json')
     assert.equal(linted.status, 0, linted.stdout + linted.stderr)
     const { ok, hash } = JSON.parse(linted.stdout) as { ok: boolean; hash: string }
     assert.equal(ok, true)
     assert.match(hash, /^[0-9a-f]{16}$/)
-    const tested = run('test', folder, '--json')
+    const tested = await run('test', folder, '--json')
     assert.equal(tested.status, 0, tested.stdout + tested.stderr)
     const { passed, failed } = JSON.parse(tested.stdout) as { passed: number; failed: number }
     assert.ok(passed >= 40)
     assert.equal(failed, 0)
   })
 
-  test('lint shows the place, the line and the nearest name', () => {
+  test('lint shows the place, the line and the nearest name', async () => {
     const undo = edit('packs/card-testing.yaml', 'count(device, "10m")', 'count(devise, "10m")')
-    const { status, stdout } = run('lint', folder)
+    const { status, stdout } = await run('lint', folder)
     undo()
     assert.equal(status, 1)
     const [place, line, caret] = stdout.split('\n')
@@ -57,30 +91,30 @@ describe('switchyard rules', () => {
     assert.equal(caret?.indexOf('^'), line?.indexOf('devise'))
   })
 
-  test('lint speaks to machines', () => {
+  test('lint speaks to machines', async () => {
     const oddities = path.join(PROJECT_ROOT, 'rules/lint/oddities')
-    const sarif = run('lint', oddities, '--format', 'sarif')
+    const sarif = await run('lint', oddities, '--format', 'sarif')
     assert.equal(sarif.status, 1)
     assert.equal((JSON.parse(sarif.stdout) as { version: string }).version, '2.1.0')
-    const github = run('lint', oddities, '--format', 'github')
+    const github = await run('lint', oddities, '--format', 'github')
     assert.match(
       github.stdout,
       /^::error file=.*packs\/odd\.yaml,line=7,col=11,title=never_true::/m,
     )
-    assert.equal(run('lint', oddities, '--format', 'xml').status, 2)
+    assert.equal((await run('lint', oddities, '--format', 'xml')).status, 2)
   })
 
-  test('test shows what was expected and what came', () => {
+  test('test shows what was expected and what came', async () => {
     const undo = edit('packs/card-testing.yaml', '"10m") >= 8', '"10m") >= 9')
-    const { status, stdout } = run('test', folder)
+    const { status, stdout } = await run('test', folder)
     undo()
     assert.equal(status, 1)
     assert.match(stdout, /card-testing\.test\.yaml:\d+ eight small payments/)
     assert.match(stdout, /expected outcome decline, got approve/)
   })
 
-  test('test names what no test reaches', () => {
-    const { stderr, stdout } = run('test', folder, '--coverage')
+  test('test names what no test reaches', async () => {
+    const { stderr, stdout } = await run('test', folder, '--coverage')
     assert.match(stderr, /\d+ of \d+ rules fire in a test, \d+ of \d+ clauses/)
     for (const line of stdout.trim().split('\n')) assert.match(line, /^(.*:\d+:\d+ .* never .*|)$/)
   })
@@ -111,63 +145,57 @@ describe('switchyard rules', () => {
   })
 
   describe('lists', () => {
-    const keys = () => ({ KEYS_FILE: path.join(folder, 'keys.json'), DATA_DIR: folder })
-    const lists = (words: readonly string[], input = '') => {
-      const bin = path.join(PROJECT_ROOT, 'switch/commands/switchyard.js')
-      const args = [bin, 'rules', 'lists', ...words, '--dir', folder]
-      const env = { ...process.env, ...keys() }
-      return spawnSync(process.execPath, args, { encoding: 'utf8', env, input })
-    }
+    const lists = (words: readonly string[]) => run('lists', ...words, '--dir', folder)
+    const cards = (words: readonly string[], input: string) =>
+      spawnRules(['rules', 'lists', ...words, '--dir', folder], input)
     const text = (list: string) => readFileSync(path.join(folder, `lists/${list}.csv`), 'utf8')
 
-    test('are made, added to and removed from', () => {
-      const added = lists(['add', 'watched', 'M-1', '--until', '2027-01-31', '--why', 'a, b'])
+    test('are made, added to and removed from', async () => {
+      const added = await lists(['add', 'watched', 'M-1', '--until', '2027-01-31', '--why', 'a, b'])
       assert.equal(added.status, 0, added.stderr)
       assert.match(text('watched'), /^value,until,added,by,why\nM-1,2027-01-31,20\d\d-.*,"a, b"\n$/)
-      assert.equal(lists(['add', 'watched', 'M-1']).status, 1)
-      assert.equal(lists(['add', 'airlines', '3000', '3299', '--kind', 'range']).status, 0)
+      assert.equal((await lists(['add', 'watched', 'M-1'])).status, 1)
+      assert.equal((await lists(['add', 'airlines', '3000', '3299', '--kind', 'range'])).status, 0)
       assert.match(text('airlines'), /\n3000,3299,/)
-      assert.equal(lists(['remove', 'watched', 'M-1']).status, 0)
+      assert.equal((await lists(['remove', 'watched', 'M-1'])).status, 0)
       assert.equal(text('watched'), 'value,until,added,by,why\n')
-      assert.equal(lists(['remove', 'nowhere', 'M-1']).status, 1)
+      assert.equal((await lists(['remove', 'nowhere', 'M-1'])).status, 1)
     })
 
-    test('that would not load are not written', () => {
+    test('that would not load are not written', async () => {
       const before = text('airlines')
-      const overlapping = lists(['add', 'airlines', '3100', '3100'])
+      const overlapping = await lists(['add', 'airlines', '3100', '3100'])
       assert.equal(overlapping.status, 1)
       assert.match(overlapping.stderr, /lists\/airlines\.csv:3 bad_list_line: overlaps/)
-      assert.equal(lists(['add', 'airlines', '4000', '4010', '--until', 'soon']).status, 1)
-      assert.equal(lists(['add', 'fx', '4000']).status, 2)
+      assert.equal((await lists(['add', 'airlines', '4000', '4010', '--until', 'soon'])).status, 1)
+      assert.equal((await lists(['add', 'fx', '4000'])).status, 2)
       assert.equal(text('airlines'), before)
     })
 
-    test('take cards as tokens from standard input, and never as arguments', () => {
-      const bin = path.join(PROJECT_ROOT, 'switch/commands/switchyard.js')
-      const env = { ...process.env, ...keys() }
-      const made = spawnSync(process.execPath, [bin, 'keys', 'create'], { encoding: 'utf8', env })
+    test('take cards as tokens from standard input, and never as arguments', async () => {
+      const made = spawnRules(['keys', 'create'])
       assert.equal(made.status, 0, made.stderr)
-      const cards = '4761739001010119\n\n5413 3300 8901 0434\n'
-      const added = lists(['add-card', 'stolen', '--why', 'reported'], cards)
+      const numbers = '4761739001010119\n\n5413 3300 8901 0434\n'
+      const added = cards(['add-card', 'stolen', '--why', 'reported'], numbers)
       assert.equal(added.status, 0, added.stderr)
       const tokens = added.stdout.trim().split('\n')
       assert.equal(tokens.length, 2)
       for (const token of tokens) assert.match(token, /^tok_[A-Za-z0-9_-]{22}$/)
       for (const token of tokens) assert.ok(text('stolen').includes(`\n${token},`))
-      const wrong = lists(['add-card', 'stolen'], '4761739001010119\n4761739001010118\n')
+      const wrong = cards(['add-card', 'stolen'], '4761739001010119\n4761739001010118\n')
       assert.equal(wrong.status, 2)
       assert.match(wrong.stderr, /line 2/)
-      assert.equal(lists(['add', 'stolen', '4761739001010119']).status, 2)
-      assert.equal(lists(['remove', 'stolen', '--card'], '4761739001010119').status, 0)
+      assert.equal((await lists(['add', 'stolen', '4761739001010119'])).status, 2)
+      assert.equal(cards(['remove', 'stolen', '--card'], '4761739001010119').status, 0)
       const all = [text('stolen'), added.stdout, added.stderr, wrong.stderr].join('\n')
       assert.ok(!all.includes('47617390') && !text('stolen').includes(tokens[0] ?? ''))
     })
   })
 
-  test('strictness, wrong folders and folders without tests have their exit codes', () => {
-    assert.equal(run('lint', folder, '--strict').status, 1)
-    assert.equal(run('lint', path.join(folder, 'nowhere')).status, 2)
+  test('strictness, wrong folders and folders without tests have their exit codes', async () => {
+    assert.equal((await run('lint', folder, '--strict')).status, 1)
+    assert.equal((await run('lint', path.join(folder, 'nowhere'))).status, 2)
     rmSync(path.join(folder, 'packs'), { recursive: true })
-    assert.equal(run('test', folder).status, 2)
+    assert.equal((await run('test', folder)).status, 2)
   })
 })

@@ -123,8 +123,9 @@ async function lint(directory: string, options: LintOptions): Promise<number> {
   if (format === 'json') {
     console.log(JSON.stringify({ ok: count('error') === 0, hash, rules, problems }))
   } else if (format === 'sarif') console.log(sarifReport(problems, folder))
-  else if (format === 'github') process.stdout.write(githubReport(shown, folder))
-  else for (const problem of shown) console.log(printProblem(directory, files, problem))
+  else if (format === 'github') {
+    if (shown.length > 0) console.log(githubReport(shown, folder).trimEnd())
+  } else for (const problem of shown) console.log(printProblem(directory, files, problem))
   if (format === 'text') {
     const loaded = hash === null ? 'not loaded' : `${rules} rules, hash ${hash}`
     const notes = options.notes === true ? '' : ' (--notes shows them)'
