@@ -121,7 +121,8 @@ function traceNumbersOf(
 
 function noteLink(journal: Journal, event: IssuerEvent): void {
   journal.linkEvent(event.issuer, event.kind)
-  if (event.kind === 'link_up') journal.log.info(event, 'issuer link')
+  if (event.kind === 'link_up' || event.kind === 'breaker_closed')
+    journal.log.info(event, 'issuer link')
   else journal.log.warn(event, 'issuer link')
 }
 

@@ -216,6 +216,8 @@ function gauges(world: World, scorer: ScorerPool) {
     queueDepths: () => ({ scoring: scorer.queueDepth, in_flight: world.inFlight.size }),
     storeAndForwardDepths: () => each((issuer) => world.storeAndForward.depth(issuer)),
     deadLetters: () => each((issuer) => world.storeAndForward.deadLetters(issuer)),
+    issuerConnections: () =>
+      Object.fromEntries([...world.issuers].map(([name, issuer]) => [name, issuer.connections])),
   }
 }
 

@@ -133,6 +133,10 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
     const hint = near === undefined ? '' : `; did you mean ${near}?`
     problems.push(`routes: there is no issuer ${route.issuer}${hint}`)
   }
+  for (const { name, breaker } of config.issuers) {
+    if (breaker === undefined || breaker.openMinMs <= breaker.openMaxMs) continue
+    problems.push(`issuers: ${name}.breaker.openMinMs must not be above openMaxMs`)
+  }
   const bins = config.routes.flatMap((route) => route.bins)
   if (new Set(bins).size < bins.length) problems.push('routes: each BIN once')
   if (isProduction && keys.includes(DEMO_KEY_SHA256)) {

@@ -30,6 +30,19 @@ const IssuerSchema = Type.Object(
     port,
     dialect: Type.String({ minLength: 1, maxLength: 255 }),
     timeoutMs: milliseconds(100, 60_000),
+    /** Connections to the same address, each signed on by itself. Absent: 1. */
+    connections: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
+    /** When the switch stops asking on a connection. Absent: as in issuers/limits.ts. */
+    breaker: Type.Optional(
+      Type.Object(
+        {
+          timeoutsInARow: Type.Integer({ minimum: 1, maximum: 10_000 }),
+          openMinMs: milliseconds(100, 600_000),
+          openMaxMs: milliseconds(100, 600_000),
+        },
+        closed,
+      ),
+    ),
   },
   closed,
 )

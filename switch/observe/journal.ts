@@ -4,7 +4,7 @@
 import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Decision } from '#scoring'
-import type { AskResult } from '../issuers/index.ts'
+import type { AskResult, LineState } from '../issuers/index.ts'
 import type { Outcome, StepKind } from '../store/index.ts'
 import type { RunningAuthorization } from '../transaction.ts'
 import { gauge, Histogram, Tally } from './histogram.ts'
@@ -20,6 +20,8 @@ export interface Gauges {
   queueDepths(): Readonly<Record<string, number>>
   storeAndForwardDepths(): Readonly<Record<string, number>>
   deadLetters(): Readonly<Record<string, number>>
+  /** The state of each connection, by issuer. */
+  issuerConnections(): Readonly<Record<string, readonly LineState[]>>
 }
 
 export interface JournalOptions {
@@ -139,6 +141,13 @@ export class Journal {
       ['issuer'],
       each('issuer', () => gauges.deadLetters()),
     )
+    gauge(
+      registry,
+      'switchyard_issuer_connections',
+      'Connections by state; open and half_open are those of the breaker',
+      ['issuer', 'state'],
+      () => connectionCounts(gauges.issuerConnections()),
+    )
     gauge(registry, 'switchyard_rules_info', 'Rule set in force', ['hash'], () => [
       [{ hash: versions.ruleSet }, 1],
     ])
@@ -225,4 +234,18 @@ export class Journal {
       'authorization',
     )
   }
+}
+
+const LINE_STATES: readonly LineState[] = ['up', 'down', 'open', 'half_open']
+
+/** Every state of every issuer, those without a connection too: a graph needs its zeros. */
+function connectionCounts(
+  issuers: Readonly<Record<string, readonly LineState[]>>,
+): (readonly [labels: { issuer: string; state: LineState }, value: number])[] {
+  return Object.entries(issuers).flatMap(([issuer, states]) =>
+    LINE_STATES.map((state) => {
+      const count = states.filter((one) => one === state).length
+      return [{ issuer, state }, count] as const
+    }),
+  )
 }
