@@ -128,10 +128,16 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
   const keys = config.acquirers.flatMap((acquirer) => acquirer.apiKeySha256)
   if (new Set(keys).size < keys.length) problems.push('acquirers: each API key once')
   for (const route of config.routes) {
-    if (issuers.has(route.issuer)) continue
-    const near = nearestName(route.issuer, issuers)
-    const hint = near === undefined ? '' : `; did you mean ${near}?`
-    problems.push(`routes: there is no issuer ${route.issuer}${hint}`)
+    const named = [route.issuer, ...(route.failOver ?? [])]
+    if (new Set(named).size < named.length) {
+      problems.push(`routes: ${named.join(', ')}: each issuer of a route once`)
+    }
+    for (const name of named) {
+      if (issuers.has(name)) continue
+      const near = nearestName(name, issuers)
+      const hint = near === undefined ? '' : `; did you mean ${near}?`
+      problems.push(`routes: there is no issuer ${name}${hint}`)
+    }
   }
   for (const { name, breaker } of config.issuers) {
     if (breaker === undefined || breaker.openMinMs <= breaker.openMaxMs) continue

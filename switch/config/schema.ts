@@ -95,6 +95,8 @@ export const ConfigSchema = Type.Object(
         {
           bins: Type.Array(Type.String({ pattern: '^[0-9]{2,8}$' }), { minItems: 1 }),
           issuer: name,
+          /** Tried in this order where the one before certainly got nothing, or was reversed. */
+          failOver: Type.Optional(Type.Array(name, { maxItems: 3 })),
         },
         closed,
       ),

@@ -59,6 +59,7 @@ export class Journal {
   readonly #saturated: Tally
   readonly #refusals: Tally
   readonly #linkEvents: Tally
+  readonly #failOvers: Tally
 
   constructor(options: JournalOptions) {
     this.log = options.log
@@ -110,6 +111,7 @@ export class Journal {
       'issuer',
       'event',
     ])
+    this.#failOvers = tally('fail_overs_total', 'Asked at a further issuer', ['from', 'to'])
     gauge(registry, 'switchyard_build_info', 'Version', ['version', 'node'], () => [
       [{ version: options.version, node: process.version }, 1],
     ])
@@ -195,6 +197,10 @@ export class Journal {
     this.#refusals.add(code)
   }
 
+  failedOver(from: string, to: string): void {
+    this.#failOvers.add(from, to)
+  }
+
   reversalQueued(cause: string): void {
     this.#reversals.add(cause)
   }
@@ -224,7 +230,7 @@ export class Journal {
         outcome: outcome.outcome,
         responseCode: outcome.responseCode,
         cause: outcome.cause,
-        issuer: running.issuer?.name,
+        issuer: outcome.answer.issuer,
         risk: outcome.decision?.outcome,
         reasons: outcome.decision?.reasons,
         degraded: outcome.decision?.degraded,
