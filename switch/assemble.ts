@@ -56,6 +56,8 @@ export function assemble(parts: Parts): World {
       store,
       issuers,
       unseal: (card) => vault.unseal(card),
+      cardKey: ({ original, transactionId }) =>
+        original.card === null ? transactionId : vault.tokenOf(vault.unseal(original.card).pan),
       clock,
       timers,
       random,

@@ -27,6 +27,7 @@ import { Journal } from './observe/index.ts'
 import type { Random } from './ports.ts'
 import { readiness } from './readiness.ts'
 import type { RecoveryReport } from './recover.ts'
+import { requeue } from './requeue.ts'
 import type { OpenReport, TransactionStore } from './store/index.ts'
 import { IdentifierSource } from './ulid.ts'
 import type { World } from './world.ts'
@@ -77,7 +78,8 @@ export async function startSwitch(
     if (scorer.ok) await scorer.pool.close()
     return { ok: false, problems: [...problemsOf(store), ...problemsOf(scorer)] }
   }
-  const parts = { config, keys: keyFile.keys, random, journal, ending }
+  const adminToken = environment.ADMIN_TOKEN
+  const parts = { config, keys: keyFile.keys, random, journal, ending, adminToken }
   return putTogether({ ...parts, opened: store.opened, scorer: scorer.pool })
 }
 
@@ -93,6 +95,7 @@ interface OpenParts {
   readonly journal: Journal
   readonly ending: Ending
   readonly opened: OpenedStore
+  readonly adminToken: string | undefined
   readonly scorer: ScorerPool
 }
 
@@ -170,7 +173,7 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
   ending.takeOver(world, scorer, servers)
   try {
     servers.push(await listenForAcquirers(world, ending))
-    servers.push(await listenForOperators(world, scorer, ending))
+    servers.push(await listenForOperators(world, scorer, ending, parts.adminToken))
   } catch (error) {
     await ending.drain(1)
     return { ok: false, problems: [(error as Error).message] }
@@ -233,7 +236,12 @@ function listenForAcquirers(world: World, ending: Ending): Promise<HttpServer> {
   })
 }
 
-function listenForOperators(world: World, scorer: ScorerPool, ending: Ending): Promise<HttpServer> {
+function listenForOperators(
+  world: World,
+  scorer: ScorerPool,
+  ending: Ending,
+  adminToken: string | undefined,
+): Promise<HttpServer> {
   const { host, port } = world.config.admin
   const { ruleSet, rules, model } = scorer.info
   return listen({
@@ -245,6 +253,9 @@ function listenForOperators(world: World, scorer: ScorerPool, ending: Ending): P
       readiness: () =>
         readiness(world, { ruleSet, rules, model, workersReady: scorer.stats().workersReady }),
       metrics: () => world.journal.registry.metrics(),
+      adminToken,
+      requeue: (transactionId) =>
+        requeue(world.store, transactionId, (delivery) => world.storeAndForward.requeue(delivery)),
     }),
     onBug: ending.afterBug,
   })

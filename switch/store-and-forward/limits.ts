@@ -19,6 +19,13 @@ export interface StoreAndForwardLimits {
   readonly answerTimeoutMs: number
   /** After an answer that asks for another try, or none. */
   readonly retry: { readonly minMs: number; readonly maxMs: number }
+  /**
+   * Sends of one message before it is a dead letter. At the longest wait of 60 s, 3,000 are two days
+   * of an issuer that is up and answers 91 or nothing.
+   */
+  readonly sendsMax: number
+  /** Queued for longer, sent or not: seven days, the longest that a hold usually stands. */
+  readonly ageMaxMs: number
   /** How often a lane with a backlog looks whether its link is up. */
   readonly linkPollMs: number
 }
@@ -30,5 +37,7 @@ export const STORE_AND_FORWARD_LIMITS: StoreAndForwardLimits = {
   burstMax: 32,
   answerTimeoutMs: 8_000,
   retry: { minMs: 1_000, maxMs: 60_000 },
+  sendsMax: 3_000,
+  ageMaxMs: 7 * 24 * 60 * 60 * 1_000,
   linkPollMs: 200,
 }

@@ -46,7 +46,8 @@ const CONTRADICTIONS_MAX = 100
 /** Never asked: a log that is only read is never named. */
 const NO_RANDOM: Random = { fill: (target) => target }
 
-function openForReading(disk: Disk): Promise<OpenedLog> {
+/** Opens the log so that nothing in its folder changes. */
+export function openForReading(disk: Disk): Promise<OpenedLog> {
   return SegmentLog.open({ ...STORE_LIMITS, disk, random: NO_RANDOM, readOnly: true })
 }
 

@@ -14,6 +14,7 @@ export {
 } from './embedded-store.ts'
 export { type Flush, GroupCommit } from './group-commit.ts'
 export { STORE_LIMITS, type StoreLimits } from './limits.ts'
+export { listQueue, type QueueListing } from './queue-listing.ts'
 export {
   type IndexEntry,
   type IndexPut,
