@@ -20,8 +20,8 @@ export interface StoreAndForwardLimits {
   /** After an answer that asks for another try, or none. */
   readonly retry: { readonly minMs: number; readonly maxMs: number }
   /**
-   * Sends of one message before it is a dead letter. At the longest wait of 60 s, 3,000 are two days
-   * of an issuer that is up and answers 91 or nothing.
+   * Sends of one message before it is a dead letter. At the longest wait of 60 s, 3,000 are two
+   * days of an issuer that is up and answers 91 or nothing.
    */
   readonly sendsMax: number
   /** Queued for longer, sent or not: seven days, the longest that a hold usually stands. */

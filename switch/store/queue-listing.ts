@@ -1,4 +1,5 @@
-// What waits for an issuer, and what is dead, read from the log alone: also beside a running switch.
+// What waits for an issuer, and what is dead, read from the log alone, also beside a running
+// switch.
 
 import type { Disk } from '../ports.ts'
 import { openForReading } from './audit.ts'
