@@ -4,8 +4,8 @@
 //   node --import tsx load-tests/chaos/backlog.ts [reversals, 10000]
 //
 // demo-b decides and answers nothing, reversals neither; so many purchases to it time out, each
-// with its reversal. The same traffic to demo-a is measured while demo-b is silent, and again from the
-// moment in which it answers. Latency counts from the intended send time. Prints one line of JSON;
+// with its reversal. The same traffic to demo-a is measured while demo-b is silent, and again from
+// the moment in which it answers. Latency counts from the intended send time. Prints one line of JSON;
 // exit 1 where the backlog takes 60 s or more, or the books don't balance.
 
 import { mkdtemp, rm } from 'node:fs/promises'
