@@ -5,8 +5,8 @@
 //
 // demo-b decides and answers nothing, reversals neither; so many purchases to it time out, each
 // with its reversal. The same traffic to demo-a is measured while demo-b is silent, and again from
-// the moment in which it answers. Latency counts from the intended send time. Prints one line of JSON;
-// exit 1 where the backlog takes 60 s or more, or the books don't balance.
+// the moment in which it answers. Latency counts from the intended send time. Prints one line of
+// JSON; exit 1 where the backlog takes 60 s or more, or an approval stays at the issuer.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
