@@ -56,6 +56,8 @@ export function assemble(parts: Parts): World {
       store,
       issuers,
       unseal: (card) => vault.unseal(card),
+      cardKey: ({ original, transactionId }) =>
+        original.card === null ? transactionId : vault.tokenOf(vault.unseal(original.card).pan),
       clock,
       timers,
       random,
@@ -121,7 +123,8 @@ function traceNumbersOf(
 
 function noteLink(journal: Journal, event: IssuerEvent): void {
   journal.linkEvent(event.issuer, event.kind)
-  if (event.kind === 'link_up') journal.log.info(event, 'issuer link')
+  if (event.kind === 'link_up' || event.kind === 'breaker_closed')
+    journal.log.info(event, 'issuer link')
   else journal.log.warn(event, 'issuer link')
 }
 

@@ -71,6 +71,8 @@ interface RigOptions {
   readonly config?: Config
   /** How demo-a answers; by default it approves at once. */
   readonly answer?: (request: IsoMessage) => readonly TimedAnswer[]
+  /** How demo-b answers; without it, it is down. */
+  readonly answerOfOther?: (request: IsoMessage) => readonly TimedAnswer[]
 }
 
 const ACKNOWLEDGE = (request: IsoMessage): TimedAnswer[] => [
@@ -85,16 +87,21 @@ async function createRig(options: RigOptions = {}) {
     latencyMs: () => 0,
     bufferedBytesMax: 1_000_000,
   })
-  const [link] = config.issuers
-  assert.ok(link)
-  const issuer = createSimulatedIssuer({
-    network,
-    address: { host: link.host, port: link.port },
-    dialect,
-    framing: createFraming(defaultFraming),
-    timers: systemTimers,
-    answer: options.answer ?? ACKNOWLEDGE,
-  })
+  const listen = (index: number, answer: NonNullable<RigOptions['answer']>) => {
+    const { host, port } = config.issuers[index] as Config['issuers'][number]
+    const address = { host, port }
+    const framing = createFraming(defaultFraming)
+    return createSimulatedIssuer({
+      network,
+      address,
+      dialect,
+      framing,
+      timers: systemTimers,
+      answer,
+    })
+  }
+  const issuer = listen(0, options.answer ?? ACKNOWLEDGE)
+  const other = options.answerOfOther === undefined ? undefined : listen(1, options.answerOfOther)
   const opened = await openEmbeddedStore({
     disk: options.around?.(disk) ?? disk,
     index: new MemoryRecordIndex(),
@@ -124,6 +131,9 @@ async function createRig(options: RigOptions = {}) {
   })
   const recovered: RecoveryReport = await recoverWorld(world)
   await until(() => world.issuers.get('demo-a')?.isUp === true, 'the issuer link was up')
+  if (other !== undefined) {
+    await until(() => world.issuers.get('demo-b')?.isUp === true, 'the other link was up')
+  }
   const close = async () => {
     await world.storeAndForward.close()
     await Promise.all([...world.issuers.values()].map((one) => one.close()))
@@ -131,7 +141,8 @@ async function createRig(options: RigOptions = {}) {
   }
   /** What the issuer was asked besides network management. */
   const asked = () => issuer.received.filter((message) => !message.mti.startsWith('08'))
-  return { disk, network, issuer, world, store, recovered, asked, close }
+  const otherAsked = () => other?.received.filter(({ mti }) => !mti.startsWith('08')) ?? []
+  return { disk, network, issuer, world, store, recovered, asked, otherAsked, close }
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
@@ -501,4 +512,112 @@ test('a closed door refuses what is new and answers what is known', async () => 
   assert.equal(codeOf(await send(rig.world, 'k2')), 'draining')
   assert.deepEqual(bodyOf(await send(rig.world, 'k1')), body)
   await rig.close()
+})
+
+const withFailOver: Config = {
+  ...config,
+  routes: [{ bins: ['476173'], issuer: 'demo-a', failOver: ['demo-b'] }],
+}
+
+test('an issuer that is down: the next of the route is asked, with nothing to reverse', async () => {
+  const rig = await createRig({ config: withFailOver, answerOfOther: ACKNOWLEDGE })
+  rig.issuer.stop()
+  rig.issuer.disconnect()
+  await until(() => rig.world.issuers.get('demo-a')?.isUp === false, 'the link was down')
+  const body = bodyOf(await send(rig.world, 'k1'))
+  assert.deepEqual([body.outcome, body.issuer], ['approved', 'demo-b'])
+  const transaction = await rig.store.read(String(body.id))
+  const issuers = transaction?.attempts.map(({ issuer }) => issuer)
+  assert.deepEqual(issuers, ['demo-a', 'demo-b'])
+  assert.equal(transaction?.notSent, false)
+  assert.equal(transaction?.deliveries.length, 0)
+  assert.deepEqual([rig.asked().length, rig.otherAsked().length], [0, 1])
+  await rig.close()
+})
+
+test('an unknown attempt is reversed, durably, before the next issuer is asked', async () => {
+  let pendingWhenAsked = 0
+  const rig = await createRig({
+    config: withFailOver,
+    answer: (request) => (request.mti === '0100' ? [] : ACKNOWLEDGE(request)),
+    answerOfOther: (request) => {
+      pendingWhenAsked = rig.store.status.queuedDeliveries
+      return ACKNOWLEDGE(request)
+    },
+  })
+  const reply = send(rig.world, 'k1')
+  await until(() => rig.asked().length === 1, 'the first was asked')
+  rig.issuer.disconnect()
+  const body = bodyOf(await reply)
+  assert.deepEqual([body.outcome, body.issuer], ['approved', 'demo-b'])
+  assert.equal(pendingWhenAsked, 1)
+  await until(() => rig.world.storeAndForward.depth('demo-a') === 0, 'it was acknowledged')
+  assert.deepEqual(
+    rig.asked().map(({ mti }) => mti),
+    ['0100', '0420'],
+  )
+  assert.deepEqual(
+    rig.otherAsked().map(({ mti }) => mti),
+    ['0100'],
+  )
+  await rig.close()
+})
+
+test('two unknown attempts are two reversals, each at its issuer, and 91', async () => {
+  const silent = (request: IsoMessage) => (request.mti === '0100' ? [] : ACKNOWLEDGE(request))
+  const rig = await createRig({ config: withFailOver, answer: silent, answerOfOther: silent })
+  const body = bodyOf(await send(rig.world, 'k1'))
+  assert.deepEqual([body.outcome, body.responseCode], ['declined', '91'])
+  await until(() => rig.store.status.queuedDeliveries === 0, 'both were acknowledged')
+  const transaction = await rig.store.read(String(body.id))
+  const reversed = transaction?.deliveries.map(({ message, state }) => [message.issuer, state])
+  assert.deepEqual(
+    reversed,
+    transaction?.attempts.map(({ issuer }) => [issuer, 'acknowledged']),
+  )
+  for (const asked of [rig.asked(), rig.otherAsked()]) {
+    assert.deepEqual(
+      asked.map(({ mti }) => mti),
+      ['0100', '0420'],
+    )
+  }
+  await rig.close()
+})
+
+test('an unknown inquiry is not asked elsewhere: there is no reversal to come first', async () => {
+  const rig = await createRig({
+    config: withFailOver,
+    answer: () => [],
+    answerOfOther: ACKNOWLEDGE,
+  })
+  const body = bodyOf(await send(rig.world, 'k1', { type: 'balance_inquiry', amount: 0 }))
+  assert.equal(body.responseCode, '91')
+  assert.equal(rig.otherAsked().length, 0)
+  await rig.close()
+})
+
+test('a crash after a fail-over reverses the further attempt, and the first no second time', async () => {
+  const disk = new SimulatedDisk({ random: createSeededRandom(1) })
+  const first = await createRig({
+    disk,
+    config: withFailOver,
+    answer: () => [],
+    answerOfOther: (request) => {
+      disk.failWith('EIO')
+      return ACKNOWLEDGE(request)
+    },
+  })
+  const reply = send(first.world, 'k1')
+  await until(() => first.asked().length === 1, 'the first was asked')
+  first.issuer.disconnect()
+  assert.equal(codeOf(await reply), 'outcome_unknown')
+  await first.close().catch(() => {})
+
+  // Today's routes know nothing of demo-b: the record does.
+  const second = await createRig({ disk: disk.restart('kill'), answerOfOther: ACKNOWLEDGE })
+  assert.deepEqual(second.recovered, { declined: 1, reversed: 1 })
+  await until(() => second.store.status.queuedDeliveries === 0, 'both were acknowledged')
+  assert.deepEqual([second.asked().length, second.otherAsked().length], [1, 1])
+  assert.equal(bodyOf(await send(second.world, 'k1')).responseCode, '91')
+  await second.close()
 })

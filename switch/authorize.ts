@@ -42,9 +42,7 @@ export async function authorize(
   if (admission.kind === 'refused') return admission
   if (admission.kind === 'later') return admission.reply
 
-  const issuerName = world.router.issuerOf(card.pan)
-  const issuer = issuerName === undefined ? undefined : world.issuers.get(issuerName)
-  const running = prepare(world, asked, issuer)
+  const running = prepare(world, asked, world.router.routeOf(card.pan))
   const reply = hasTraceNumber(running)
     ? await seeThrough(world, running)
     : refuseTraceNumber(world)

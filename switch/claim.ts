@@ -10,6 +10,7 @@ import type {
   EntryMode,
   StoredAuthorization,
 } from './message.ts'
+import type { Route } from './route.ts'
 import type { Attempt, Intent } from './store/index.ts'
 import type { RunningAuthorization } from './transaction.ts'
 import type { Acquirer, World } from './world.ts'
@@ -59,16 +60,18 @@ const ENTRY_MODE_UNKNOWN = '000'
 export function prepare(
   world: World,
   asked: Asked,
-  issuer: Issuer | undefined,
+  route: Route | undefined,
 ): RunningAuthorization {
   const id = world.identifiers.next('auth_')
   const arrivedAtMs = world.clock.now()
-  const attempt = issuer === undefined ? null : firstAttempt(world, asked, issuer)
+  const issuer = route === undefined ? undefined : world.issuers.get(route[0])
+  const attempt = issuer === undefined ? null : attemptAt(world, asked, issuer)
   if (attempt !== null) world.attemptOwners.set(attempt, id)
   return {
     id,
     ...asked,
     scoring: scoringRequest(id, arrivedAtMs, asked),
+    route: route ?? [],
     issuer,
     attempt,
     rrn: asked.request.rrn ?? attempt?.rrn ?? id.slice(-12),
@@ -106,7 +109,8 @@ export function isInquiry(type: AuthorizationType): boolean {
   return type === 'balance_inquiry' || type === 'account_verification'
 }
 
-function firstAttempt(world: World, asked: Asked, issuer: Issuer): Attempt | null {
+/** One try at one issuer, in numbers of our own; NO_STAN where none is free. */
+export function attemptAt(world: World, asked: Asked, issuer: Issuer): Attempt {
   const { request, acquirer, card } = asked
   const trace = issuer.drawTraceNumbers('request')
   const kind = WIRE_KINDS[request.type]

@@ -37,6 +37,7 @@ import { Journal } from './observe/index.ts'
 import type { Random } from './ports.ts'
 import { readiness } from './readiness.ts'
 import type { RecoveryReport } from './recover.ts'
+import { requeue } from './requeue.ts'
 import type { OpenReport, TransactionStore } from './store/index.ts'
 import { IdentifierSource } from './ulid.ts'
 import type { World } from './world.ts'
@@ -89,7 +90,8 @@ export async function startSwitch(
     if (scorer.ok) await scorer.pool.close()
     return { ok: false, problems: [...problemsOf(store), ...problemsOf(scorer)] }
   }
-  const parts = { config, keys: keyFile.keys, random, journal, ending }
+  const adminToken = environment.ADMIN_TOKEN
+  const parts = { config, keys: keyFile.keys, random, journal, ending, adminToken }
   return putTogether({ ...parts, opened: store.opened, scorer: scorer.pool })
 }
 
@@ -105,6 +107,7 @@ interface OpenParts {
   readonly journal: Journal
   readonly ending: Ending
   readonly opened: OpenedStore
+  readonly adminToken: string | undefined
   readonly scorer: ScorerPool
 }
 
@@ -183,7 +186,7 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
   ending.takeOver(world, scorer, servers, isoListeners)
   try {
     servers.push(await listenForAcquirers(world, ending))
-    servers.push(await listenForOperators(world, scorer, ending))
+    servers.push(await listenForOperators(world, scorer, ending, parts.adminToken))
     isoListeners.push(...(await listenForIso(world, dialects.byName, ending)))
   } catch (error) {
     await ending.drain(1)
@@ -239,6 +242,8 @@ function gauges(world: World, scorer: ScorerPool) {
     queueDepths: () => ({ scoring: scorer.queueDepth, in_flight: world.inFlight.size }),
     storeAndForwardDepths: () => each((issuer) => world.storeAndForward.depth(issuer)),
     deadLetters: () => each((issuer) => world.storeAndForward.deadLetters(issuer)),
+    issuerConnections: () =>
+      Object.fromEntries([...world.issuers].map(([name, issuer]) => [name, issuer.connections])),
   }
 }
 
@@ -299,7 +304,12 @@ function isoUrls(config: Config, listening: readonly NetListener[]): Record<stri
   )
 }
 
-function listenForOperators(world: World, scorer: ScorerPool, ending: Ending): Promise<HttpServer> {
+function listenForOperators(
+  world: World,
+  scorer: ScorerPool,
+  ending: Ending,
+  adminToken: string | undefined,
+): Promise<HttpServer> {
   const { host, port } = world.config.admin
   const { ruleSet, rules, model } = scorer.info
   return listen({
@@ -311,6 +321,9 @@ function listenForOperators(world: World, scorer: ScorerPool, ending: Ending): P
       readiness: () =>
         readiness(world, { ruleSet, rules, model, workersReady: scorer.stats().workersReady }),
       metrics: () => world.journal.registry.metrics(),
+      adminToken,
+      requeue: (transactionId) =>
+        requeue(world.store, transactionId, (delivery) => world.storeAndForward.requeue(delivery)),
     }),
     onBug: ending.afterBug,
   })

@@ -1,6 +1,7 @@
 // What must hold before traffic may come: /readyz, condition by condition.
 
 import type { ReadinessCheck } from './ingress/index.ts'
+import type { Issuer } from './issuers/index.ts'
 import type { World } from './world.ts'
 
 /** What scoring decides with, and how many workers have it loaded and warm. */
@@ -14,8 +15,8 @@ export interface DecidesWith {
 /** The conditions in the order in which an SRE would ask. */
 export function readiness(world: World, decidesWith: DecidesWith): readonly ReadinessCheck[] {
   const { status } = world.store
-  const up = [...world.issuers.values()].filter((issuer) => issuer.isUp).map(({ name }) => name)
-  const down = [...world.issuers.keys()].filter((name) => !up.includes(name))
+  const up = [...world.issuers.values()].filter((issuer) => issuer.isUp).map(stateOf)
+  const down = [...world.issuers.values()].filter((issuer) => !issuer.isUp).map(stateOf)
   return [
     {
       name: 'door',
@@ -45,4 +46,11 @@ export function readiness(world: World, decidesWith: DecidesWith): readonly Read
       detail: `signed on: ${up.join(', ') || 'none'}; down: ${down.join(', ') || 'none'}`,
     },
   ]
+}
+
+/** The issuer, and its connections where they are more than one or not all up. */
+function stateOf({ name, connections }: Issuer): string {
+  const [first] = connections
+  if (connections.length === 1 && (first === 'up' || first === 'down')) return name
+  return `${name} (${connections.join(', ').replaceAll('open', 'breaker open')})`
 }

@@ -1,12 +1,13 @@
 // Step: make the outcome durable, its reversal in the same store transaction.
 
 import type { Decision } from '#scoring'
+import type { AskedAttempt } from './ask.ts'
 import { isInquiry } from './claim.ts'
 import type { AskResult, Issuer, IssuerAnswer } from './issuers/index.ts'
 import { type Answered, answerBody, type Ruling } from './respond.ts'
 import { isApproval, isResponseCode, RESPONSE_CODE } from './response-codes.ts'
 import type { RiskEffect } from './step-up.ts'
-import type { Attempt, Outcome, OutcomeCause, QueuedMessage } from './store/index.ts'
+import type { Attempt, Outcome, OutcomeCause, QueuedMessage, Transaction } from './store/index.ts'
 import type { RunningAuthorization } from './transaction.ts'
 import type { World } from './world.ts'
 
@@ -14,7 +15,7 @@ import type { World } from './world.ts'
 export type Ending =
   | { readonly by: 'risk'; readonly effect: Exclude<RiskEffect, { kind: 'forward' }> }
   | { readonly by: 'no_route' }
-  | { readonly by: 'issuer'; readonly asked: AskResult }
+  | { readonly by: 'issuer'; readonly asked: AskedAttempt }
 
 /** What was asked, as far as the issuer's answer is judged by it. */
 export interface Terms {
@@ -42,11 +43,7 @@ export async function record(
 ): Promise<Outcome> {
   const startedMs = world.clock.monotonic()
   const conclusion = conclude(running, ending)
-  const { attempt, issuer } = running
-  const reversal =
-    conclusion.reversal === null || attempt === null || issuer === undefined
-      ? null
-      : queuedReversal(world, running.id, attempt, issuer, conclusion.reversal)
+  const reversal = reversalOf(world, running, ending, conclusion.reversal)
   const outcome: Outcome = {
     id: running.id,
     recordedAtMs: world.clock.now(),
@@ -55,23 +52,37 @@ export async function record(
     cause: conclusion.cause,
     issuerResponseCode: conclusion.issuerAnswer?.responseCode ?? null,
     answer: answerBody(
-      answered(running),
+      answered(running, ending),
       conclusion,
       running.acquirer.discloseRisk ? decision : null,
     ),
     decision,
     reversal,
   }
-  const wasNotSent = ending.by === 'issuer' && ending.asked.kind === 'not_sent'
+  const wasNotSent = ending.by === 'issuer' && ending.asked.result.kind === 'not_sent'
   // One group: the mark lies before the outcome in the log, so a crash between finds it.
   const marked = wasNotSent ? world.store.markNotSent(running.id) : undefined
   const [recorded] = await Promise.all([world.store.record(outcome), marked])
   if (recorded.reversal !== null) world.storeAndForward.enqueue(recorded.reversal)
+  if (recorded.cause === 'acquirer_reversal' && ending.by === 'issuer') {
+    await reverseFurther(world, running, ending, recorded)
+  }
   world.journal.step('record', world.clock.monotonic() - startedMs)
   return recorded
 }
 
-function answered(running: RunningAuthorization): Answered {
+function reversalOf(
+  world: World,
+  running: RunningAuthorization,
+  ending: Ending,
+  cause: QueuedMessage['cause'] | null,
+): QueuedMessage | null {
+  if (cause === null || ending.by !== 'issuer') return null
+  const { attempt, issuer, reversalStep } = ending.asked
+  return queuedReversal(world, running.id, attempt, issuer, cause, reversalStep)
+}
+
+function answered(running: RunningAuthorization, ending: Ending): Answered {
   return {
     id: running.id,
     type: running.request.type,
@@ -79,7 +90,7 @@ function answered(running: RunningAuthorization): Answered {
     currency: running.request.currency,
     stan: running.request.stan,
     rrn: running.rrn,
-    issuer: running.issuer?.name,
+    issuer: ending.by === 'issuer' ? ending.asked.issuer.name : running.issuer?.name,
     cardToken: running.cardToken,
     maskedPan: running.card.pan.masked,
     createdAtMs: running.arrivedAtMs,
@@ -96,7 +107,7 @@ function conclude(running: RunningAuthorization, ending: Ending): Conclusion {
     case 'no_route':
       return declined('no_route', RESPONSE_CODE.noRoute)
     case 'issuer':
-      return concludeAsked(termsOf(running), ending.asked)
+      return concludeAsked(termsOf(running), ending.asked.result)
   }
 }
 
@@ -181,4 +192,39 @@ export function queuedReversal(
     cause,
     queuedAtMs: world.clock.now(),
   }
+}
+
+/** Whether a queued reversal names that attempt: one reversal an attempt. */
+export function isReversedAlready(
+  { deliveries }: Pick<Transaction, 'deliveries'>,
+  attempt: Attempt | undefined,
+): boolean {
+  return deliveries.some(({ message }) => isSameAttempt(message.original, attempt))
+}
+
+function isSameAttempt(one: Attempt | undefined, other: Attempt | undefined): boolean {
+  return (
+    one?.issuer === other?.issuer &&
+    one?.stan === other?.stan &&
+    one?.transmittedAt === other?.transmittedAt
+  )
+}
+
+/**
+ * The acquirer's reversal came first, and may have read the record before a further attempt was
+ * added: what left after it is reversed too.
+ */
+async function reverseFurther(
+  world: World,
+  running: RunningAuthorization,
+  { asked }: Extract<Ending, { by: 'issuer' }>,
+  recorded: Outcome,
+): Promise<void> {
+  const { issuer, attempt, result, reversalStep } = asked
+  const isFurther = attempt !== running.attempt
+  if (!isFurther || result.kind === 'not_sent') return
+  if (isSameAttempt(recorded.reversal?.original, attempt)) return
+  const step = recorded.reversal === null ? reversalStep : 'fail_over'
+  const reversal = queuedReversal(world, running.id, attempt, issuer, 'acquirer', step)
+  if (await world.store.queue(reversal)) world.storeAndForward.enqueue(reversal)
 }

@@ -2,7 +2,7 @@
 
 import type { Issuer } from './issuers/index.ts'
 import type { StoredAuthorization } from './message.ts'
-import { queuedReversal } from './record.ts'
+import { isReversedAlready, queuedReversal } from './record.ts'
 import { type Answered, answerBody, type Ruling, stepBody } from './respond.ts'
 import { RESPONSE_CODE } from './response-codes.ts'
 import { storedStep } from './step-record.ts'
@@ -44,7 +44,9 @@ function recoveredOutcome(world: RecoveryWorld, transaction: Transaction): Outco
   const { intent } = transaction
   const attempt = transaction.attempts.at(-1)
   const mayHaveLeft = attempt !== undefined && !transaction.notSent
-  const mustReverse = mayHaveLeft && intent.kind !== 'inquiry'
+  // A crash between an attempt's reversal and the further attempt left that one reversed already.
+  const isReversed = isReversedAlready(transaction, attempt)
+  const mustReverse = mayHaveLeft && !isReversed && intent.kind !== 'inquiry'
   const step = storedStep(transaction)
   const ruling: Ruling = {
     outcome: 'declined',
@@ -70,7 +72,7 @@ function recoveredOutcome(world: RecoveryWorld, transaction: Transaction): Outco
           attempt,
           world.traceNumbers(attempt.issuer),
           'recovery',
-          step?.answered.kind,
+          transaction.deliveries.length === 0 ? step?.answered.kind : 'fail_over',
         )
       : null,
   }

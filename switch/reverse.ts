@@ -5,7 +5,7 @@
 import { acceptStep, tell } from './accept-step.ts'
 import { TOMBSTONE_WINDOW_MS } from './limits.ts'
 import { matchOriginal } from './match-original.ts'
-import { queuedReversal } from './record.ts'
+import { isReversedAlready, queuedReversal } from './record.ts'
 import { answeredOf } from './recover.ts'
 import { answerBody, type Reply, respondUnknown } from './respond.ts'
 import { RESPONSE_CODE } from './response-codes.ts'
@@ -101,9 +101,16 @@ async function declineOriginal(world: World, { authorization }: RunningStep): Pr
     answer: answerBody(answeredOf(authorization), ruling, null),
     decision: null,
     reversal:
-      attempt === undefined
+      attempt === undefined || isReversedAlready(authorization, attempt)
         ? null
-        : queuedReversal(world, intent.id, attempt, world.traceNumbers(attempt.issuer), 'acquirer'),
+        : queuedReversal(
+            world,
+            intent.id,
+            attempt,
+            world.traceNumbers(attempt.issuer),
+            'acquirer',
+            authorization.deliveries.length === 0 ? 'authorization' : 'fail_over',
+          ),
   }
   const recorded = await world.store.record(outcome)
   if (recorded.cause !== 'acquirer_reversal') return false

@@ -1,25 +1,29 @@
-// Step: which issuer holds the card? A pure lookup by BIN; the longest prefix wins.
+// Step: which issuers take the card? A pure lookup by BIN; the longest prefix wins.
 
 import type { Pan } from './card.ts'
 import type { Config } from './config/index.ts'
 
 const BIN_DIGITS_MAX = 8
 
+/** Issuers by name: the first is asked, the others stand by for fail-over, in order. */
+export type Route = readonly [first: string, ...failOver: string[]]
+
 export class Router {
-  readonly #issuers = new Map<string, string>()
+  readonly #routes = new Map<string, Route>()
 
   constructor(routes: Config['routes']) {
-    for (const route of routes) {
-      for (const bin of route.bins) this.#issuers.set(bin, route.issuer)
+    for (const { bins, issuer, failOver } of routes) {
+      const route: Route = [issuer, ...(failOver ?? [])]
+      for (const bin of bins) this.#routes.set(bin, route)
     }
   }
 
-  /** The issuer's name, or undefined where no route holds the BIN. */
-  issuerOf(pan: Pan): string | undefined {
+  /** Undefined where no route holds the BIN. */
+  routeOf(pan: Pan): Route | undefined {
     const bin = pan.bin
     for (let digits = Math.min(bin.length, BIN_DIGITS_MAX); digits >= 2; digits--) {
-      const issuer = this.#issuers.get(bin.slice(0, digits))
-      if (issuer !== undefined) return issuer
+      const route = this.#routes.get(bin.slice(0, digits))
+      if (route !== undefined) return route
     }
     return undefined
   }

@@ -19,9 +19,11 @@ export interface RunningAuthorization {
   /** What is kept of the request. */
   readonly stored: StoredAuthorization
   readonly scoring: ScoringRequest
-  /** Where it goes; undefined where no route holds the BIN. */
+  /** Names of the issuers that take the card, in order; none where no route holds the BIN. */
+  readonly route: readonly string[]
+  /** Where it goes first; undefined where no route holds the BIN. */
   readonly issuer: Issuer | undefined
-  /** Null where there is no route. */
+  /** The first; null where there is no route. */
   readonly attempt: Attempt | null
   /** The acquirer's, or ours where it sent none. */
   readonly rrn: string

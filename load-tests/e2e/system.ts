@@ -32,8 +32,8 @@ export interface System {
   readonly demoB: RunningIssuer
   /** The switch that runs now. */
   running: RunningSwitch
-  /** Starts the switch again on the same folder and issuers. */
-  restart(): Promise<void>
+  /** Starts the switch again on the same folder and issuers; `change` is laid over its settings. */
+  restart(change?: SystemOptions['config']): Promise<void>
   post(key: string, body: object, headers?: Readonly<Record<string, string>>): Promise<Answer>
   /** A step of a payment: `captures`, `reversals`, `refunds` or `increments`. */
   step(id: unknown, steps: string, key: string, body?: object): Promise<Answer>
@@ -60,7 +60,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       behaviour: { answers: 'cents' },
     }),
   ])
-  const config = { ...patient, ...options.config }
+  let config = { ...patient, ...options.config }
   const start = () => startSwitch({ ...options, config, folder, issuers: [demoA, demoB] })
   const stopIssuers = () => Promise.all([demoA.stop(), demoB.stop()])
   const running = await start().catch(async (error) => {
@@ -73,7 +73,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     demoA,
     demoB,
     running,
-    restart: async () => {
+    restart: async (change) => {
+      config = { ...config, ...change }
       system.running = await start()
     },
     post: async (key, body, headers) => {

@@ -35,6 +35,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'verify, count and export the transaction store',
     load: async () => (await import('./store.ts')).registerStore,
   },
+  queue: {
+    summary: 'list what waits for an issuer, and send dead letters again',
+    load: async () => (await import('./queue.ts')).registerQueue,
+  },
   keys: {
     summary: 'make and check the key file',
     load: async () => (await import('./keys.ts')).registerKeys,

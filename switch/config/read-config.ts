@@ -154,10 +154,20 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
   }
   problems.push(...checkAccess(config, isProduction), ...checkIso(config))
   for (const route of config.routes) {
-    if (issuers.has(route.issuer)) continue
-    const near = nearestName(route.issuer, issuers)
-    const hint = near === undefined ? '' : `; did you mean ${near}?`
-    problems.push(`routes: there is no issuer ${route.issuer}${hint}`)
+    const named = [route.issuer, ...(route.failOver ?? [])]
+    if (new Set(named).size < named.length) {
+      problems.push(`routes: ${named.join(', ')}: each issuer of a route once`)
+    }
+    for (const name of named) {
+      if (issuers.has(name)) continue
+      const near = nearestName(name, issuers)
+      const hint = near === undefined ? '' : `; did you mean ${near}?`
+      problems.push(`routes: there is no issuer ${name}${hint}`)
+    }
+  }
+  for (const { name, breaker } of config.issuers) {
+    if (breaker === undefined || breaker.openMinMs <= breaker.openMaxMs) continue
+    problems.push(`issuers: ${name}.breaker.openMinMs must not be above openMaxMs`)
   }
   const bins = config.routes.flatMap((route) => route.bins)
   if (new Set(bins).size < bins.length) problems.push('routes: each BIN once')

@@ -43,6 +43,19 @@ const IssuerSchema = Type.Object(
     port,
     dialect: Type.String({ minLength: 1, maxLength: 255 }),
     timeoutMs: milliseconds(100, 60_000),
+    /** Connections to the same address, each signed on by itself. Absent: 1. */
+    connections: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
+    /** When the switch stops asking on a connection. Absent: as in issuers/limits.ts. */
+    breaker: Type.Optional(
+      Type.Object(
+        {
+          timeoutsInARow: Type.Integer({ minimum: 1, maximum: 10_000 }),
+          openMinMs: milliseconds(100, 600_000),
+          openMaxMs: milliseconds(100, 600_000),
+        },
+        closed,
+      ),
+    ),
   },
   closed,
 )
@@ -141,6 +154,8 @@ export const ConfigSchema = Type.Object(
         {
           bins: Type.Array(Type.String({ pattern: '^[0-9]{2,8}$' }), { minItems: 1 }),
           issuer: name,
+          /** Tried in this order where the one before certainly got nothing, or was reversed. */
+          failOver: Type.Optional(Type.Array(name, { maxItems: 3 })),
         },
         closed,
       ),

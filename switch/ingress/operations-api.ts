@@ -1,5 +1,6 @@
-// The operations port: /livez, /readyz, /metrics. Nothing here changes anything.
+// The operations port: /livez, /readyz, /metrics; what changes something needs the ADMIN_TOKEN.
 
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { HttpApi, HttpRequest, HttpResponse } from './http.ts'
 
 /** One condition of readiness, with what an SRE should know of it. */
@@ -13,15 +14,56 @@ export interface OperationsApiOptions {
   readonly readiness: () => readonly ReadinessCheck[]
   /** The Prometheus text format. */
   readonly metrics: () => Promise<string>
+  /** Without it nothing can be changed through this port. */
+  readonly adminToken: string | undefined
+  /** How many dead letters of a transaction were queued again; undefined: no such transaction. */
+  readonly requeue: (transactionId: string) => Promise<number | undefined>
 }
+
+const REQUEUE = '/v1/queue/requeue'
 
 /** `/readyz` is 200 only while every check holds; `?verbose` lists them all. */
 export function createOperationsApi(options: OperationsApiOptions): HttpApi<'anyone'> {
   return {
-    gate: (head) =>
-      head.method === 'GET' ? { caller: 'anyone' } : { refused: text(405, 'only GET here\n') },
-    handle: (request) => answer(options, request),
+    gate(head) {
+      if (head.method === 'GET') return { caller: 'anyone' }
+      if (head.method !== 'POST' || head.path !== REQUEUE) {
+        return { refused: text(405, 'only GET here\n') }
+      }
+      const given = head.headers.get('authorization') ?? ''
+      return isAdmin(options.adminToken, given)
+        ? { caller: 'anyone' }
+        : { refused: text(401, 'send Authorization: Bearer <the ADMIN_TOKEN of the switch>\n') }
+    },
+    handle: (request) =>
+      request.method === 'POST' ? requeue(options, request) : answer(options, request),
     refuse: (_code, detail) => text(400, `${detail}\n`),
+  }
+}
+
+function isAdmin(token: string | undefined, authorization: string): boolean {
+  if (token === undefined || token === '') return false
+  const digest = (text: string) => hash('sha256', text, 'buffer')
+  return timingSafeEqual(digest(`Bearer ${token}`), digest(authorization))
+}
+
+/** POST {"transaction": "auth_..."}: its dead letters are queued again. */
+async function requeue(options: OperationsApiOptions, request: HttpRequest): Promise<HttpResponse> {
+  const transaction = transactionIn(request.body)
+  if (transaction === undefined) return text(400, 'send {"transaction": "auth_..."} as JSON\n')
+  const requeued = await options.requeue(transaction)
+  if (requeued === undefined) return text(404, 'there is no such transaction\n')
+  const contentType = 'application/json'
+  return { status: 200, contentType, headers: [], body: `${JSON.stringify({ requeued })}\n` }
+}
+
+function transactionIn(body: Uint8Array): string | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(body).toString('utf8'))
+    if (typeof value !== 'object' || value === null || !('transaction' in value)) return undefined
+    return typeof value.transaction === 'string' ? value.transaction : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -6,6 +6,10 @@ import type { IsoLinkPorts } from './iso-link.ts'
 import type { Issuer, LateIssuerAnswer } from './issuer.ts'
 import type { IssuerEvent } from './issuer-events.ts'
 import {
+  CONNECTIONS_MAX,
+  DEFAULT_BREAKER_OPEN_MAX_MS,
+  DEFAULT_BREAKER_OPEN_MIN_MS,
+  DEFAULT_BREAKER_TIMEOUTS,
   DEFAULT_ECHO_INTERVAL_MS,
   DEFAULT_LATE_ANSWER_WINDOW_MS,
   DEFAULT_RECONNECT_MAX_MS,
@@ -28,6 +32,11 @@ export interface IssuerLinkConfig {
   readonly reconnect?: { readonly minMs: number; readonly maxMs: number } | undefined
   readonly lateAnswerWindowMs?: number | undefined
   readonly inFlightMax?: number | undefined
+  /** Connections to the same address, each signed on by itself. */
+  readonly connections?: number | undefined
+  readonly breaker?:
+    | { readonly timeoutsInARow: number; readonly openMinMs: number; readonly openMaxMs: number }
+    | undefined
 }
 
 export interface IssuerDependencies extends IsoLinkPorts {
@@ -46,7 +55,7 @@ export interface IssuerWithState extends Issuer {
 
 /**
  * Starts to dial the issuer, and keeps its link up until `close`. Throws where the configuration
- * asks for holds that the book of numbers can't count (`HOLD_MAX_MS`).
+ * asks for holds that the book of numbers can't count (`HOLD_MAX_MS`) or for too many connections.
  */
 export function createIssuer(config: IssuerLinkConfig, deps: IssuerDependencies): IssuerWithState {
   const timeoutMs = config.timeoutMs ?? DEFAULT_TIMEOUT_MS
@@ -54,6 +63,10 @@ export function createIssuer(config: IssuerLinkConfig, deps: IssuerDependencies)
   if (timeoutMs + lateAnswerWindowMs > HOLD_MAX_MS) {
     const sum = `timeoutMs ${timeoutMs} + lateAnswerWindowMs ${lateAnswerWindowMs}`
     throw new RangeError(`issuer ${config.name}: ${sum} is more than ${HOLD_MAX_MS}`)
+  }
+  const connections = config.connections ?? 1
+  if (connections < 1 || connections > CONNECTIONS_MAX) {
+    throw new RangeError(`issuer ${config.name}: connections 1 to ${CONNECTIONS_MAX}`)
   }
   const { minMs, maxMs } = config.reconnect ?? {
     minMs: DEFAULT_RECONNECT_MIN_MS,
@@ -69,7 +82,13 @@ export function createIssuer(config: IssuerLinkConfig, deps: IssuerDependencies)
         echoIntervalMs: config.echoIntervalMs ?? DEFAULT_ECHO_INTERVAL_MS,
         signOnTimeoutMs: config.signOnTimeoutMs ?? DEFAULT_SIGN_ON_TIMEOUT_MS,
         reconnect: { minMs, maxMs },
+        breaker: config.breaker ?? {
+          timeoutsInARow: DEFAULT_BREAKER_TIMEOUTS,
+          openMinMs: DEFAULT_BREAKER_OPEN_MIN_MS,
+          openMaxMs: DEFAULT_BREAKER_OPEN_MAX_MS,
+        },
       },
+      connections,
       timeoutMs,
       lateAnswerWindowMs,
       inFlightMax: config.inFlightMax ?? IN_FLIGHT_MAX,

@@ -4,6 +4,7 @@ import type { Attempt } from '../store/index.ts'
 import type { DeadlineEntry } from './deadlines.ts'
 import type { AskResult } from './issuer.ts'
 import type { ParsedAnswer } from './issuer-message.ts'
+import type { Line } from './line.ts'
 
 /** DE39 of a partial approval: DE4 then says how much, and need not be what was asked. */
 const PARTIAL_APPROVAL = '10'
@@ -24,6 +25,11 @@ export class Exchange implements DeadlineEntry<Exchange> {
   readonly currencyNumeric: string
   /** Of a request; null for a queued message: no late answer is of use, its repeat is answered. */
   readonly attempt: Attempt | null
+  /** The connection that its bytes left on; null where an earlier process sent them. */
+  readonly line: Line | null
+  readonly dial: number
+  /** Left through a half-open breaker. */
+  isTrial = false
   state: ExchangeState = 'in_flight'
   /** Monotonic: the time-out while in flight, the end of the window once given up. */
   deadlineMs: number
@@ -34,6 +40,7 @@ export class Exchange implements DeadlineEntry<Exchange> {
   constructor(
     expected: ExpectedAnswer,
     attempt: Attempt | null,
+    line: Line | null,
     deadlineMs: number,
     settle: (result: AskResult) => void,
   ) {
@@ -45,6 +52,8 @@ export class Exchange implements DeadlineEntry<Exchange> {
     this.terminalId = expected.original.terminalId.trimEnd()
     this.currencyNumeric = expected.original.currencyNumeric
     this.attempt = attempt
+    this.line = line
+    this.dial = line === null ? 0 : line.link.dial
     this.deadlineMs = deadlineMs
     this.settle = settle
   }
@@ -62,14 +71,20 @@ export interface ExpectedAnswer {
 }
 
 /** The field by which an answer is not that exchange's. */
-export type MismatchField = 'mti' | '4' | '7' | '11' | '37' | '41' | '49'
+export type MismatchField = 'connection' | 'mti' | '4' | '7' | '11' | '37' | '41' | '49'
 
 /**
  * Null: the answer belongs to the exchange. The STAN is compared by the caller, who found the
  * exchange by it. A queued message's answer need not echo DE4, DE41 and DE49, but may not contradict.
  */
-export function mismatchOf(exchange: Exchange, answer: ParsedAnswer): MismatchField | null {
+export function mismatchOf(
+  exchange: Exchange,
+  answer: ParsedAnswer,
+  line: Line,
+): MismatchField | null {
   const mayOmit = exchange.attempt === null
+  // While its own connection lives, an answer comes on that one; a late one may come on any.
+  if (exchange.state === 'in_flight' && exchange.line !== line) return 'connection'
   if (!answer.mti.startsWith(exchange.answerClass)) return 'mti'
   if (answer.transmittedAt !== exchange.transmittedAt) return '7'
   if (answer.rrn !== exchange.rrn) return '37'

@@ -13,6 +13,7 @@ import { type Exchange, type MismatchField, mismatchOf } from './exchange.ts'
 import type { AskResult } from './issuer.ts'
 import type { ParsedAnswer } from './issuer-message.ts'
 import { ANSWERED_HOLD_MS, ANSWERED_REMEMBERED, GIVEN_UP_MAX } from './limits.ts'
+import type { Line } from './line.ts'
 import type { TraceBook } from './trace-numbers.ts'
 
 /** An answer that belongs to nobody; `candidate` is what it comes nearest to. */
@@ -31,7 +32,7 @@ export class InFlight {
   readonly #clock: Clock
   readonly #book: TraceBook
   readonly #lateAnswerWindowMs: number
-  readonly #onTimeout: () => void
+  readonly #onTimeout: (exchange: Exchange) => void
   readonly #inFlight = new Map<number, Exchange>()
   readonly #givenUp = new Map<number, Exchange>()
   readonly #timeouts: Deadlines<Exchange>
@@ -46,7 +47,7 @@ export class InFlight {
     timers: Timers,
     book: TraceBook,
     lateAnswerWindowMs: number,
-    onTimeout: () => void,
+    onTimeout: (exchange: Exchange) => void,
   ) {
     this.#clock = clock
     this.#book = book
@@ -71,6 +72,11 @@ export class InFlight {
     return this.#inFlight.has(stan) || this.#givenUp.has(stan)
   }
 
+  /** What is in flight or given up under that number. */
+  find(stan: number): Exchange | undefined {
+    return this.#inFlight.get(stan) ?? this.#givenUp.get(stan)
+  }
+
   /** The bytes of this exchange leave now; its deadline is set. */
   start(exchange: Exchange): void {
     this.#inFlight.set(exchange.stan, exchange)
@@ -87,10 +93,10 @@ export class InFlight {
    * Finds whose answer this is and takes that exchange out; its `state` tells whether the answer
    * is in time (`in_flight`) or late (`given_up`). Settling it is the caller's.
    */
-  match(answer: ParsedAnswer): Match {
+  match(answer: ParsedAnswer, line: Line): Match {
     const stan = Number(answer.stan)
-    const exchange = this.#inFlight.get(stan) ?? this.#givenUp.get(stan)
-    const field = exchange === undefined ? '11' : mismatchOf(exchange, answer)
+    const exchange = this.find(stan)
+    const field = exchange === undefined ? '11' : mismatchOf(exchange, answer, line)
     if (exchange !== undefined && field === null) {
       this.#takeOut(exchange)
       if (exchange.attempt !== null) this.#book.rest(stan, ANSWERED_HOLD_MS)
@@ -101,13 +107,17 @@ export class InFlight {
     return { field: field ?? '11', candidate: exchange ?? this.#nearest(answer) }
   }
 
-  /** The connection is gone: everything in flight is unknown at once. */
-  loseAll(): void {
+  /** A connection is gone: what is in flight on it is unknown at once. Says how many. */
+  lose(line: Line): number {
+    let lost = 0
     for (const exchange of this.#inFlight.values()) {
+      if (exchange.line !== line) continue
+      lost++
       this.#timeouts.remove(exchange)
       this.#giveUp(exchange)
       exchange.settle(LOST)
     }
+    return lost
   }
 
   /** Awaits the late answer of a request that an earlier process gave up. */
@@ -123,7 +133,7 @@ export class InFlight {
 
   #timedOut(exchange: Exchange): void {
     this.#giveUp(exchange)
-    this.#onTimeout()
+    this.#onTimeout(exchange)
     exchange.settle(TIMED_OUT)
   }
 

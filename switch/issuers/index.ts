@@ -6,5 +6,10 @@ export type { LinkDownReason } from './iso-link.ts'
 export * from './issuer.ts'
 export * from './issuer-events.ts'
 export { originalDataElements } from './issuer-message.ts'
-export { IN_FLIGHT_MAX as LINK_IN_FLIGHT_MAX, REVERSALS_IN_FLIGHT_MAX } from './limits.ts'
+export {
+  CONNECTIONS_MAX,
+  IN_FLIGHT_MAX as LINK_IN_FLIGHT_MAX,
+  REVERSALS_IN_FLIGHT_MAX,
+} from './limits.ts'
+export type { LineState } from './line.ts'
 export { NO_STAN, TraceBook } from './trace-numbers.ts'

@@ -345,6 +345,7 @@ test('a broken frame closes the connection with its reason, and the link comes b
   assert.deepEqual(events.at(-1), {
     kind: 'link_down',
     issuer: 'demo-a',
+    connection: 1,
     reason: 'bad_frame',
     code: 'frame_too_long',
     lost: 1,
@@ -589,6 +590,126 @@ test('a configuration whose holds can’t be counted is refused', () => {
   assert.throws(() => createRig({ config: { lateAnswerWindowMs: 3_600_000 } }), /more than/)
 })
 
+const shortBreaker = { timeoutsInARow: 3, openMinMs: 1_000, openMaxMs: 8_000 }
+
+test('a host that answers echoes only: the breaker opens, and nothing more is asked', async () => {
+  let isSilent = true
+  const { time, simulated, issuer, events } = createRig({
+    config: { breaker: shortBreaker },
+    answer: (request) => (isSilent ? [] : [{ afterMs: 1, message: answerOf(request, '00') }]),
+  })
+  await time.advance(50)
+  for (let i = 0; i < 3; i++) void issuer.ask(attemptOf(issuer), card, 500)
+  await time.advance(510)
+  assert.deepEqual(issuer.connections, ['open'])
+  assert.equal(issuer.isUp, false)
+  assert.deepEqual(await issuer.ask(attemptOf(issuer), card, 500), { kind: 'not_sent' })
+  assert.equal(simulated.received.filter(({ mti }) => mti === '0100').length, 3)
+  const queued = reversalOf(issuer, attemptOf(issuer))
+  assert.deepEqual(await issuer.deliver(queued, pan, false, 500), { kind: 'not_sent' })
+  // The echo is answered: a trial goes out, times out, and it opens for twice as long.
+  await time.advance(1_000)
+  assert.deepEqual(issuer.connections, ['half_open'])
+  const trial = watch(issuer.ask(attemptOf(issuer), card, 500))
+  await time.advance(510)
+  assert.deepEqual(trial.result, { kind: 'unknown', why: 'timeout' })
+  assert.deepEqual(issuer.connections, ['open'])
+  isSilent = false
+  await time.advance(1_400)
+  assert.deepEqual(issuer.connections, ['open'])
+  await time.advance(700)
+  assert.deepEqual(issuer.connections, ['half_open'])
+  const answered = watch(issuer.ask(attemptOf(issuer), card, 500))
+  await time.advance(50)
+  assert.equal(answered.result?.kind, 'answered')
+  assert.deepEqual(issuer.connections, ['up'])
+  assert.equal(issuer.state.counters.breakerOpenings, 1 + 1)
+  assert.equal(events.filter((event) => event.kind === 'breaker_closed').length, 1)
+  await Promise.all([issuer.close(), time.advance(10_000)])
+})
+
+test('an open breaker whose echo stays unanswered gives way to a new connection', async () => {
+  let isDead = true
+  const { time, issuer, events } = createRig({
+    config: { breaker: shortBreaker },
+    answer: (request) => (isDead ? [] : [{ afterMs: 1, message: answerOf(request, '00') }]),
+    answerNetwork: (code) => (isDead && code === '301' ? null : '00'),
+  })
+  await time.advance(50)
+  for (let i = 0; i < 3; i++) void issuer.ask(attemptOf(issuer), card, 500)
+  await time.advance(510 + 1_000 + 2_000)
+  assert.ok(events.some((event) => event.kind === 'link_down' && event.reason === 'echo_timeout'))
+  isDead = false
+  await time.advance(20_000)
+  assert.deepEqual(issuer.connections, ['up'])
+})
+
+test('several connections: each signs on, requests are spread, answers come on their own', async () => {
+  const { time, simulated, issuer } = createRig({ config: { connections: 3 } })
+  await time.advance(50)
+  assert.deepEqual(issuer.connections, ['up', 'up', 'up'])
+  assert.equal(simulated.received.filter(({ mti }) => mti === '0800').length, 3)
+  const asked = Array.from({ length: 30 }, () => watch(issuer.ask(attemptOf(issuer), card, 8_000)))
+  await time.advance(50)
+  assert.ok(asked.every(({ result }) => result?.kind === 'answered'))
+  const counts = new Map<unknown, number>()
+  for (const [i, { mti }] of simulated.received.entries()) {
+    const on = simulated.receivedOn[i]
+    if (mti === '0100') counts.set(on, (counts.get(on) ?? 0) + 1)
+  }
+  assert.deepEqual([...counts.values()], [10, 10, 10])
+})
+
+test('one connection lost: only its own in flight are unknown, and the others carry on', async () => {
+  const { time, simulated, issuer } = createRig({
+    config: { connections: 2 },
+    answer: (request) => [{ afterMs: 500, message: answerOf(request, '00') }],
+  })
+  await time.advance(50)
+  const asked = Array.from({ length: 10 }, () => watch(issuer.ask(attemptOf(issuer), card, 8_000)))
+  await time.advance(20)
+  simulated.disconnect(simulated.receivedOn.at(-1))
+  await time.advance(10)
+  assert.equal(issuer.isUp, true)
+  assert.equal(asked.filter(({ result }) => result?.kind === 'unknown').length, 5)
+  const next = Array.from({ length: 4 }, () => watch(issuer.ask(attemptOf(issuer), card, 8_000)))
+  await time.advance(2_000)
+  assert.equal(asked.filter(({ result }) => result?.kind === 'answered').length, 5)
+  assert.ok(next.every(({ result }) => result?.kind === 'answered'))
+  assert.deepEqual(issuer.connections, ['up', 'up'])
+})
+
+test('a reversal waits for the connection of its request while that lives, then takes any', async () => {
+  const { time, simulated, issuer } = createRig({
+    config: { connections: 2, breaker: { ...shortBreaker, timeoutsInARow: 100 } },
+    answer: (request) =>
+      request.mti === '0100' ? [] : [{ afterMs: 1, message: answerOf(request, '00') }],
+  })
+  await time.advance(50)
+  const attempts = Array.from({ length: 8 }, () => attemptOf(issuer))
+  for (const attempt of attempts) void issuer.ask(attempt, card, 500)
+  await time.advance(600)
+  const connectionOf = (stan: unknown) =>
+    simulated.receivedOn[simulated.received.findIndex(({ fields }) => fields[11] === stan)]
+  for (const attempt of attempts.slice(0, 6)) {
+    const reversal = reversalOf(issuer, attempt)
+    const delivered = watch(issuer.deliver(reversal, pan, false, 500))
+    await time.advance(50)
+    assert.equal(delivered.result?.kind, 'answered')
+    assert.equal(connectionOf(reversal.stan), connectionOf(attempt.stan))
+  }
+  const [last] = attempts.slice(-1) as [Attempt]
+  simulated.disconnect(connectionOf(last.stan))
+  await time.advance(10)
+  const delivered = watch(issuer.deliver(reversalOf(issuer, last), pan, false, 500))
+  await time.advance(50)
+  assert.equal(delivered.result?.kind, 'answered')
+})
+
+test('more connections than a link may have are refused', () => {
+  assert.throws(() => createRig({ config: { connections: 17 } }), /connections/)
+})
+
 // The whole of promise 4: whatever the issuer and the network do, an answer reaches its request or
 // nobody, each request ends once and in time, and nothing is left behind.
 test('answers never cross, whatever the issuer and the network do', async () => {
@@ -621,7 +742,12 @@ async function runStorm(seed: number): Promise<void> {
   const isSplit = random.chance(0.5)
   const rig = createRig({
     seed,
-    config: { timeoutMs: 1_000, lateAnswerWindowMs: 20_000, signOnTimeoutMs: 500 },
+    config: {
+      timeoutMs: 1_000,
+      lateAnswerWindowMs: 20_000,
+      signOnTimeoutMs: 500,
+      connections: 1 + random.below(3),
+    },
     pieceBytes: (_, lengthBytes) => (isSplit ? 1 : 1 + random.below(lengthBytes)),
     answer: (request) => {
       const answers: TimedAnswer[] = []
@@ -651,6 +777,7 @@ async function runStorm(seed: number): Promise<void> {
       entry.endings.push({ result, atMs: time.clock.monotonic() })
     })
     if (random.chance(0.01)) network.cut()
+    if (random.chance(0.02)) rig.simulated.disconnect(rig.simulated.receivedOn.at(-1))
     if (random.chance(0.01)) rig.simulated.sendBytes(Uint8Array.of(255, 255))
     await time.advance(random.below(20))
   }

@@ -4,9 +4,10 @@ import type { Pan } from '../card.ts'
 import type { FramingProblem, IsoMessage, IsoProblem } from '../iso8583/index.ts'
 import type { Clock } from '../ports.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
+import type { BreakerOptions, BreakerState } from './breaker.ts'
 import { Exchange, type ExpectedAnswer } from './exchange.ts'
 import { InFlight, type Unmatched } from './in-flight.ts'
-import { IsoLink, type IsoLinkOptions, type IsoLinkPorts, type LinkDownReason } from './iso-link.ts'
+import type { IsoLinkOptions, IsoLinkPorts, LinkDownReason } from './iso-link.ts'
 import type {
   AskResult,
   CardData,
@@ -26,11 +27,13 @@ import {
   parseAnswer,
 } from './issuer-message.ts'
 import { ANSWERED_HOLD_MS, REVERSALS_IN_FLIGHT_MAX } from './limits.ts'
+import { Line, type LineState } from './line.ts'
 import { NO_STAN, TraceBook } from './trace-numbers.ts'
 
 export interface IsoIssuerOptions {
   readonly name: string
-  readonly link: IsoLinkOptions
+  readonly link: IsoLinkOptions & { readonly breaker: BreakerOptions }
+  readonly connections: number
   readonly timeoutMs: number
   readonly lateAnswerWindowMs: number
   readonly inFlightMax: number
@@ -66,7 +69,8 @@ export class IsoIssuer implements Issuer {
   readonly #clock: Clock
   readonly #book: TraceBook
   readonly #inFlight: InFlight
-  readonly #link: IsoLink
+  readonly #lines: readonly Line[]
+  #nextLine = 0
   readonly #counters = createIssuerCounters()
   #closed: Promise<void> | undefined
   #onEmpty: (() => void) | undefined
@@ -78,31 +82,40 @@ export class IsoIssuer implements Issuer {
     this.#options = options
     this.#clock = ports.clock
     this.#book = new TraceBook(ports.clock, options.lastStan, options.inFlightMax)
-    const countTimeout = () => {
-      this.#counters.timeouts++
-      this.#emptied()
-    }
     const window = options.lateAnswerWindowMs
-    this.#inFlight = new InFlight(ports.clock, ports.timers, this.#book, window, countTimeout)
-    this.#link = new IsoLink(options.link, ports, this.#book, {
-      linkUp: () => this.#linkUp(),
-      linkDown: (reason, code) => this.#linkDown(reason, code),
-      messageReceived: (message) => this.#messageReceived(message),
-      undecodable: (problem) => this.#undecodable(problem),
-      unencodable: (mti, problem) => this.#unencodable(mti, problem),
-      strayNetworkAnswer: (message) => {
+    this.#inFlight = new InFlight(ports.clock, ports.timers, this.#book, window, (exchange) =>
+      this.#timedOut(exchange),
+    )
+    const owner = {
+      linkUp: (line: Line) => this.#linkUp(line),
+      linkDown: (line: Line, reason: LinkDownReason, code: string | null) =>
+        this.#linkDown(line, reason, code),
+      breakerChanged: (line: Line, state: BreakerState) => this.#breakerChanged(line, state),
+      messageReceived: (line: Line, message: IsoMessage) => this.#messageReceived(line, message),
+      undecodable: (problem: IsoProblem) => this.#undecodable(problem),
+      unencodable: (mti: string, problem: IsoProblem | FramingProblem) =>
+        this.#unencodable(mti, problem),
+      strayNetworkAnswer: (message: IsoMessage) => {
         this.#report(parseAnswer(message), { field: '11', candidate: null })
       },
-    })
+    }
+    this.#lines = Array.from(
+      { length: options.connections },
+      (_, i) => new Line(i + 1, options.link, ports, this.#book, owner),
+    )
   }
 
   /** Starts to dial. */
   open(): void {
-    this.#link.open()
+    for (const line of this.#lines) line.link.open()
   }
 
   get isUp(): boolean {
-    return this.#link.isUp && this.#closed === undefined
+    return this.#closed === undefined && this.#lines.some((line) => line.takesDeliveries)
+  }
+
+  get connections(): readonly LineState[] {
+    return this.#lines.map((line) => line.state)
   }
 
   get state(): IssuerState {
@@ -128,23 +141,25 @@ export class IsoIssuer implements Issuer {
 
   expectLateAnswer(attempt: Attempt): void {
     if (attempt.stan === NO_STAN || this.#inFlight.has(Number(attempt.stan))) return
-    this.#inFlight.awaitLate(new Exchange(expectedOf(attempt), attempt, 0, settleNobody))
+    this.#inFlight.awaitLate(new Exchange(expectedOf(attempt), attempt, null, 0, settleNobody))
   }
 
   ask(attempt: Attempt, card: CardData, timeoutMs: number): Promise<AskResult> {
     const stan = Number(attempt.stan)
     if (this.#inFlight.has(stan)) throw new Error(`STAN ${attempt.stan} was asked with already`)
     const isRefused =
-      !this.isUp ||
+      this.#closed !== undefined ||
       timeoutMs <= 0 ||
       attempt.stan === NO_STAN ||
-      this.#inFlight.size >= this.#options.inFlightMax
-    if (isRefused || !this.#link.send(buildRequest(attempt, card))) {
+      this.#inFlight.size >= this.#options.inFlightMax ||
+      !this.#lines.some((line) => line.takesRequests)
+    const line = isRefused ? undefined : this.#sendRequest(buildRequest(attempt, card))
+    if (line === undefined) {
       this.#counters.notSent++
       return Promise.resolve(NOT_SENT)
     }
     this.#book.rest(stan, timeoutMs + this.lateAnswerWindowMs)
-    return this.#await(expectedOf(attempt), attempt, timeoutMs)
+    return this.#await(expectedOf(attempt), attempt, line, timeoutMs)
   }
 
   async deliver(
@@ -159,7 +174,10 @@ export class IsoIssuer implements Issuer {
       message.stan === NO_STAN ||
       this.#inFlight.has(Number(message.stan)) ||
       this.#inFlight.size >= this.#options.inFlightMax + REVERSALS_IN_FLIGHT_MAX
-    if (isRefused || !this.#link.send(buildQueued(message, pan, isRepeat))) {
+    const line = isRefused
+      ? undefined
+      : this.#sendDelivery(message.original, buildQueued(message, pan, isRepeat))
+    if (line === undefined) {
       this.#counters.notSent++
       return NOT_SENT
     }
@@ -167,7 +185,7 @@ export class IsoIssuer implements Issuer {
     const answerClass = answerClassOf(message.mti)
     const amount = amountOf(message)
     const expected = { answerClass, stan, transmittedAt, rrn, amount, original }
-    const result = await this.#await(expected, null, timeoutMs)
+    const result = await this.#await(expected, null, line, timeoutMs)
     if (result.kind !== 'answered') return { kind: 'unknown' }
     return { kind: 'answered', responseCode: result.answer.responseCode }
   }
@@ -183,27 +201,78 @@ export class IsoIssuer implements Issuer {
         this.#onEmpty = resolve
       })
     }
-    await this.#link.close()
+    await Promise.all(this.#lines.map((line) => line.link.close()))
     this.#inFlight.close()
   }
 
-  #await(expected: ExpectedAnswer, attempt: Attempt | null, timeoutMs: number): Promise<AskResult> {
+  /** Connections take turns; one that refuses before any byte passes the turn on. */
+  #sendRequest(message: IsoMessage): Line | undefined {
+    const lines = this.#lines
+    const framed = (lines[0] as Line).link.frame(message)
+    if (framed === undefined) return undefined
+    for (let i = 0; i < lines.length; i++) {
+      const line = lines[this.#nextLine] as Line
+      this.#nextLine = (this.#nextLine + 1) % lines.length
+      if (line.takesRequests && line.link.write(framed)) return line
+    }
+    return undefined
+  }
+
+  /**
+   * A reversal may not overtake its request: it waits for the connection that its request left on,
+   * while that lives.
+   */
+  #sendDelivery(original: Attempt, message: IsoMessage): Line | undefined {
+    const framed = (this.#lines[0] as Line).link.frame(message)
+    if (framed === undefined) return undefined
+    const own = this.#lineOf(original)
+    for (const line of own === undefined ? this.#lines : [own]) {
+      if (line.takesDeliveries && line.link.write(framed)) return line
+    }
+    return undefined
+  }
+
+  /** The connection on which an unanswered request left, if it is still that connection. */
+  #lineOf(original: Attempt): Line | undefined {
+    const exchange = this.#inFlight.find(Number(original.stan))
+    if (exchange === undefined || exchange.transmittedAt !== original.transmittedAt) {
+      return undefined
+    }
+    const { line, dial } = exchange
+    return line !== null && line.link.dial === dial ? line : undefined
+  }
+
+  #await(
+    expected: ExpectedAnswer,
+    attempt: Attempt | null,
+    line: Line,
+    timeoutMs: number,
+  ): Promise<AskResult> {
     this.#counters.sent++
     const promise = new Promise<AskResult>(keepSettle)
     const deadlineMs = this.#clock.monotonic() + timeoutMs
-    this.#inFlight.start(new Exchange(expected, attempt, deadlineMs, settleOfNewest))
+    const exchange = new Exchange(expected, attempt, line, deadlineMs, settleOfNewest)
+    if (attempt !== null) exchange.isTrial = line.breaker.requestLeft()
+    this.#inFlight.start(exchange)
     return promise
   }
 
-  #messageReceived(message: IsoMessage): void {
+  #timedOut({ attempt, line, isTrial }: Exchange): void {
+    this.#counters.timeouts++
+    if (attempt !== null) line?.breaker.requestTimedOut(isTrial)
+    this.#emptied()
+  }
+
+  #messageReceived(line: Line, message: IsoMessage): void {
     const answer = parseAnswer(message)
-    const match = this.#inFlight.match(answer)
+    const match = this.#inFlight.match(answer, line)
     if (match === 'duplicate') {
       this.#counters.duplicates++
     } else if (!(match instanceof Exchange)) {
       this.#report(answer, match)
     } else if (match.state === 'in_flight') {
       this.#counters.answered++
+      if (match.attempt !== null) line.breaker.requestAnswered()
       match.settle({ kind: 'answered', answer: answerOf(answer, match) })
       this.#emptied()
     } else {
@@ -213,19 +282,25 @@ export class IsoIssuer implements Issuer {
     }
   }
 
-  #linkUp(): void {
+  #linkUp(line: Line): void {
     this.#counters.linkUps++
-    this.#options.onEvent({ kind: 'link_up', issuer: this.name })
+    this.#options.onEvent({ kind: 'link_up', issuer: this.name, connection: line.number })
   }
 
-  #linkDown(reason: LinkDownReason, code: string | null): void {
+  #linkDown(line: Line, reason: LinkDownReason, code: string | null): void {
     // After a sign-off the connection lives on, and answers to what is in flight still come.
-    const lost = reason === 'signed_off_by_issuer' ? 0 : this.#inFlight.size
+    const lost = reason === 'signed_off_by_issuer' ? 0 : this.#inFlight.lose(line)
     this.#counters.linkDowns++
     this.#counters.lost += lost
-    if (lost > 0) this.#inFlight.loseAll()
-    this.#options.onEvent({ kind: 'link_down', issuer: this.name, reason, code, lost })
+    const connection = line.number
+    this.#options.onEvent({ kind: 'link_down', issuer: this.name, connection, reason, code, lost })
     this.#emptied()
+  }
+
+  #breakerChanged(line: Line, state: BreakerState): void {
+    if (state === 'open') this.#counters.breakerOpenings++
+    const connection = line.number
+    this.#options.onEvent({ kind: `breaker_${state}`, issuer: this.name, connection })
   }
 
   #undecodable(problem: IsoProblem): void {

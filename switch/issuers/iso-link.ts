@@ -82,6 +82,9 @@ export interface IsoLinkOwner {
   unencodable(mti: string, problem: IsoProblem | FramingProblem): void
   /** An 0810 that answers nothing we asked. */
   strayNetworkAnswer(message: IsoMessage): void
+  echoAnswered(): void
+  /** No 0810 in time, though other bytes came. */
+  echoUnanswered(): void
 }
 
 type LinkState =
@@ -130,21 +133,36 @@ export class IsoLink {
     this.#dial()
   }
 
-  /** False: certainly nothing left. True: it may have. */
-  send(message: IsoMessage): boolean {
-    const connection = this.#connection
-    if (connection === undefined || connection.bufferedBytes > BUFFERED_BYTES_MAX) return false
+  /** Names the connection of now: another one has another number. */
+  get dial(): number {
+    return this.#dials
+  }
+
+  /** The bytes of a message on any connection of this issuer; undefined: it has none. */
+  frame(message: IsoMessage): Uint8Array | undefined {
     const encoded = this.#options.dialect.encode(message)
     if (!encoded.ok) {
       this.#owner.unencodable(message.mti, encoded.problem)
-      return false
+      return undefined
     }
     const frame = this.#options.framing.encode(encoded.bytes)
     if (!frame.ok) {
       this.#owner.unencodable(message.mti, frame.problem)
-      return false
+      return undefined
     }
-    return connection.write(frame.bytes)
+    return frame.bytes
+  }
+
+  /** False: certainly nothing left. True: it may have. */
+  write(framed: Uint8Array): boolean {
+    const connection = this.#connection
+    if (connection === undefined || connection.bufferedBytes > BUFFERED_BYTES_MAX) return false
+    return connection.write(framed)
+  }
+
+  /** Asks for a sign of life now: `echoAnswered`, `echoUnanswered` or `linkDown` follows. */
+  probe(): void {
+    if (this.isUp) this.#echo()
   }
 
   /** Signs off where signed on, and ends the connection. Resolves when it has closed. */
@@ -247,18 +265,18 @@ export class IsoLink {
   #networkRequested(message: IsoMessage): void {
     switch (textOf(message, 70)) {
       case NETWORK_CODE.echo:
-        this.send(buildNetworkAnswer(message, NETWORK_APPROVED))
+        this.#sendNetwork(buildNetworkAnswer(message, NETWORK_APPROVED))
         return
       case NETWORK_CODE.signOn:
-        this.send(buildNetworkAnswer(message, NETWORK_APPROVED))
+        this.#sendNetwork(buildNetworkAnswer(message, NETWORK_APPROVED))
         if (this.#state === 'signed_off') this.#signedOn()
         return
       case NETWORK_CODE.signOff:
-        this.send(buildNetworkAnswer(message, NETWORK_APPROVED))
+        this.#sendNetwork(buildNetworkAnswer(message, NETWORK_APPROVED))
         if (this.#state === 'up') this.#signedOffByIssuer()
         return
       default:
-        this.send(buildNetworkAnswer(message, NETWORK_UNKNOWN))
+        this.#sendNetwork(buildNetworkAnswer(message, NETWORK_UNKNOWN))
     }
   }
 
@@ -287,6 +305,7 @@ export class IsoLink {
       else this.#down('sign_on_refused', textOf(message, 39))
     } else if (asked.code === NETWORK_CODE.echo) {
       this.#awaitSilence()
+      this.#owner.echoAnswered()
     } else {
       this.#down('closing', null)
     }
@@ -295,7 +314,12 @@ export class IsoLink {
   #askNetwork(code: NetworkCode): boolean {
     const { stan, transmittedAt } = this.#book.draw('reversal')
     this.#asked = { code, stan, at: transmittedAt }
-    return this.send(buildNetworkRequest(code, stan, transmittedAt))
+    return this.#sendNetwork(buildNetworkRequest(code, stan, transmittedAt))
+  }
+
+  #sendNetwork(message: IsoMessage): boolean {
+    const framed = this.frame(message)
+    return framed !== undefined && this.write(framed)
   }
 
   /**
@@ -309,12 +333,20 @@ export class IsoLink {
       this.#setTimer(restMs, () => this.#awaitSilence())
       return
     }
+    this.#echo()
+  }
+
+  #echo(): void {
     this.#askNetwork(NETWORK_CODE.echo)
     const askedAtMs = this.#ports.clock.monotonic()
     this.#setTimer(this.#options.signOnTimeoutMs, () => {
       // Any byte is a sign of life; a link that carries answers is not cut for a missing echo.
-      if (this.#lastReceivedMs > askedAtMs) this.#awaitSilence()
-      else this.#down('echo_timeout', null)
+      if (this.#lastReceivedMs <= askedAtMs) {
+        this.#down('echo_timeout', null)
+        return
+      }
+      this.#awaitSilence()
+      this.#owner.echoUnanswered()
     })
   }
 

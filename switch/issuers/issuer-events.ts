@@ -6,15 +6,27 @@ import type { MismatchField } from './exchange.ts'
 import type { LinkDownReason } from './iso-link.ts'
 
 export type IssuerEvent =
-  | { readonly kind: 'link_up'; readonly issuer: string }
+  | {
+      readonly kind: 'link_up'
+      readonly issuer: string
+      /** Which of the link's connections, from 1. */
+      readonly connection: number
+    }
   | {
       readonly kind: 'link_down'
       readonly issuer: string
+      readonly connection: number
       readonly reason: LinkDownReason
       /** The system's code (ECONNREFUSED), the frame's problem, or DE39 of a refused sign-on. */
       readonly code: string | null
       /** Requests and reversals that became unknown by it. */
       readonly lost: number
+    }
+  /** Open: the connection takes requests and gives no answers; nothing more is asked on it. */
+  | {
+      readonly kind: 'breaker_open' | 'breaker_half_open' | 'breaker_closed'
+      readonly issuer: string
+      readonly connection: number
     }
   | UnmatchedAnswer
   | {
@@ -70,6 +82,7 @@ export interface IssuerCounters {
   unencodable: number
   linkUps: number
   linkDowns: number
+  breakerOpenings: number
 }
 
 export function createIssuerCounters(): IssuerCounters {
@@ -86,5 +99,6 @@ export function createIssuerCounters(): IssuerCounters {
     unencodable: 0,
     linkUps: 0,
     linkDowns: 0,
+    breakerOpenings: 0,
   }
 }

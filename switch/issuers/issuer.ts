@@ -2,6 +2,7 @@
 
 import type { Pan } from '../card.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
+import type { LineState } from './line.ts'
 
 /** What the message needs beyond the attempt's durable numbers; never stored. */
 export interface CardData {
@@ -25,7 +26,10 @@ export interface IssuerAnswer {
 /** How an attempt ended. An unknown outcome is never called failed. */
 export type AskResult =
   | { readonly kind: 'answered'; readonly answer: IssuerAnswer }
-  /** Certainly not sent: no connection, not signed on, or the write was refused before any byte. */
+  /**
+   * Certainly not sent: no connection, not signed on, breaker open, or the write was refused before
+   * any byte.
+   */
   | { readonly kind: 'not_sent' }
   /** Bytes may have left and no answer came in time, or the connection was lost. */
   | { readonly kind: 'unknown'; readonly why: 'timeout' | 'connection_lost' }
@@ -53,8 +57,10 @@ export type DeliverResult =
 
 export interface Issuer {
   readonly name: string
-  /** Connected and signed on. */
+  /** Some connection is signed on, and its breaker is not open. */
   readonly isUp: boolean
+  /** Each connection of the link, in the order of their numbers. */
+  readonly connections: readonly LineState[]
   /** How long it may take for an answer, by its configuration. */
   readonly timeoutMs: number
   /** How long after it was given up a request may still be answered. */

@@ -54,6 +54,22 @@ export const BUFFERED_BYTES_MAX = 2 * 1_048_576
 /** Undecodable messages in a row after which the stream is taken to have slipped. */
 export const UNDECODABLE_IN_A_ROW_MAX = 3
 
+/** Connections of one link: each costs its issuer a session, and two already outlive a lost one. */
+export const CONNECTIONS_MAX = 16
+
+/**
+ * Time-outs in a row that open a breaker. An issuer that leaves one request in five unanswered
+ * comes to ten in a row once in 10,000,000 requests, one that leaves nine in ten once in three.
+ */
+export const DEFAULT_BREAKER_TIMEOUTS = 10
+
+/** What an open breaker waits for its echo: twice as long after each opening in a row. */
+export const DEFAULT_BREAKER_OPEN_MIN_MS = 1_000
+export const DEFAULT_BREAKER_OPEN_MAX_MS = 30_000
+
+/** Requests in flight that a half-open breaker lets through: so many wait in vain at the worst. */
+export const BREAKER_TRIALS_MAX = 3
+
 export const DEFAULT_TIMEOUT_MS = 8_000
 export const DEFAULT_ECHO_INTERVAL_MS = 15_000
 export const DEFAULT_SIGN_ON_TIMEOUT_MS = 5_000

@@ -41,6 +41,7 @@ test('the metrics carry the contract’s names', async () => {
       queueDepths: () => ({ scoring: 3 }),
       storeAndForwardDepths: () => ({ 'demo-a': 1 }),
       deadLetters: () => ({ 'demo-a': 0 }),
+      issuerConnections: () => ({ 'demo-a': ['up', 'open', 'up'] }),
     },
     { ruleSet: 'abc', model: '1+x' },
   )
@@ -58,6 +59,7 @@ test('the metrics carry the contract’s names', async () => {
     'reversals_total',
     'store_and_forward_depth',
     'dead_letters',
+    'issuer_connections',
     'store_flush_seconds',
     'idempotent_replays_total',
     'rule_hits_total',
@@ -71,5 +73,7 @@ test('the metrics carry the contract’s names', async () => {
     assert.match(text, new RegExp(`^# TYPE switchyard_${name} `, 'm'), name)
   }
   assert.match(text, /switchyard_queue_depth\{queue="scoring"\} 3/)
+  assert.match(text, /issuer_connections\{issuer="demo-a",state="up"\} 2/)
+  assert.match(text, /issuer_connections\{issuer="demo-a",state="half_open"\} 0/)
   assert.match(text, /switchyard_rules_info\{hash="abc"\} 1/)
 })

@@ -4,7 +4,7 @@
 import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Decision } from '#scoring'
-import type { AskResult } from '../issuers/index.ts'
+import type { AskResult, LineState } from '../issuers/index.ts'
 import type { Outcome, StepKind } from '../store/index.ts'
 import type { RunningAuthorization } from '../transaction.ts'
 import { gauge, Histogram, Tally } from './histogram.ts'
@@ -27,6 +27,8 @@ export interface Gauges {
   queueDepths(): Readonly<Record<string, number>>
   storeAndForwardDepths(): Readonly<Record<string, number>>
   deadLetters(): Readonly<Record<string, number>>
+  /** The state of each connection, by issuer. */
+  issuerConnections(): Readonly<Record<string, readonly LineState[]>>
 }
 
 export interface JournalOptions {
@@ -65,6 +67,7 @@ export class Journal {
   readonly #refusals: Tally
   readonly #linkEvents: Tally
   readonly #acquirerLinkEvents: Tally
+  readonly #failOvers: Tally
 
   constructor(options: JournalOptions) {
     this.log = options.log
@@ -121,6 +124,7 @@ export class Journal {
       'What happened on ISO 8583 connections of acquirers',
       ['listener', 'event'],
     )
+    this.#failOvers = tally('fail_overs_total', 'Asked at a further issuer', ['from', 'to'])
     gauge(registry, 'switchyard_build_info', 'Version', ['version', 'node'], () => [
       [{ version: options.version, node: process.version }, 1],
     ])
@@ -151,6 +155,13 @@ export class Journal {
       'Messages that an issuer refused for good',
       ['issuer'],
       each('issuer', () => gauges.deadLetters()),
+    )
+    gauge(
+      registry,
+      'switchyard_issuer_connections',
+      'Connections by state; open and half_open are those of the breaker',
+      ['issuer', 'state'],
+      () => connectionCounts(gauges.issuerConnections()),
     )
     gauge(registry, 'switchyard_rules_info', 'Rule set in force', ['hash'], () => [
       [{ hash: versions.ruleSet }, 1],
@@ -199,6 +210,10 @@ export class Journal {
     this.#refusals.add(code)
   }
 
+  failedOver(from: string, to: string): void {
+    this.#failOvers.add(from, to)
+  }
+
   reversalQueued(cause: string): void {
     this.#reversals.add(cause)
   }
@@ -232,7 +247,7 @@ export class Journal {
         outcome: outcome.outcome,
         responseCode: outcome.responseCode,
         cause: outcome.cause,
-        issuer: running.issuer?.name,
+        issuer: outcome.answer.issuer,
         risk: outcome.decision?.outcome,
         reasons: outcome.decision?.reasons,
         degraded: outcome.decision?.degraded,
@@ -242,4 +257,18 @@ export class Journal {
       'authorization',
     )
   }
+}
+
+const LINE_STATES: readonly LineState[] = ['up', 'down', 'open', 'half_open']
+
+/** Every state of every issuer, those without a connection too: a graph needs its zeros. */
+function connectionCounts(
+  issuers: Readonly<Record<string, readonly LineState[]>>,
+): (readonly [labels: { issuer: string; state: LineState }, value: number])[] {
+  return Object.entries(issuers).flatMap(([issuer, states]) =>
+    LINE_STATES.map((state) => {
+      const count = states.filter((one) => one === state).length
+      return [{ issuer, state }, count] as const
+    }),
+  )
 }

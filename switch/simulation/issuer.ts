@@ -4,7 +4,7 @@ import type { Dialect, FieldValue, Framing, IsoMessage } from '../iso8583/index.
 import type { Address, Connection, Timers } from '../ports.ts'
 import type { SimulatedNetwork } from './transport.ts'
 
-/** One answer to send: on whichever connection is open by then. */
+/** One answer to send: on its request's connection, or on the newest where that one is gone. */
 export interface TimedAnswer {
   readonly afterMs: number
   readonly message: IsoMessage
@@ -25,13 +25,15 @@ export interface SimulatedIssuerOptions {
 export interface SimulatedIssuer {
   /** In the order of arrival, network management included. */
   readonly received: readonly IsoMessage[]
+  /** The connection that each came on. */
+  readonly receivedOn: readonly Connection[]
   readonly openConnections: number
   /** Sends a message of its own on the newest connection. False: there is none. */
   send(message: IsoMessage): boolean
   /** Sends bytes as they are, a broken frame for instance. */
   sendBytes(bytes: Uint8Array): boolean
-  /** Ends its connections; takes new ones. */
-  disconnect(): void
+  /** Ends its connections, or that one; takes new ones. */
+  disconnect(connection?: Connection): void
   /** Takes no new connections. */
   stop(): void
 }
@@ -55,37 +57,46 @@ export function answerOf(
 export function createSimulatedIssuer(options: SimulatedIssuerOptions): SimulatedIssuer {
   const { dialect, framing, timers } = options
   const received: IsoMessage[] = []
+  const receivedOn: Connection[] = []
   const connections: Connection[] = []
 
-  const sendBytes = (bytes: Uint8Array): boolean => connections.at(-1)?.write(bytes) ?? false
-  const send = (message: IsoMessage): boolean => {
+  const sendOn = (connection: Connection | undefined, bytes: Uint8Array): boolean => {
+    const isOpen = connection !== undefined && connections.includes(connection)
+    return (isOpen ? connection : connections.at(-1))?.write(bytes) ?? false
+  }
+  const sendBytes = (bytes: Uint8Array): boolean => sendOn(undefined, bytes)
+  const send = (message: IsoMessage, connection?: Connection): boolean => {
     const encoded = dialect.encode(message)
     if (!encoded.ok) throw new Error(`can't encode: ${encoded.problem.message}`)
     const frame = framing.encode(encoded.bytes)
     if (!frame.ok) throw new Error(`can't frame: ${frame.problem.message}`)
-    return sendBytes(frame.bytes)
+    return sendOn(connection, frame.bytes)
   }
-  const take = (payload: Uint8Array): void => {
+  const take = (payload: Uint8Array, connection: Connection): void => {
     const decoded = dialect.decode(payload)
     if (!decoded.ok)
       throw new Error(`the switch sent what can't be read: ${decoded.problem.message}`)
     const { message } = decoded
     received.push(message)
+    receivedOn.push(connection)
     if (message.mti === '0810') return
     if (message.mti === '0800') {
       const code = options.answerNetwork?.(String(message.fields[70])) ?? null
       const responseCode = options.answerNetwork === undefined ? '00' : code
-      if (responseCode !== null) send(answerOf(message, responseCode))
+      if (responseCode !== null) send(answerOf(message, responseCode), connection)
       return
     }
     for (const { afterMs, message: answer } of options.answer(message)) {
-      timers.set(afterMs, () => send(answer))
+      timers.set(afterMs, () => send(answer, connection))
     }
   }
   const stop = options.network.listen(options.address, (connection) => {
-    const splitter = framing.createSplitter(take, (problem) => {
-      throw new Error(`the switch sent a broken frame: ${problem.message}`)
-    })
+    const splitter = framing.createSplitter(
+      (payload) => take(payload, connection),
+      (problem) => {
+        throw new Error(`the switch sent a broken frame: ${problem.message}`)
+      },
+    )
     return {
       onOpen: () => connections.push(connection),
       onBytes: (bytes) => splitter.push(bytes),
@@ -94,13 +105,16 @@ export function createSimulatedIssuer(options: SimulatedIssuerOptions): Simulate
   })
   return {
     received,
+    receivedOn,
     get openConnections() {
       return connections.length
     },
-    send,
+    send: (message) => send(message),
     sendBytes,
-    disconnect() {
-      for (const connection of [...connections]) connection.destroy()
+    disconnect(only) {
+      for (const connection of [...connections]) {
+        if (only === undefined || only === connection) connection.destroy()
+      }
     },
     stop,
   }

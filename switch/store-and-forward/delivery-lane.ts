@@ -11,6 +11,9 @@
 // that has to be repeated waits by itself and holds up only what is about the same original: a
 // partial reversal names what stands after it, so the issuer must hear them in order. While the
 // link is down nothing is sent and nothing is counted.
+//
+// Order is kept a card: a message waits, `held`, until the one before it of its card was answered
+// (91 and 96 are no answers) or is dead. Cards don't wait for each other.
 
 import type { Pan } from '../card.ts'
 import { backOffMs, type DeadlineEntry, Deadlines, type Issuer, NO_STAN } from '../issuers/index.ts'
@@ -58,7 +61,14 @@ export type StoreAndForwardEvent =
   /** The store failed: nothing is sent any more, the next start resumes. */
   | { readonly kind: 'halted'; readonly error: Error }
 
-export type DeadLetterCause = 'refused_by_issuer' | 'card_erased' | 'no_trace_number'
+export type DeadLetterCause =
+  | 'refused_by_issuer'
+  | 'card_erased'
+  | 'no_trace_number'
+  /** Sent as often as the limit allows, and never taken. */
+  | 'too_many_sends'
+  /** Queued for longer than the limit allows: what it says is of another time. */
+  | 'too_old'
 
 export type UnsealCard = (card: SealedCard) => { readonly pan: Pan; readonly expiry: string }
 
@@ -66,6 +76,8 @@ export type UnsealCard = (card: SealedCard) => { readonly pan: Pan; readonly exp
 export interface LaneContext {
   readonly store: Pick<TransactionStore, 'updateDelivery' | 'pendingDeliveries'>
   readonly unseal: UnsealCard
+  /** Names the card of a message for the order of its lane; may throw as `unseal` does. */
+  readonly cardKey: (message: QueuedMessage) => string
   readonly clock: Clock
   readonly timers: Timers
   readonly random: Random
@@ -85,8 +97,16 @@ class Entry implements DeadlineEntry<Entry> {
   /** Monotonic. */
   readonly settlesAtMs: number
   failures = 0
-  /** `behind`: another message about the same original goes first. */
-  state: 'ready' | 'sending' | 'waiting' | 'behind' = 'ready'
+  /** `held`: a message about the same original, or of the same card, goes first. */
+  state: 'ready' | 'sending' | 'waiting' | 'held' = 'ready'
+  readonly cardKey: string
+  /** The next message of its card, which waits for this one to be answered. */
+  next: Entry | null = null
+  hasPassed = false
+  isBehindOriginal = false
+  isBehindCard = false
+  /** Asked for by an operator: its age is known. */
+  readonly isRequeued: boolean
   approvedLate = false
   deadlineMs = 0
   earlier: Entry | null = null
@@ -97,12 +117,16 @@ class Entry implements DeadlineEntry<Entry> {
     sends: number,
     lastResponseCode: string | null,
     settlesAtMs: number,
+    cardKey: string,
+    isRequeued: boolean,
   ) {
     this.message = message
     this.sends = sends
     this.isSendStored = sends > 0
     this.lastResponseCode = lastResponseCode
     this.settlesAtMs = settlesAtMs
+    this.cardKey = cardKey
+    this.isRequeued = isRequeued
   }
 }
 
@@ -134,6 +158,8 @@ export class DeliveryLane {
   readonly #entries = new Map<string, Entry>()
   /** By original. */
   readonly #queues = new Map<string, OriginalQueue>()
+  /** The newest message of each card that others of the card wait for. */
+  readonly #lastOfCard = new Map<string, Entry>()
   readonly #waiting: Deadlines<Entry>
   #ready: Entry[] = []
   #readyHead = 0
@@ -169,7 +195,12 @@ export class DeliveryLane {
   }
 
   /** Takes over a message that is durable already. `sends` as stored. */
-  add(message: QueuedMessage, sends: number, lastResponseCode: string | null): void {
+  add(
+    message: QueuedMessage,
+    sends: number,
+    lastResponseCode: string | null,
+    isRequeued = false,
+  ): void {
     const key = deliveryKey(message)
     if (this.#entries.has(key)) return
     if (this.#issuer === undefined) {
@@ -181,12 +212,56 @@ export class DeliveryLane {
       return
     }
     const settlesAtMs = this.#settlesAtMs(this.#issuer, message)
-    const entry = new Entry(message, sends, lastResponseCode, settlesAtMs)
+    const cardKey = this.#cardKeyOf(message)
+    const entry = new Entry(message, sends, lastResponseCode, settlesAtMs, cardKey, isRequeued)
     this.#entries.set(key, entry)
     this.#issuer?.holdStan(message.stan)
-    if (!this.#line(entry)) return
+    if (isRequeued && this.#dead > 0) this.#dead--
+    this.#lineOriginal(entry)
+    this.#lineCard(entry)
+    if (entry.isBehindOriginal || entry.isBehindCard) {
+      entry.state = 'held'
+      return
+    }
     this.#ready.push(entry)
     this.#pump()
+  }
+
+  /** A card that can't be read now orders by its transaction alone. */
+  #cardKeyOf(message: QueuedMessage): string {
+    try {
+      return this.#context.cardKey(message)
+    } catch {
+      return message.transactionId
+    }
+  }
+
+  /** It was answered, or will never be: the next of its card may go. */
+  #pass(entry: Entry): void {
+    if (entry.hasPassed) return
+    entry.hasPassed = true
+    if (this.#lastOfCard.get(entry.cardKey) === entry) this.#lastOfCard.delete(entry.cardKey)
+    const { next } = entry
+    if (next === null) return
+    entry.next = null
+    next.isBehindCard = false
+    this.#release(next)
+  }
+
+  /** Puts an entry behind the newest of its card that is not answered yet. */
+  #lineCard(entry: Entry): void {
+    const before = this.#lastOfCard.get(entry.cardKey)
+    this.#lastOfCard.set(entry.cardKey, entry)
+    if (before === undefined) return
+    before.next = entry
+    entry.isBehindCard = true
+  }
+
+  /** Lets an entry go once nothing stands before it. */
+  #release(entry: Entry): void {
+    if (entry.isBehindOriginal || entry.isBehindCard) return
+    entry.state = 'ready'
+    this.#ready.push(entry)
   }
 
   /** The original was approved after all: a 25 to its reversal is no last word any more. */
@@ -221,17 +296,16 @@ export class DeliveryLane {
     })
   }
 
-  /** Puts an entry behind those about the same original; false: it has to wait there. */
-  #line(entry: Entry): boolean {
+  /** Puts an entry behind those about the same original. */
+  #lineOriginal(entry: Entry): void {
     const key = originalKey(entry.message.original)
     const queue = this.#queues.get(key)
     if (queue === undefined) {
       this.#queues.set(key, { entries: [entry], waiters: new Set() })
-      return true
+      return
     }
     queue.entries.push(entry)
-    entry.state = 'behind'
-    return false
+    entry.isBehindOriginal = true
   }
 
   /** Takes the first one out and lets the next one go. */
@@ -242,8 +316,8 @@ export class DeliveryLane {
     queue.entries.shift()
     const [next] = queue.entries
     if (next !== undefined) {
-      next.state = 'ready'
-      this.#ready.push(next)
+      next.isBehindOriginal = false
+      this.#release(next)
       return
     }
     this.#queues.delete(key)
@@ -345,6 +419,8 @@ export class DeliveryLane {
     if (message.stan === NO_STAN) return this.#bury(entry, 'no_trace_number', null)
     const { card } = message.original
     if (card === null) return this.#bury(entry, 'card_erased', null)
+    const spent = this.#limitReached(entry)
+    if (spent !== null) return this.#bury(entry, spent, entry.lastResponseCode)
     const pan = this.#unsealPan(card)
     if (pan === undefined) return this.#cardUnreadable(entry)
     const isRepeat = entry.sends > 0
@@ -359,6 +435,7 @@ export class DeliveryLane {
     entry.sends++
     if (result.kind === 'unknown') return this.#repeat(entry, null)
     entry.lastResponseCode = result.responseCode
+    if (result.responseCode !== '91' && result.responseCode !== '96') this.#pass(entry)
     switch (this.#verdictOf(entry, result.responseCode)) {
       case 'done':
         return this.#acknowledge(entry, result.responseCode)
@@ -372,6 +449,14 @@ export class DeliveryLane {
   #verdictOf(entry: Entry, responseCode: string): Verdict {
     if (entry.message.mti === '0220') return adviceVerdictOf(responseCode)
     return verdictOf(responseCode, this.#isSettled(entry))
+  }
+
+  /** Why it is sent no more; a requeued one has its sends again, and its age is known. */
+  #limitReached({ message, sends, isRequeued }: Entry): DeadLetterCause | null {
+    const { clock, limits } = this.#context
+    if (sends >= limits.sendsMax) return 'too_many_sends'
+    const ageMs = clock.now() - message.queuedAtMs
+    return ageMs > limits.ageMaxMs && !isRequeued ? 'too_old' : null
   }
 
   #unsealPan(card: SealedCard): Pan | undefined {
@@ -470,6 +555,7 @@ export class DeliveryLane {
     this.#entries.delete(deliveryKey(entry.message))
     this.#leaveLine(entry)
     this.#issuer?.releaseStan(entry.message.stan)
+    this.#pass(entry)
     const isHalfDone = this.#entries.size * 2 <= this.#context.limits.queuedMax
     if (this.#overflow > 0 && isHalfDone) void this.#reload()
   }

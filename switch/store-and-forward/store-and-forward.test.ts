@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { Pan } from '../card.ts'
 import { createFraming, defaultFraming, type IsoMessage, loadDialect } from '../iso8583/index.ts'
 import { createIssuer, type Issuer } from '../issuers/index.ts'
+import { requeue } from '../requeue.ts'
 import {
   answerOf,
   createSeededRandom,
@@ -47,6 +48,7 @@ interface RigOptions {
   readonly limits?: Partial<StoreAndForwardLimits>
   readonly canUnseal?: () => boolean
   readonly isConfigured?: boolean
+  readonly cardKey?: (message: QueuedMessage) => string
 }
 
 async function createRig(options: RigOptions = {}) {
@@ -116,6 +118,7 @@ async function createRig(options: RigOptions = {}) {
       timers,
       random,
       limits: { ...STORE_AND_FORWARD_LIMITS, ...options.limits },
+      ...(options.cardKey && { cardKey: options.cardKey }),
       onEvent: (event) => events.push(event),
     })
     return { store, issuer, forward }
@@ -346,6 +349,88 @@ test('12 and 30 are dead letters, alarmed once and not sent again', async () => 
       },
     ])
   }
+})
+
+test('what is never taken is a dead letter after so many sends, and can be queued again', async () => {
+  let code = '96'
+  const { store, issuer, forward, time, simulated, events } = await createRig({
+    answer: () => code,
+    limits: { sendsMax: 3 },
+  })
+  await time.advance(50)
+  const message = await queueReversal(store, issuer)
+  forward.enqueue(message)
+  await time.advance(600_000)
+  assert.equal(reversalsOf(simulated.received).length, 3)
+  assert.deepEqual(await deliveryOf(store, message), {
+    state: 'dead',
+    sends: 3,
+    lastResponseCode: '96',
+  })
+  assert.deepEqual(events.at(-1), {
+    kind: 'dead_letter',
+    issuer: 'demo-a',
+    transactionId: message.transactionId,
+    why: 'too_many_sends',
+    responseCode: '96',
+  })
+  code = '00'
+  const count = await requeue(store, message.transactionId, (dead) => forward.requeue(dead))
+  assert.equal(count, 1)
+  await time.advance(1_000)
+  assert.equal((await deliveryOf(store, message)).state, 'acknowledged')
+  assert.equal(reversalsOf(simulated.received).at(-1)?.mti, '0421')
+  assert.equal(forward.deadLetters('demo-a'), 0)
+  assert.equal(await requeue(store, message.transactionId, () => assert.fail()), 0)
+  assert.equal(await requeue(store, 'auth_none', () => assert.fail()), undefined)
+})
+
+test('what is too old is not sent any more, unless an operator says so', async () => {
+  const { store, issuer, forward, time, simulated, events } = await createRig({
+    limits: { ageMaxMs: 3_600_000 },
+  })
+  simulated.stop()
+  simulated.disconnect()
+  const message = await queueReversal(store, issuer)
+  forward.enqueue(message)
+  await time.advance(3_700_000)
+  assert.equal(forward.depth('demo-a'), 1, 'a link that is down buries nothing')
+  const { queuedAtMs } = message
+  assert.ok(time.clock.now() - queuedAtMs > 3_600_000)
+  assert.deepEqual(events, [])
+  const rig = await createRig({ limits: { ageMaxMs: 3_600_000 } })
+  await rig.time.advance(50)
+  const old = await queueReversal(rig.store, rig.issuer, { queuedAtMs: startMs - 3_700_000 })
+  rig.forward.enqueue(old)
+  await rig.time.advance(1_000)
+  assert.equal(reversalsOf(rig.simulated.received).length, 0)
+  const [event] = rig.events
+  assert.ok(event?.kind === 'dead_letter' && event.why === 'too_old')
+  await requeue(rig.store, old.transactionId, (dead) => rig.forward.requeue(dead))
+  await rig.time.advance(1_000)
+  assert.equal((await deliveryOf(rig.store, old)).state, 'acknowledged')
+})
+
+test('order is kept a card: the next waits until the one before it was answered', async () => {
+  const { store, issuer, forward, time, simulated } = await createRig({
+    answer: (request, earlier) =>
+      Number(request.fields[4]) === 100 && earlier < 3
+        ? ([null, '91', '25'][earlier] ?? null)
+        : '00',
+    cardKey: (message) => String(message.original.amount % 10),
+  })
+  await time.advance(50)
+  const amounts = [100, 110, 120, 101]
+  for (const amount of amounts) {
+    const message = await queueReversal(store, issuer)
+    forward.enqueue({ ...message, original: { ...message.original, amount } })
+  }
+  await time.advance(8_000)
+  const seen = () => reversalsOf(simulated.received).map(({ fields }) => Number(fields[4]))
+  assert.deepEqual(seen(), [100, 101], 'the other card does not wait')
+  await time.advance(20_000)
+  // Silence and 91 hold the card up; 25 is an answer, and the last one is repeated by itself.
+  assert.deepEqual(seen().slice(0, 6), [100, 101, 100, 100, 110, 120])
 })
 
 test('an erased card is a dead letter; a card whose key is missing waits for the key', async () => {

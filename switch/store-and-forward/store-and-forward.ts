@@ -2,7 +2,7 @@
 
 import { type Issuer, REVERSALS_IN_FLIGHT_MAX } from '../issuers/index.ts'
 import type { Clock, Random, Timers } from '../ports.ts'
-import type { Attempt, QueuedMessage, TransactionStore } from '../store/index.ts'
+import type { Attempt, Delivery, QueuedMessage, TransactionStore } from '../store/index.ts'
 import {
   DeliveryLane,
   type LaneContext,
@@ -20,6 +20,8 @@ export interface StoreAndForwardOptions {
   readonly issuers: ReadonlyMap<string, Issuer>
   /** Opens a sealed card; may throw where the key is missing. */
   readonly unseal: UnsealCard
+  /** Messages of equal keys leave in order; without it those of one transaction do. */
+  readonly cardKey?: (message: QueuedMessage) => string
   readonly clock: Clock
   readonly timers: Timers
   readonly random: Random
@@ -43,6 +45,8 @@ export interface StoreAndForward {
    * `timeoutMs`.
    */
   delivered(original: Attempt, timeoutMs: number): Promise<boolean>
+  /** Takes up a dead letter again that is durably queued again: its sends count from 0 or 1. */
+  requeue(delivery: Delivery): void
   /** Neither acknowledged nor dead, of that issuer. */
   depth(issuer: string): number
   /** Dead since the start, of that issuer. */
@@ -69,6 +73,7 @@ export function createStoreAndForward(options: StoreAndForwardOptions): StoreAnd
   const context: LaneContext = {
     ...options,
     limits,
+    cardKey: options.cardKey ?? ((message) => message.transactionId),
     onHalt(error) {
       if (isHalted) return
       isHalted = true
@@ -91,6 +96,8 @@ export function createStoreAndForward(options: StoreAndForwardOptions): StoreAnd
       }
     },
     enqueue: (message) => laneOf(message.issuer).add(message, 0, null),
+    requeue: ({ message, sends, lastResponseCode }) =>
+      laneOf(message.issuer).add(message, sends, lastResponseCode, true),
     lateApproval: (attempt) => lanes.get(attempt.issuer)?.approvedLate(attempt),
     delivered: (original, timeoutMs) =>
       lanes.get(original.issuer)?.delivered(original, timeoutMs) ?? Promise.resolve(true),

@@ -6,7 +6,12 @@ import { STORE_LIMITS } from './limits.ts'
 import { decodeRecord, type LogRecord } from './log-record.ts'
 import { HEADER_BYTES } from './segment.ts'
 import { type CutTail, type LogProblem, type OpenedLog, SegmentLog } from './segment-log.ts'
-import { type PaymentStep, queuedBy } from './transaction-store.ts'
+import {
+  type Delivery,
+  type PaymentStep,
+  type QueuedMessage,
+  queuedBy,
+} from './transaction-store.ts'
 
 export interface LogAudit {
   readonly segments: number
@@ -41,7 +46,8 @@ const CONTRADICTIONS_MAX = 100
 /** Never asked: a log that is only read is never named. */
 const NO_RANDOM: Random = { fill: (target) => target }
 
-function openForReading(disk: Disk): Promise<OpenedLog> {
+/** Opens the log so that nothing in its folder changes. */
+export function openForReading(disk: Disk): Promise<OpenedLog> {
   return SegmentLog.open({ ...STORE_LIMITS, disk, random: NO_RANDOM, readOnly: true })
 }
 
@@ -93,8 +99,8 @@ function plain(value: unknown): unknown {
 
 interface Story {
   isOpen: boolean
-  /** Of its one delivery; null where it has none. */
-  delivery: 'queued' | 'acknowledged' | 'dead' | null
+  /** By step. */
+  readonly deliveries: Map<QueuedMessage['step'], Delivery['state']>
   /** Steps that followed it, where it is an authorization. */
   version: number
 }
@@ -131,9 +137,9 @@ class Auditor {
   finish(log: SegmentLog, tornTail: CutTail | null): LogAudit {
     let openClaims = 0
     let pendingDeliveries = 0
-    for (const { isOpen, delivery } of this.#stories.values()) {
+    for (const { isOpen, deliveries } of this.#stories.values()) {
       if (isOpen) openClaims++
-      if (delivery === 'queued') pendingDeliveries++
+      for (const state of deliveries.values()) if (state === 'queued') pendingDeliveries++
     }
     return {
       segments: log.segments,
@@ -166,7 +172,7 @@ class Auditor {
         if (this.#stories.has(id)) return `${id} is claimed twice`
         const wrong = payment === undefined ? undefined : this.#step(id, payment)
         if (wrong !== undefined) return wrong
-        this.#stories.set(id, { isOpen: true, delivery: null, version: 0 })
+        this.#stories.set(id, { isOpen: true, deliveries: new Map(), version: 0 })
         this.#firstClaimAtMs ??= createdAtMs
         this.#lastClaimAtMs = createdAtMs
         return undefined
@@ -178,7 +184,7 @@ class Auditor {
         if (story === undefined) return this.#orphan(id)
         if (!story.isOpen) return `${id} has two outcomes`
         story.isOpen = false
-        return queuedBy(record.outcome) === null ? undefined : this.#queue(id, story)
+        return this.#queue(queuedBy(record.outcome), story)
       }
       case 'accepted': {
         const { intent, ownership, outcome } = record
@@ -190,13 +196,15 @@ class Auditor {
       case 'queued': {
         const id = record.message.transactionId
         const story = this.#stories.get(id)
-        return story === undefined ? this.#orphan(id) : this.#queue(id, story)
+        return story === undefined ? this.#orphan(id) : this.#queue(record.message, story)
       }
       case 'delivery': {
         const story = this.#stories.get(record.transactionId)
         if (story === undefined) return this.#orphan(record.transactionId)
-        if (story.delivery === null) return `${record.transactionId} has no delivery to update`
-        story.delivery = record.state
+        if (!story.deliveries.has(record.step)) {
+          return `${record.transactionId} has no delivery to update`
+        }
+        story.deliveries.set(record.step, record.state)
         return undefined
       }
       case 'attempt':
@@ -212,9 +220,11 @@ class Auditor {
     }
   }
 
-  #queue(id: string, story: Story): string | undefined {
-    if (story.delivery !== null) return `${id} has its reversal queued twice`
-    story.delivery = 'queued'
+  #queue(message: QueuedMessage | null, story: Story): string | undefined {
+    if (message === null) return undefined
+    const { transactionId, step } = message
+    if (story.deliveries.has(step)) return `${transactionId} has its ${step} message queued twice`
+    story.deliveries.set(step, 'queued')
     return undefined
   }
 

@@ -245,14 +245,15 @@ class EmbeddedStore implements TransactionStore {
     return result
   }
 
-  async addAttempt(transactionId: string, attempt: Attempt): Promise<void> {
-    const entry = this.#undecided(transactionId)
+  async addAttempt(transactionId: string, attempt: Attempt): Promise<boolean> {
+    const entry = this.#known(transactionId)
+    if (entry.phase === 'recording' || entry.phase === 'recorded') return false
     if (entry.attemptCount >= this.#limits.attemptsMax) {
       throw new Error(`${transactionId} has ${entry.attemptCount} attempts already`)
     }
     entry.attemptCount++
     this.#directory.noteStan(attempt.issuer, attempt.stan)
-    return this.#write({ kind: 'attempt', transactionId, attempt }, entry, undefined)
+    return this.#write({ kind: 'attempt', transactionId, attempt }, entry, true)
   }
 
   async markNotSent(transactionId: string): Promise<void> {
@@ -368,14 +369,6 @@ class EmbeddedStore implements TransactionStore {
     if (!this.#commit.isWritable) throw this.#notWritable()
     const entry = this.#directory.find(transactionId)
     if (entry === undefined) throw new Error(`transaction ${transactionId} was never claimed`)
-    return entry
-  }
-
-  #undecided(transactionId: string): DirectoryEntry {
-    const entry = this.#known(transactionId)
-    if (entry.phase === 'recording' || entry.phase === 'recorded') {
-      throw new Error(`transaction ${transactionId} has its outcome`)
-    }
     return entry
   }
 

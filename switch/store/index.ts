@@ -15,6 +15,7 @@ export {
 export { Fifo } from './fifo.ts'
 export { type Flush, GroupCommit } from './group-commit.ts'
 export { STORE_LIMITS, type StoreLimits } from './limits.ts'
+export { listQueue, type QueueListing } from './queue-listing.ts'
 export {
   type IndexEntry,
   type IndexPut,

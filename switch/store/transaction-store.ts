@@ -102,7 +102,8 @@ export type OutcomeCause =
 export interface QueuedMessage {
   /** `(transaction, step)`: at most one entry for each. */
   readonly transactionId: string
-  readonly step: 'authorization' | StepKind
+  /** `fail_over` reverses the attempt that followed a reversed one. */
+  readonly step: 'authorization' | 'fail_over' | StepKind
   readonly issuer: string
   /** 0420 reversal, 0220 capture advice; repeats go out as 0421 and 0221. */
   readonly mti: '0420' | '0220'
@@ -228,8 +229,11 @@ export interface TransactionStore {
    * once durable. The key and the payment's version are taken before this returns.
    */
   accept(intent: Intent, outcome: Outcome): Promise<ClaimResult>
-  /** A further attempt, durable before its bytes may leave. */
-  addAttempt(transactionId: string, attempt: Attempt): Promise<void>
+  /**
+   * A further attempt, durable before its bytes may leave. False: the outcome is being recorded or
+   * recorded already, so nothing was stored and no bytes may leave.
+   */
+  addAttempt(transactionId: string, attempt: Attempt): Promise<boolean>
   /**
    * Says that the last attempt's bytes certainly did not leave. Changes nothing where the outcome
    * is being recorded or recorded already.

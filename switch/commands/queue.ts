@@ -1,0 +1,164 @@
+// `switchyard queue`: what waits for an issuer, what is dead, and sending that again. Listing only
+// reads, also beside a running switch; requeue goes through the running switch, or into the folder
+// of one that is stopped.
+
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import type { Command } from 'commander'
+import { readConfigFile } from '../adapters/config-files.ts'
+import { openFileDiskForReading } from '../adapters/file-disk.ts'
+import { findHolder } from '../adapters/folder-lock.ts'
+import { openStoreFolder } from '../adapters/store-folder.ts'
+import { createSystemRandom, systemClock, systemTimers } from '../adapters/system-clock.ts'
+import { KEY_RETENTION_MS } from '../limits.ts'
+import { requeue } from '../requeue.ts'
+import { type Delivery, listQueue } from '../store/index.ts'
+import { IdentifierSource } from '../ulid.ts'
+
+interface ListOptions {
+  readonly json?: boolean
+  readonly issuer?: string
+  readonly dead?: boolean
+}
+
+export function registerQueue(program: Command): void {
+  const queue = program.command('queue').description('store-and-forward: list and requeue')
+  queue
+    .command('list')
+    .description('what is queued for an issuer or dead, oldest first; no card data')
+    .option('--issuer <name>', 'of that issuer only')
+    .option('--dead', 'dead letters only')
+    .option('--json', 'a line of JSON each')
+    .addHelpText('after', '\nExample:\n  $ switchyard queue list --dead')
+    .action(list)
+  queue
+    .command('requeue')
+    .description('queue the dead letters of transactions again (a running switch: ADMIN_TOKEN)')
+    .argument('<transaction...>', 'ids, as `queue list` shows them')
+    .addHelpText('after', '\nExample:\n  $ ADMIN_TOKEN=... switchyard queue requeue auth_01KA...')
+    .action(requeueAll)
+}
+
+function dataDir(): string | undefined {
+  const read = readConfigFile(process.env)
+  if (!read.ok) {
+    for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
+    return undefined
+  }
+  if (existsSync(path.join(read.config.dataDir, 'store'))) return read.config.dataDir
+  console.error(`${read.config.dataDir} holds no store: start the switch once, or set DATA_DIR`)
+  return undefined
+}
+
+async function list(options: ListOptions): Promise<void> {
+  const folder = dataDir()
+  if (folder === undefined) {
+    process.exitCode = 2
+    return
+  }
+  const result = await listQueue(openFileDiskForReading(path.join(folder, 'store')))
+  if (!result.ok) {
+    console.error(result.problem.message)
+    process.exitCode = 1
+    return
+  }
+  const shown = result.deliveries.filter(
+    ({ message, state }) =>
+      (options.issuer === undefined || message.issuer === options.issuer) &&
+      (options.dead !== true || state === 'dead'),
+  )
+  for (const delivery of shown) console.log(options.json ? jsonOf(delivery) : lineOf(delivery))
+  if (shown.some(({ state }) => state === 'dead')) process.exitCode = 1
+}
+
+function jsonOf({ message, state, sends, lastResponseCode }: Delivery): string {
+  const { transactionId, step, issuer, mti, stan, transmittedAt, rrn, cause, queuedAtMs } = message
+  const queuedAt = new Date(queuedAtMs).toISOString()
+  const numbers = { mti, stan, transmittedAt, rrn }
+  const standing = { state, sends, lastResponseCode, queuedAt }
+  return JSON.stringify({ transactionId, step, issuer, ...numbers, cause, ...standing })
+}
+
+function lineOf({ message, state, sends, lastResponseCode }: Delivery): string {
+  const { transactionId, step, issuer, mti, stan, cause, queuedAtMs } = message
+  return [
+    state.padEnd(6),
+    new Date(queuedAtMs).toISOString(),
+    issuer,
+    mti,
+    stan,
+    transactionId,
+    `${step}, ${cause}, sent ${sends} times, last answer ${lastResponseCode ?? 'none'}`,
+  ].join('  ')
+}
+
+async function requeueAll(transactions: readonly string[]): Promise<void> {
+  const folder = dataDir()
+  if (folder === undefined) {
+    process.exitCode = 2
+    return
+  }
+  const isRunning = (await findHolder(path.join(folder, 'store'))) !== undefined
+  const results = isRunning
+    ? await throughTheSwitch(folder, transactions)
+    : await intoTheFolder(folder, transactions)
+  if (results === undefined) {
+    process.exitCode = 2
+    return
+  }
+  for (const [i, count] of results.entries()) {
+    const said = count === undefined ? 'no such transaction' : `${count} queued again`
+    console.log(`${transactions[i]}: ${said}`)
+  }
+  if (results.some((count) => count === undefined || count === 0)) process.exitCode = 1
+}
+
+type Results = readonly (number | undefined)[] | undefined
+
+async function throughTheSwitch(folder: string, transactions: readonly string[]): Promise<Results> {
+  const token = process.env.ADMIN_TOKEN
+  if (token === undefined || token === '') {
+    console.error('the switch is running: set ADMIN_TOKEN to the token that it was started with')
+    return undefined
+  }
+  const { admin } = JSON.parse(readFileSync(path.join(folder, 'addresses.json'), 'utf8'))
+  const results: (number | undefined)[] = []
+  for (const transaction of transactions) {
+    const response = await fetch(`${admin}/v1/queue/requeue`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ transaction }),
+    })
+    const body = await response.text()
+    if (response.status !== 200 && response.status !== 404) {
+      console.error(`the switch refused: ${response.status} ${body.trim()}`)
+      return undefined
+    }
+    results.push(response.status === 200 ? JSON.parse(body).requeued : undefined)
+  }
+  return results
+}
+
+async function intoTheFolder(folder: string, transactions: readonly string[]): Promise<Results> {
+  const random = createSystemRandom()
+  const opened = await openStoreFolder(path.join(folder, 'store'), {
+    clock: systemClock,
+    timers: systemTimers,
+    random,
+    owner: new IdentifierSource(systemClock, random).next('queue_'),
+    keyRetentionMs: KEY_RETENTION_MS,
+  })
+  if (!opened.ok) {
+    console.error(opened.problem.message)
+    return undefined
+  }
+  const results: (number | undefined)[] = []
+  try {
+    for (const transaction of transactions) {
+      results.push(await requeue(opened.store, transaction, () => {}))
+    }
+  } finally {
+    await opened.store.close()
+  }
+  return results
+}

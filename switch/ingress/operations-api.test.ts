@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import type { HttpResponse } from './http.ts'
+import { createOperationsApi } from './operations-api.ts'
+
+function createApi(adminToken: string | undefined) {
+  const asked: string[] = []
+  const api = createOperationsApi({
+    readiness: () => [],
+    metrics: async () => '',
+    adminToken,
+    requeue: async (transaction) => {
+      asked.push(transaction)
+      return transaction === 'auth_1' ? 2 : undefined
+    },
+  })
+  const send = async (authorization: string, body: string): Promise<HttpResponse> => {
+    const head = {
+      method: 'POST',
+      path: '/v1/queue/requeue',
+      query: '',
+      headers: new Map([['authorization', authorization]]),
+    }
+    const gate = api.gate(head)
+    if ('refused' in gate) return gate.refused
+    return api.handle({ ...head, body: Buffer.from(body) }, gate.caller)
+  }
+  return { asked, send }
+}
+
+test('a dead letter is queued again by whoever has the ADMIN_TOKEN', async () => {
+  const { asked, send } = createApi('secret')
+  const answer = await send('Bearer secret', '{"transaction":"auth_1"}')
+  assert.deepEqual([answer.status, answer.body], [200, '{"requeued":2}\n'])
+  assert.equal((await send('Bearer secret', '{"transaction":"auth_2"}')).status, 404)
+  assert.deepEqual(asked, ['auth_1', 'auth_2'])
+})
+
+test('a wrong token, none, or a switch without one changes nothing', async () => {
+  const { asked, send } = createApi('secret')
+  for (const authorization of ['', 'Bearer ', 'Bearer secre', 'Bearer secret ', 'secret']) {
+    assert.equal((await send(authorization, '{"transaction":"auth_1"}')).status, 401)
+  }
+  const open = createApi(undefined)
+  assert.equal((await open.send('Bearer undefined', '{"transaction":"auth_1"}')).status, 401)
+  assert.equal((await open.send('Bearer ', '{"transaction":"auth_1"}')).status, 401)
+  assert.deepEqual([...asked, ...open.asked], [])
+})
+
+test('a body that names no transaction is refused', async () => {
+  const { asked, send } = createApi('secret')
+  for (const body of ['', 'x', 'null', '[]', '{}', '{"transaction":1}']) {
+    assert.equal((await send('Bearer secret', body)).status, 400, body)
+  }
+  assert.deepEqual(asked, [])
+})
