@@ -2,9 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { after, before } from 'node:test'
+import { openFileDisk } from '../../switch/adapters/file-disk.ts'
+import { writeKeyFile } from '../../switch/adapters/key-files.ts'
+import { createSystemRandom } from '../../switch/adapters/system-clock.ts'
 import { Child, projectFolder } from '../processes/index.ts'
 
 const configFile = path.join(projectFolder, 'switch', 'config', 'default.yaml')
@@ -16,12 +20,12 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }))
 
 /** Starts a switch that should not start; its exit code and all that it said. */
-async function start(name: string, env: Readonly<Record<string, string>> = {}) {
+async function start(name: string, env: Readonly<Record<string, string>> = {}, flag = '--no-demo') {
   const own = path.join(folder, name)
   await mkdir(own, { recursive: true })
   const child = Child.start({
     title: 'the switch',
-    args: ['switch/commands/switchyard.js', 'start', '--no-demo'],
+    args: ['switch/commands/switchyard.js', 'start', flag],
     env: {
       PORT: '0',
       ADMIN_PORT: '0',
@@ -101,4 +105,44 @@ test('a folder that holds no rules: refused by its path', async () => {
   const { exitCode, said } = await start('no-rules', { RULES_DIR: nowhere })
   assert.equal(exitCode, 1)
   assert.ok(said.includes(nowhere), said)
+})
+
+test('the demo in production: refused', async () => {
+  const { exitCode, said } = await start('demo', { NODE_ENV: 'production' }, '--demo')
+  assert.equal(exitCode, 2)
+  assert.match(said, /(--demo is refused|demo key is public)/)
+  const file = await withConfig('demo-production', (text) =>
+    text
+      .replace(/apiKeySha256: \[[0-9a-f]+\]/, `apiKeySha256: [${'a'.repeat(64)}]`)
+      .replace('demo-hmac', 'ours'),
+  )
+  const own = { NODE_ENV: 'production', SWITCHYARD_CONFIG: file }
+  assert.match((await start('demo', own, '--demo')).said, /--demo is refused/)
+})
+
+test('a port that is taken: refused by the variable that moves it', async () => {
+  const other = createServer()
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+  const { port } = other.address() as AddressInfo
+  try {
+    for (const variable of ['PORT', 'ADMIN_PORT', 'ISO_PORT']) {
+      const { exitCode, said } = await start(`taken-${variable}`, { [variable]: `${port}` })
+      assert.equal(exitCode, 1)
+      assert.match(said, new RegExp(`127.0.0.1:${port} .*: set ${variable} to a free one`))
+    }
+  } finally {
+    other.close()
+  }
+})
+
+test('a store that another process has: refused by its folder, once, with what to do', async () => {
+  const store = path.join(folder, 'held', 'data', 'store')
+  const held = await openFileDisk(store)
+  assert.ok(held.ok)
+  writeKeyFile(path.join(folder, 'held', 'keys', 'keys.json'), createSystemRandom())
+  const { exitCode, said } = await start('held')
+  await held.disk.close()
+  assert.equal(exitCode, 1)
+  assert.match(said, new RegExp(`held by process ${process.pid} .*: stop that process`))
+  assert.equal(said.split(store).length, 2, said)
 })

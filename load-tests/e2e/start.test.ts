@@ -3,12 +3,12 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { after, before } from 'node:test'
-import { Child } from '../processes/index.ts'
+import { Child, projectFolder } from '../processes/index.ts'
 import { eventually } from './system.ts'
 
 let folder: string
@@ -17,8 +17,8 @@ before(async () => {
 })
 after(() => rm(folder, { recursive: true, force: true }))
 
-async function start(): Promise<Child> {
-  const child = Child.start({
+function run(env: Readonly<Record<string, string>> = {}): Child {
+  return Child.start({
     title: 'npm start',
     args: ['switch/commands/switchyard.js', 'start'],
     env: {
@@ -27,9 +27,15 @@ async function start(): Promise<Child> {
       ISO_PORT: '0',
       DATA_DIR: path.join(folder, 'data'),
       KEYS_FILE: path.join(folder, 'keys', 'keys.json'),
+      SWITCHYARD_CONFIG: undefined,
       REDIS_URL: undefined,
+      ...env,
     },
   })
+}
+
+async function start(): Promise<Child> {
+  const child = run()
   await child.until('it printed its curl lines', 60_000, async () =>
     curlLines(child).length >= 4 ? true : undefined,
   )
@@ -50,7 +56,7 @@ test('the four curl lines do what they say', {
   skip: !hasCurl && 'curl is not installed',
 }, async () => {
   const child = await start()
-  assert.match(child.logs, /ready after [0-9.]+ s/)
+  assert.match(child.logs, /Switchyard is ready after [0-9.]+ s\./)
   assert.match(child.logs, /velocity +embedded/)
   const answers = curlLines(child).map(({ says, line }) => {
     const { stdout, status } = spawnSync('bash', ['-c', line], { encoding: 'utf8' })
@@ -69,6 +75,23 @@ test('the four curl lines do what they say', {
   assert.equal(refused?.body.status, 422)
   assert.equal(refused?.body.param, 'card.pan')
   child.signal('SIGINT')
+  assert.equal(await child.exited, 0)
+})
+
+test('a configuration of one’s own: its issuers are its own, no demo, and what is missing is said', async () => {
+  const shipped = readFileSync(path.join(projectFolder, 'switch/config/default.yaml'), 'utf8')
+  const config = path.join(folder, 'own.yaml')
+  // Links of the demo's names, to where nobody answers.
+  writeFileSync(config, shipped.replaceAll(/port: 910[12]/g, 'port: 1'))
+  const child = run({ SWITCHYARD_CONFIG: config, DATA_DIR: path.join(folder, 'own') })
+  await child.until('it said how it is', 60_000, async () =>
+    /issuers +demo-a 127\.0\.0\.1:1, demo-b 127\.0\.0\.1:1/.test(child.logs) ? true : undefined,
+  )
+  assert.match(child.logs, /listens after [0-9.]+ s, but is not ready: issuers: signed on: none/)
+  assert.doesNotMatch(child.logs, /is ready|demo-key|curl/)
+  const modeOf = (name: string) => statSync(path.join(folder, 'own', name)).mode & 0o777
+  assert.deepEqual([modeOf('.'), modeOf('addresses.json')], [0o700, 0o600])
+  child.signal('SIGTERM')
   assert.equal(await child.exited, 0)
 })
 
