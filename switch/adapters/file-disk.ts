@@ -38,7 +38,8 @@ export async function openFileDisk(folder: string): Promise<OpenedFileDisk> {
     await flushFolder(folder)
     if (made !== undefined) await flushFolder(path.dirname(made))
   } catch (error) {
-    const message = `${folder} can't be used: ${(error as Error).message}`
+    // The system's words name the folder.
+    const message = `it can't be used: ${(error as Error).message}`
     return { ok: false, problem: { code: 'folder_failed', message } }
   }
   const locked = await lockFolder(folder)

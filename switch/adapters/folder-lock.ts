@@ -44,7 +44,7 @@ export async function lockFolder(folder: string): Promise<LockResult> {
   } catch (error) {
     door.close()
     const why = (error as Error).message
-    return refused('lock_failed', `no socket can be made in ${folder} to hold it with: ${why}`)
+    return refused('lock_failed', `no socket can be made in it to hold it with: ${why}`)
   }
   const release = async () => {
     await new Promise((resolve) => server.close(resolve))
@@ -56,7 +56,7 @@ export async function lockFolder(folder: string): Promise<LockResult> {
     return { ok: true, lock: { release } }
   }
   await release()
-  return refused('folder_locked', heldMessage(folder, others.holderPid))
+  return refused('folder_locked', heldMessage(others.holderPid))
 }
 
 /** The process that holds the folder, by the id that it knows itself by; undefined is nobody. */
@@ -69,10 +69,11 @@ export async function findHolder(folder: string): Promise<number | undefined> {
   }
 }
 
-export function heldMessage(folder: string, holderPid: number): string {
+/** Without the folder: who asked for it names it. */
+function heldMessage(holderPid: number): string {
   return (
-    `${folder} is held by process ${holderPid} (perhaps of another container): ` +
-    'a transaction log has exactly one writer'
+    `it is held by process ${holderPid} (perhaps of another container), and has exactly one ` +
+    'writer: stop that process, or set another DATA_DIR'
   )
 }
 
