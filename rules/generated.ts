@@ -121,7 +121,7 @@ rules:
     rollout: 25
     active: { from: "22:00", to: "06:00", days: [fri, sat], timeZone: Europe/Berlin }
     snooze:
-      - { entity: merchant, value: M-1001, until: 2026-12-31, by: ann, why: agreed test }
+      - { entity: merchant, value: M-1001, until: 2026-12-31, by: fraud-desk, why: agreed test }
 
   - id: example.trusted
     title: A merchant that is trusted whatever other rules say
@@ -135,8 +135,8 @@ rules:
 /** A list as it is documented; a test loads it. */
 export const documentedList = `# Reported by issuers. Cards stand as tokens: rules lists add-card
 value,until,added,by,why
-tok_AAAAAAAAAAAAAAAAAAAAAA,,2026-11-20,ann,reported stolen
-tok_BBBBBBBBBBBBBBBBBBBBBB,2026-12-31,2026-11-21,bob,"disputed, under review"
+tok_AAAAAAAAAAAAAAAAAAAAAA,,2026-11-20,fraud-desk,reported stolen
+tok_BBBBBBBBBBBBBBBBBBBBBB,2026-12-31,2026-11-21,fraud-desk,"disputed, under review"
 `
 
 const listKinds: readonly (readonly string[])[] = [

@@ -67,7 +67,7 @@ test('a pack is for its acquirers and channels', () => {
 describe('a snooze', () => {
   const evaluate = evaluator(
     `    snooze:
-      - { entity: merchant, value: M-1, until: 2026-12-31, by: ann, why: agreed load test }
+      - { entity: merchant, value: M-1, until: 2026-12-31, by: fraud-desk, why: agreed load test }
       - { entity: customer, value: C-7, until: "2026-11-22T12:00Z" }
 `,
   )

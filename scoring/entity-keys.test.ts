@@ -13,7 +13,7 @@ const source: EntitySource = {
   merchant: { id: 'M-1001' },
   terminal: { id: 'T-0001' },
   device: { id: 'D-77', ip: '2001:DB8::1' },
-  customer: { id: 'C-42', email: ' Jane.Doe@Example.com ' },
+  customer: { id: 'C-42', email: ' Customer@Example.com ' },
 }
 
 test('card, bin, merchant and terminal stay readable; the others are keyed tokens', () => {
@@ -27,8 +27,8 @@ test('card, bin, merchant and terminal stay readable; the others are keyed token
   assert.equal(keys.customer, token('customer\0demo\0C-42'))
   assert.equal(keys.device, token('device\0D-77'))
   assert.equal(keys.ip, token('ip\x002001:db8::1'))
-  assert.equal(keys.email, token('email\0jane.doe@example.com'))
-  assert.ok(!JSON.stringify(keys).toLowerCase().includes('jane'))
+  assert.equal(keys.email, token('email\0customer@example.com'))
+  assert.ok(!JSON.stringify(keys).toLowerCase().includes('customer@'))
 })
 
 test('an absent entity has no key', () => {

@@ -77,7 +77,7 @@ function request(n: number, changes: Partial<ScoringRequest> = {}): ScoringReque
     merchant: { id: 'M-1', mcc: '5816', country: 'DE', timeZone: 'Europe/Berlin' },
     terminal: {},
     device: { id: 'D-77', ip: '203.0.113.7' },
-    customer: { id: 'C-42', email: 'jane.doe@example.com', country: 'DE' },
+    customer: { id: 'C-42', email: 'customer@example.com', country: 'DE' },
     threeDs: {},
     ...changes,
   }

@@ -62,7 +62,7 @@ function request(n: number, changes: Partial<ScoringRequest> = {}): ScoringReque
     card: { token: `tok_${n % 3}`, bin: '47617390', expiry: '2912' },
     merchant: { id: 'M-1', mcc: '5816', country: 'DE', timeZone: 'Europe/Berlin' },
     device: { id: 'D-77', ip: '203.0.113.7' },
-    customer: { id: 'C-42', email: 'jane.doe@example.com', country: 'DE' },
+    customer: { id: 'C-42', email: 'customer@example.com', country: 'DE' },
     ...changes,
   }
 }
@@ -102,6 +102,38 @@ test('velocity, model and rules have their say in one decision', async () => {
   assert.equal(last.features.length, FEATURE_NAMES.length)
   assert.equal(last.aggregates.length, scoring.plan.length)
   assert.deepEqual(last.degraded, [])
+})
+
+test('what a rule says of hours is compared with the arrival', async () => {
+  const pack = `typology: night
+rules:
+  - id: night.any
+    title: Anything at night
+    mode: live
+    when: amount > 0
+    outcome: review
+    reason: at_night
+    active: { from: "22:00", to: "06:00", timeZone: Europe/Berlin }
+`
+  const compiled = compileRuleSet([{ name: 'packs/night.yaml', text: pack }])
+  assert.ok(compiled.ok)
+  const scoring = createScoring({
+    ruleSet: compiled.ruleSet,
+    lists: compiled.lists,
+    model,
+    velocity: createEmbeddedVelocity(),
+    clock,
+    entityKey: new Uint8Array(32).fill(3),
+  })
+  const night = request(1, { arrivedAtMs: Date.parse('2026-11-22T23:00:00Z') })
+  const { decisions } = await scoring.score([request(0), night], 1000)
+  assert.deepEqual(
+    decisions.map(({ reasons, unknownRules }) => [reasons, unknownRules]),
+    [
+      [[], []],
+      [['at_night'], []],
+    ],
+  )
 })
 
 test('a batch decides as its messages would one by one', async () => {

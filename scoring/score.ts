@@ -81,6 +81,7 @@ type StepMicros = Decision['stepMicros']
 /** A batch on its way through the steps; null is missing, and why is in `faults`. */
 interface Batch {
   readonly facts: readonly RuleFacts[]
+  readonly requests: readonly ScoringRequest[]
   velocity: readonly VelocityValues[] | null
   readonly features: Float32Array
   scores: Float32Array | null
@@ -119,6 +120,7 @@ class BatchScoring implements Scoring {
     const { clock } = this.#options
     const startMs = clock.monotonic()
     const batch: Batch = {
+      requests,
       facts: requests.map((request) => factsOf(request, this.#factSource)),
       velocity: null,
       features: new Float32Array(requests.length * FEATURES.length),
@@ -202,6 +204,7 @@ class BatchScoring implements Scoring {
       aggregates: values.subarray(0, ruleSet.aggregates.length),
       saturated: saturated.subarray(0, ruleSet.aggregates.length),
       score: score ?? Number.NaN,
+      atMs: batch.requests[row]?.arrivedAtMs ?? Number.NaN,
     })
     const missing: MissingParts = { velocity: batch.velocity === null, model: score === null }
     const ruling = decide(ruleSet, verdict, missing, facts.channel, facts.baseAmount)

@@ -17,15 +17,15 @@ function problemOf(edit: ListEdit): string {
 
 test('an entry is added at the end, and comments stay', () => {
   const text = '# watched since May\nvalue,until,why\nM-1,,"late, always"\n'
-  const entry = { key: ['M-2'], until: '2027-01-31', by: 'ann', why: 'asked "why"' }
+  const entry = { key: ['M-2'], until: '2027-01-31', by: 'fraud-desk', why: 'asked "why"' }
   const added = textOf(addToList(text, [entry]))
   assert.equal(
     added,
-    '# watched since May\nvalue,until,why,by\nM-1,,"late, always",\nM-2,2027-01-31,"asked ""why""",ann\n',
+    '# watched since May\nvalue,until,why,by\nM-1,,"late, always",\nM-2,2027-01-31,"asked ""why""",fraud-desk\n',
   )
   assert.equal(
     textOf(removeFromList(added, ['M-1'])),
-    '# watched since May\nvalue,until,why,by\nM-2,2027-01-31,"asked ""why""",ann\n',
+    '# watched since May\nvalue,until,why,by\nM-2,2027-01-31,"asked ""why""",fraud-desk\n',
   )
 })
 

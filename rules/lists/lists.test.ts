@@ -135,7 +135,7 @@ describe('named lists', () => {
 
   test('let entries end', () => {
     const { lists, problems } = listsOf({
-      'a.csv': 'value,until,by,why\nM-1,2026-12-31,ann,x\nM-2,,,\nM-3,2026-12-31T18:00Z,,\n',
+      'a.csv': 'value,until,by,why\nM-1,2026-12-31,fraud-desk,x\nM-2,,,\nM-3,2026-12-31T18:00Z,,\n',
       'b.csv': 'cidr,until\n203.0.113.0/24,2026-12-31\n',
     })
     assert.deepEqual(problems, [])
