@@ -78,6 +78,14 @@ function exchange(port: number, ...parts: readonly string[]): Promise<string> {
   })
 }
 
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    if (condition()) return
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  assert.fail('it never came')
+}
+
 const post = (length: number | string, ...headers: readonly string[]) =>
   ['POST /v1/x HTTP/1.1', 'Host: h', 'Authorization: yes', `Content-Length: ${length}`, ...headers]
     .join('\r\n')
@@ -114,6 +122,57 @@ test('a request that could be read in two ways is 400 and its connection ends', 
       assert.ok(!answer.startsWith('HTTP/1.1 200'), `${head}\n${answer}`)
     }
     assert.deepEqual(handled, [])
+  })
+})
+
+test('HEAD is answered without a body: the next answer on the connection is whole', async () => {
+  await withServer(async ({ server }) => {
+    for (const handle of ['Authorization: yes\r\n', '']) {
+      const socket = connect(server.port, '127.0.0.1')
+      let received = ''
+      socket.on('data', (bytes) => {
+        received += bytes.toString('latin1')
+      })
+      const next = `${post(5)}hello`.replace('Host: h', 'Host: h\r\nConnection: close')
+      socket.write(`HEAD /v1/x HTTP/1.1\r\nHost: h\r\n${handle}\r\n`)
+      await until(() => received.includes('\r\n\r\n'))
+      socket.write(next)
+      await until(() => /\r\n\r\n5$/.test(received))
+      const [head = '', second = '', body] = received.split('\r\n\r\n')
+      assert.match(head, /content-length: [12]\b/i)
+      assert.match(second, /^HTTP\/1.1 200 OK\r\n/)
+      assert.equal(body, '5')
+      socket.destroy()
+    }
+  })
+})
+
+test('what the gate refused is not kept, and the connection stays usable', async () => {
+  await withServer(async ({ server, handled }) => {
+    const head = 'POST /v1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 900\r\n\r\n'
+    const part = 'x'.repeat(300)
+    const socket = connect(server.port, '127.0.0.1')
+    let received = ''
+    socket.on('data', (bytes) => {
+      received += bytes.toString('latin1')
+    })
+    for (const piece of [head, part, part, part]) {
+      socket.write(piece)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    await until(() => received.startsWith('HTTP/1.1 401 '))
+    socket.write(`${post(5)}hello`)
+    await until(() => received.includes('HTTP/1.1 200 OK'))
+    assert.deepEqual(handled, ['hello'])
+    socket.destroy()
+  })
+})
+
+test('a length over the limit is answered before any of the body came', async () => {
+  await withServer(async ({ server }) => {
+    assert.match(await exchange(server.port, post(1001)), /^HTTP\/1.1 413 /)
+    const unknown = 'POST /v1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n'
+    assert.match(await exchange(server.port, unknown), /^HTTP\/1.1 401 /)
   })
 })
 

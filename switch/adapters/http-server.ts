@@ -29,6 +29,8 @@ export interface HttpServerOptions<Caller> {
 /** What one request's callbacks share. */
 interface Exchange {
   readonly response: uws.HttpResponse
+  /** HEAD: the answer is GET's without its body, which the client would take for the next one. */
+  readonly isHead: boolean
   /** True once aborted or answered: `response` must not be touched any more. */
   isOver: boolean
 }
@@ -123,7 +125,8 @@ class Server<Caller> implements HttpServer {
   }
 
   #take(response: uws.HttpResponse, request: uws.HttpRequest): void {
-    const exchange: Exchange = { response, isOver: false }
+    const isHead = request.getMethod() === 'head'
+    const exchange: Exchange = { response, isHead, isOver: false }
     // First statement that can run: without it, an abort or a throw kills the process.
     response.onAborted(() => {
       exchange.isOver = true
@@ -133,6 +136,8 @@ class Server<Caller> implements HttpServer {
     const admittance = this.#options.api.gate(head)
     if (head.method === 'GET' || head.method === 'HEAD') {
       this.#answer(exchange, admittance, head, NO_BODY)
+    } else if (Number(head.headers.get('content-length') ?? 0) > this.#options.bodyBytesMax) {
+      this.#refuseTooLarge(exchange, admittance)
     } else {
       this.#readBody(exchange, admittance, head)
     }
@@ -168,7 +173,7 @@ class Server<Caller> implements HttpServer {
       idleTimeout: stream.idleSeconds,
       sendPingsAutomatically: true,
       upgrade: (response, request, context) => {
-        const exchange: Exchange = { response, isOver: false }
+        const exchange: Exchange = { response, isHead: false, isOver: false }
         response.onAborted(() => {
           exchange.isOver = true
         })
@@ -211,7 +216,10 @@ class Server<Caller> implements HttpServer {
     if (this.#isDraining) session.onLeave()
   }
 
-  /** Reads the body whole, within its limit; a refusal of the gate is answered after it. */
+  /**
+   * Reads the body whole, within its limit. After a refusal of the gate nothing of it is kept; the
+   * refusal is answered after it, so that the connection stays usable.
+   */
   #readBody(exchange: Exchange, admittance: Admittance<Caller>, head: HttpHead): void {
     const limit = this.#options.bodyBytesMax
     const parts: Buffer[] = []
@@ -220,9 +228,7 @@ class Server<Caller> implements HttpServer {
       if (exchange.isOver) return
       bytes += chunk.byteLength
       if (bytes > limit) {
-        const { api } = this.#options
-        const tooLarge = () => api.refuse('body_too_large', `the body may hold ${limit} bytes`)
-        this.#reply(exchange, 'refused' in admittance ? admittance.refused : tooLarge(), true)
+        this.#refuseTooLarge(exchange, admittance)
         return
       }
       if (isLast && parts.length === 0) {
@@ -230,9 +236,18 @@ class Server<Caller> implements HttpServer {
         this.#answer(exchange, admittance, head, new Uint8Array(chunk))
         return
       }
-      parts.push(Buffer.from(chunk.slice(0)))
+      if ('caller' in admittance) parts.push(Buffer.from(chunk.slice(0)))
       if (isLast) this.#answer(exchange, admittance, head, Buffer.concat(parts))
     })
+  }
+
+  #refuseTooLarge(exchange: Exchange, admittance: Admittance<Caller>): void {
+    const { api, bodyBytesMax } = this.#options
+    const refused =
+      'refused' in admittance
+        ? admittance.refused
+        : api.refuse('body_too_large', `the body may hold ${bodyBytesMax} bytes`)
+    this.#reply(exchange, refused, true)
   }
 
   #answer(
@@ -271,7 +286,11 @@ class Server<Caller> implements HttpServer {
       for (const [name, value] of answer.headers) response.writeHeader(name, value)
       const isClosing = mustClose || this.#isDraining
       if (isClosing) response.writeHeader('connection', 'close')
-      response.end(answer.body, isClosing)
+      if (exchange.isHead) {
+        // Not as endWithoutBody's own parameter: with it the answer never counts as ended.
+        response.writeHeader('content-length', String(Buffer.byteLength(answer.body)))
+        response.endWithoutBody(undefined, isClosing)
+      } else response.end(answer.body, isClosing)
     })
   }
 }

@@ -26,9 +26,9 @@ const REQUEUE = '/v1/queue/requeue'
 export function createOperationsApi(options: OperationsApiOptions): HttpApi<'anyone'> {
   return {
     gate(head) {
-      if (head.method === 'GET') return { caller: 'anyone' }
+      if (head.method === 'GET' || head.method === 'HEAD') return { caller: 'anyone' }
       if (head.method !== 'POST' || head.path !== REQUEUE) {
-        return { refused: text(405, 'only GET here\n') }
+        return { refused: text(405, 'only GET and HEAD here\n') }
       }
       const given = head.headers.get('authorization') ?? ''
       return isAdmin(options.adminToken, given)
