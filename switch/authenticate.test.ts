@@ -39,6 +39,9 @@ test('everything else is unauthorized, and the answer repeats nothing of it', ()
     'Bearer',
     'Bearer ',
     'Basic key-1',
+    'Bearer key-1 junk',
+    'Bearer key-1 ',
+    'Bearer key-1, Bearer key-1',
     'Bearer key-4',
     `Bearer ${'x'.repeat(300)}`,
   ]) {

@@ -12,6 +12,9 @@ interface KnownKey {
 /** API keys longer than this are not hashed at all. */
 const API_KEY_CHARACTERS_MAX = 256
 
+/** RFC 6750, 2.1: one key after the scheme, and nothing after it. */
+const BEARER = /^bearer +([^ ]+)$/i
+
 /** The acquirers' keys. Comparison takes the same time whether or not, and wherever, a key differs. */
 export class Authenticator {
   readonly #known: readonly KnownKey[]
@@ -24,8 +27,8 @@ export class Authenticator {
 
   /** `authorization` is the header's value, empty when absent. */
   authenticate(authorization: string): Acquirer | Refusal {
-    const [scheme = '', key = ''] = authorization.split(' ', 2)
-    if (scheme.toLowerCase() !== 'bearer' || key === '' || key.length > API_KEY_CHARACTERS_MAX) {
+    const key = BEARER.exec(authorization)?.[1] ?? ''
+    if (key === '' || key.length > API_KEY_CHARACTERS_MAX) {
       return refuse('unauthorized', 'send Authorization: Bearer <api key>, or a signature')
     }
     const digest = hash('sha256', key, 'buffer')

@@ -1,5 +1,9 @@
+/** No name of ours has half as many; the distance costs the product of two lengths. */
+const NAME_CHARACTERS_MAX = 64
+
 /** The known name that a mistyped one most likely meant, or undefined where none is near. */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
+  if (name.length > NAME_CHARACTERS_MAX) return undefined
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
   for (const candidate of known) {
