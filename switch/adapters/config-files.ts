@@ -11,7 +11,8 @@ export const DEFAULT_CONFIG_FILE = fileURLToPath(new URL('../config/default.yaml
 const PROJECT_ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 /**
- * Reads the configuration. Relative folders in the shipped default are the project's own; those of
+ * Reads the configuration. `file` is what was read or, with problems, what to blame: the file, or the
+ * environment, whose problems name their variable. Relative folders in the shipped default are the project's own; those of
  * another file, and of the environment, are the working directory's.
  */
 export function readConfigFile(
@@ -24,10 +25,13 @@ export function readConfigFile(
     text = readFileSync(file, 'utf8')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    return { ok: false, problems: [`it can't be read (${code}): see SWITCHYARD_CONFIG`], file }
+    const problem = `it can't be read (${code}): see SWITCHYARD_CONFIG`
+    return { ok: false, source: 'file', problems: [problem], file }
   }
   const result = readConfig(text, environment)
-  if (!result.ok) return { ...result, file }
+  if (!result.ok) {
+    return { ...result, file: result.source === 'environment' ? 'the environment' : file }
+  }
   const base = file === DEFAULT_CONFIG_FILE ? PROJECT_ROOT : process.cwd()
   return { ok: true, config: absolutePaths(result.config, base, environment), file }
 }

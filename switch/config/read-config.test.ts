@@ -90,10 +90,40 @@ test('the demo key is refused in production', () => {
   assert.match(problems, /demo signature key/)
 })
 
-test('a port that is no number is refused by the name of its variable', () => {
-  for (const name of ['PORT', 'ISO_PORT']) {
-    assert.deepEqual(problemsOf(shipped, { [name]: 'eighty' }), [`${name} must be a port number`])
-  }
+const wrongVariables: readonly [variable: string, value: string, says: RegExp][] = [
+  ['PORT', 'eighty', /^PORT must be a port number/],
+  ['ISO_PORT', '70000', /^ISO_PORT must be a port number, 0 to 65535$/],
+  ['ADMIN_PORT', '-1', /^ADMIN_PORT must be a port number/],
+  ['LOG_LEVEL', 'loud', /^LOG_LEVEL must be one of fatal, error, .*silent$/],
+  ['REDIS_URL', 'localhost:6379', /^REDIS_URL must look like redis:\/\/host:port/],
+  ['REDIS_URL', 'redis://host:secret', /^REDIS_URL must look like redis:\/\/host:port/],
+  ['DATABASE_URL', 'postgres://secret@host/db', /no PostgreSQL store yet: unset DATABASE_URL/],
+]
+
+for (const [variable, value, says] of wrongVariables) {
+  test(`${variable}=${value} is the environment's problem, by its name, and not repeated`, () => {
+    const result = readConfig(shipped, { [variable]: value })
+    assert.ok(!result.ok)
+    assert.equal(result.source, 'environment')
+    assert.equal(result.problems.length, 1)
+    assert.match(result.problems[0] ?? '', says)
+    assert.ok(!result.problems.join().includes(value))
+  })
+}
+
+test('deadlines fit up to the millisecond: claim or score, issuer, outcome; and the drain', () => {
+  const withDeadline = (from: string, to: string) => readConfig(shipped.replace(from, to), {})
+  // 1900 + 8000 + 1900 = 11800
+  assert.ok(withDeadline('acquirerMs: 12000', 'acquirerMs: 11801').ok)
+  assert.ok(!withDeadline('acquirerMs: 12000', 'acquirerMs: 11800').ok)
+  assert.ok(withDeadline('durabilityMs: 1900', 'durabilityMs: 1999').ok)
+  assert.ok(!withDeadline('durabilityMs: 1900', 'durabilityMs: 2000').ok)
+  // 8000 + 1900 = 9900
+  assert.ok(withDeadline('drainMs: 15000', 'drainMs: 9901').ok)
+  assert.match(
+    problemsOf(shipped.replace('drainMs: 15000', 'drainMs: 9900')).join(),
+    /drainMs 9900 must be above the slowest issuer's timeoutMs 8000 \+ durabilityMs 1900/,
+  )
 })
 
 test('printing masks key hashes and the credentials in URLs', () => {

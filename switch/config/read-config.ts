@@ -7,7 +7,7 @@ import { LineCounter, parseDocument } from 'yaml'
 import { nearestName } from '../nearest-name.ts'
 import { type Config, ConfigSchema } from './schema.ts'
 
-/** The environment variables that win over the file (CONTRACT), and where each belongs. */
+/** The environment variables that win over the file (default.yaml), and where each belongs. */
 const ENVIRONMENT: Readonly<Record<string, readonly [string, string?]>> = {
   PORT: ['http', 'port'],
   ADMIN_PORT: ['admin', 'port'],
@@ -19,12 +19,19 @@ const ENVIRONMENT: Readonly<Record<string, readonly [string, string?]>> = {
   LOG_LEVEL: ['log', 'level'],
 }
 
+const PORT_MAX = 65_535
+
 const DEMO_KEY_SHA256 = createHash('sha256').update('demo-key').digest('hex')
 const DEMO_SIGNATURE_KEY_ID = 'demo-hmac'
 
 export type ConfigResult =
   | { readonly ok: true; readonly config: Config }
-  | { readonly ok: false; readonly problems: readonly string[] }
+  | {
+      readonly ok: false
+      /** Who is to blame: a problem of the environment names its variable. */
+      readonly source: 'file' | 'environment'
+      readonly problems: readonly string[]
+    }
 
 const validator = Compile(ConfigSchema)
 
@@ -44,59 +51,79 @@ export function readConfig(
       const { line, col } = lineCounter.linePos(pos[0])
       return `line ${line}, column ${col}: ${message}`
     })
-    return { ok: false, problems }
+    return refuse('file', problems)
   }
   let value: unknown
   try {
     value = document.toJS({ maxAliasCount: 0 })
   } catch {
-    return { ok: false, problems: ['YAML aliases (*name) are not taken: write it out'] }
+    return refuse('file', ['YAML aliases (*name) are not taken: write it out'])
   }
-  const problems = [...applyEnvironment(value, environment), ...applyIsoPort(value, environment)]
-  if (problems.length > 0) return { ok: false, problems }
-  if (!validator.Check(value)) return { ok: false, problems: explain(value) }
+  const problems = checkEnvironment(environment)
+  if (problems.length > 0) return refuse('environment', problems)
+  applyEnvironment(value, environment)
+  applyIsoPort(value, environment)
+  if (!validator.Check(value)) return refuse('file', explain(value))
   const wrong = checkRelations(value, environment.NODE_ENV === 'production')
-  return wrong.length > 0 ? { ok: false, problems: wrong } : { ok: true, config: freeze(value) }
+  return wrong.length > 0 ? refuse('file', wrong) : { ok: true, config: freeze(value) }
+}
+
+function refuse(source: 'file' | 'environment', problems: readonly string[]): ConfigResult {
+  return { ok: false, source, problems }
+}
+
+const LOG_LEVELS: readonly string[] = ConfigSchema.properties.log.properties.level.enum
+
+/** What each variable must look like. No message repeats a value: a URL may hold a password. */
+function checkEnvironment(environment: Readonly<Record<string, string | undefined>>): string[] {
+  const problems: string[] = []
+  for (const variable of ['PORT', 'ISO_PORT', 'ADMIN_PORT']) {
+    const text = environment[variable] ?? ''
+    if (text === '' || (/^[0-9]{1,5}$/.test(text) && Number(text) <= PORT_MAX)) continue
+    problems.push(`${variable} must be a port number, 0 to ${PORT_MAX}`)
+  }
+  const { LOG_LEVEL: level = '', REDIS_URL: redisUrl = '', DATABASE_URL = '' } = environment
+  if (level !== '' && !LOG_LEVELS.includes(level)) {
+    problems.push(`LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}`)
+  }
+  if (redisUrl !== '' && !(/^rediss?:\/\/./.test(redisUrl) && URL.canParse(redisUrl))) {
+    problems.push('REDIS_URL must look like redis://host:port, or rediss:// for TLS')
+  }
+  if (DATABASE_URL !== '') {
+    problems.push('there is no PostgreSQL store yet: unset DATABASE_URL')
+  }
+  return problems
 }
 
 function applyEnvironment(
   value: unknown,
   environment: Readonly<Record<string, string | undefined>>,
-): string[] {
-  if (typeof value !== 'object' || value === null) return []
-  const problems: string[] = []
+): void {
+  if (typeof value !== 'object' || value === null) return
   for (const [variable, [group, member]] of Object.entries(ENVIRONMENT)) {
     const text = environment[variable]
     if (text === undefined || text === '') continue
-    const isPort = member === 'port'
-    if (isPort && !/^[0-9]{1,5}$/.test(text)) {
-      problems.push(`${variable} must be a port number`)
-      continue
-    }
     const target = value as Record<string, unknown>
     if (member === undefined) {
       target[group] = text
     } else if (typeof target[group] === 'object' && target[group] !== null) {
       const inner = target[group] as Record<string, unknown>
-      inner[member] = isPort ? Number(text) : text
+      inner[member] = member === 'port' ? Number(text) : text
     }
   }
-  return problems
 }
 
 /** ISO_PORT is the first listener's. */
 function applyIsoPort(
   value: unknown,
   { ISO_PORT: text }: Readonly<Record<string, string | undefined>>,
-): string[] {
-  if (text === undefined || text === '') return []
-  if (!/^[0-9]{1,5}$/.test(text)) return ['ISO_PORT must be a port number']
+): void {
+  if (text === undefined || text === '') return
   const { iso } = (value ?? {}) as { iso?: { listeners?: unknown[] } }
   const first = iso?.listeners?.[0]
   if (typeof first === 'object' && first !== null) {
     Object.assign(first, { port: Number(text) })
   }
-  return []
 }
 
 interface SchemaProblem {
@@ -238,16 +265,25 @@ function checkAccess(config: Config, isProduction: boolean): string[] {
 }
 
 /**
- * SEMANTICS, Deadlines: score + durability + issuer < acquirer. Durability twice: claim, outcome.
+ * The longest way to an answer: claim and score side by side, one attempt at the slowest issuer, the
+ * outcome made durable. Whoever is let in last before a drain takes as long, less the score.
  */
 function checkDeadlines(config: Config): string[] {
-  const { scoreMs, velocityMs, durabilityMs, acquirerMs } = config.deadlines
+  const { scoreMs, velocityMs, durabilityMs, acquirerMs, drainMs } = config.deadlines
   const slowest = Math.max(...config.issuers.map((issuer) => issuer.timeoutMs))
   const problems: string[] = []
-  if (scoreMs + durabilityMs + slowest >= acquirerMs) {
+  const answerMs = Math.max(scoreMs, durabilityMs) + slowest + durabilityMs
+  if (answerMs >= acquirerMs) {
     problems.push(
-      `deadlines: scoreMs ${scoreMs} + durabilityMs ${durabilityMs} + the slowest issuer's timeoutMs ` +
-        `${slowest} must be below acquirerMs ${acquirerMs}`,
+      `deadlines: the longer of scoreMs ${scoreMs} and durabilityMs ${durabilityMs}, the slowest ` +
+        `issuer's timeoutMs ${slowest} and durabilityMs again are ${answerMs}: ` +
+        `that must be below acquirerMs ${acquirerMs}`,
+    )
+  }
+  if (drainMs <= slowest + durabilityMs) {
+    problems.push(
+      `deadlines: drainMs ${drainMs} must be above the slowest issuer's timeoutMs ${slowest} ` +
+        `+ durabilityMs ${durabilityMs}`,
     )
   }
   if (velocityMs >= scoreMs) problems.push('deadlines: velocityMs must be below scoreMs')
