@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, spawnSync } from 'node:child_process'
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -90,6 +97,22 @@ describe('switchyard store', () => {
       assert.equal(refused.code, 1)
       assert.match(refused.err, /0000000000000000\.log is damaged at byte 40/)
     }
+  })
+
+  it('fails where the export can’t be written, but not where its reader leaves', {
+    skip: !existsSync('/dev/full') && 'no /dev/full',
+  }, async () => {
+    const folder = path.join(base, 'unwritable')
+    await (await openStore(folder)).close()
+    const shell = (line: string) =>
+      spawnSync('bash', ['-c', line, 'bash', process.execPath, BIN, folder], {
+        encoding: 'utf8',
+      })
+    const full = shell('"$1" "$2" store export "$3" > /dev/full')
+    assert.equal(full.status, 1)
+    assert.match(full.stderr, /can't be written \(ENOSPC\)/)
+    const left = shell('set -o pipefail; "$1" "$2" store export "$3" | true')
+    assert.deepEqual([left.status, left.stderr], [0, ''])
   })
 
   it('says what is wrong with a folder that holds no store', async () => {

@@ -22,20 +22,20 @@ export function registerStore(program: Command): void {
     .description('check every byte of the log, and that its records tell one story')
     .argument('[folder]', FOLDER_HELP)
     .option('--json', 'one line of JSON')
-    .addHelpText('after', '\nExample:\n  $ switchyard store verify .data/store')
+    .addHelpText('after', '\nExample:\n  $ npx switchyard store verify .data/store')
     .action((folder: string | undefined, options: Options) => run(folder, options, printVerdict))
   store
     .command('stats')
     .description('count records, bytes and outcomes')
     .argument('[folder]', FOLDER_HELP)
     .option('--json', 'one line of JSON')
-    .addHelpText('after', '\nExample:\n  $ switchyard store stats --json')
+    .addHelpText('after', '\nExample:\n  $ npx switchyard store stats --json')
     .action((folder: string | undefined, options: Options) => run(folder, options, printStats))
   store
     .command('export')
     .description('every record as a line of JSON, oldest first, without card ciphertext')
     .argument('[folder]', FOLDER_HELP)
-    .addHelpText('after', '\nExample:\n  $ switchyard store export > records.ndjson')
+    .addHelpText('after', '\nExample:\n  $ npx switchyard store export > records.ndjson')
     .action(async (folder: string | undefined) => {
       process.exitCode = await exportTo(folder, process.stdout)
     })
@@ -125,8 +125,12 @@ function timeOf(ms: number | null): string {
 async function exportTo(given: string | undefined, out: NodeJS.WriteStream): Promise<number> {
   const folder = folderOf(given)
   if (folder === undefined) return 2
-  // A reader such as `head` may leave early: that is its right.
-  out.on('error', () => process.exit(0))
+  out.on('error', ({ code }: NodeJS.ErrnoException) => {
+    // A reader such as `head` may leave early: that is its right.
+    if (code === 'EPIPE') process.exit(0)
+    console.error(`the export is not whole: its output can't be written (${code})`)
+    process.exit(1)
+  })
   const problem = await exportLog(openFileDiskForReading(folder), (record) => {
     if (out.write(`${JSON.stringify(record)}\n`)) return undefined
     return new Promise<void>((resolve) => out.once('drain', resolve))
