@@ -26,7 +26,9 @@ export function readKeyFile(options: KeyFileOptions): KeyFileResult {
   const isNew = !existsSync(file)
   if (isNew) {
     if (options.isProduction) {
-      return fail('there is no key file, and none is made in production: `switchyard keys create`')
+      return fail(
+        'there is no key file, and none is made in production: `npx switchyard keys create`',
+      )
     }
     if (holdsStore(options.dataDir)) {
       return fail('there is no key file, but a store that needs it: restore it, or set KEYS_FILE')
@@ -60,11 +62,13 @@ export function writeKeyFile(file: string, random: Random): void {
   chmodSync(file, 0o600)
 }
 
-function isInside(file: string, folder: string): boolean {
+/** Whether a path lies below a folder; both absolute. */
+export function isInside(file: string, folder: string): boolean {
   const relative = path.relative(folder, file)
   return relative !== '' && !relative.startsWith('..') && !path.isAbsolute(relative)
 }
 
-function holdsStore(dataDir: string): boolean {
+/** Whether there are transactions that only their own keys can read. */
+export function holdsStore(dataDir: string): boolean {
   return existsSync(path.join(dataDir, 'store'))
 }

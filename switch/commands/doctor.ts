@@ -9,14 +9,14 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import path from 'node:path'
 import type { Command } from 'commander'
 import { loadRules } from '#rules'
-import { readConfigFile } from '../adapters/config-files.ts'
+import { DEFAULT_CONFIG_FILE, readConfigFile } from '../adapters/config-files.ts'
 import { readDialect } from '../adapters/dialect-files.ts'
-import { parseKeyFileAt } from '../adapters/key-files.ts'
-import type { Config } from '../config/index.ts'
+import { holdsStore, isInside, parseKeyFileAt } from '../adapters/key-files.ts'
+import type { Config, IssuerConfig } from '../config/index.ts'
 
 interface Finding {
   readonly check: string
@@ -29,6 +29,10 @@ interface Finding {
 const FLUSHES = 50
 /** Above it one flush alone eats the score's deadline. */
 const FLUSH_SLOW_MS = 30
+/** A TCP connection to an issuer takes a round trip. */
+const ISSUER_ANSWER_MS = 2000
+
+const EDITION_ADVICE = 'the switch speaks the 1987 edition to issuers and acquirers: choose one'
 
 export function registerDoctor(program: Command): void {
   program
@@ -37,7 +41,7 @@ export function registerDoctor(program: Command): void {
     .option('--json', 'a line a finding: {check, verdict, detail, advice}')
     .addHelpText(
       'after',
-      '\nExample:\n  $ switchyard doctor\n  $ REDIS_URL=redis://127.0.0.1:6379 switchyard doctor',
+      '\nExample:\n  $ npx switchyard doctor\n  $ REDIS_URL=redis://127.0.0.1:6379 npx switchyard doctor',
     )
     .action(async (options: { json?: boolean }) => {
       const findings = await examine()
@@ -60,7 +64,11 @@ async function examine(): Promise<Finding[]> {
   const read = readConfigFile(process.env)
   if (!read.ok) {
     const findings = read.problems.map((problem) =>
-      bad('configuration', `${read.file}: ${problem}`, 'mend the file, or SWITCHYARD_CONFIG'),
+      bad(
+        'configuration',
+        `${read.file}: ${problem}`,
+        read.source === 'file' ? 'mend the file, or SWITCHYARD_CONFIG' : 'mend the variable',
+      ),
     )
     return [examineNode(), ...findings]
   }
@@ -79,6 +87,7 @@ async function examine(): Promise<Finding[]> {
     examineKeys(config),
     await examineRules(config),
     ...examineDialects(config),
+    ...(await Promise.all(config.issuers.map((issuer) => examineIssuer(issuer, read.file)))),
     await examineModel(config),
     await examineRedis(config),
   ]
@@ -166,16 +175,24 @@ function examineDisk(config: Config): Finding {
   }
 }
 
-function examineKeys(config: Config): Finding {
-  if (!existsSync(config.keysFile)) {
-    return process.env.NODE_ENV === 'production'
-      ? bad('keys', `${config.keysFile} is missing`, 'switchyard keys create, or set KEYS_FILE')
-      : fine('keys', `${config.keysFile} will be made at the first start`)
+/** As the start checks them (adapters/key-files.ts), but makes none. */
+function examineKeys({ keysFile, dataDir }: Config): Finding {
+  const file = path.resolve(keysFile)
+  if (isInside(file, path.resolve(dataDir))) {
+    return bad('keys', `${file} lies in DATA_DIR`, 'set KEYS_FILE to a place outside of it')
   }
-  const result = parseKeyFileAt(config.keysFile)
+  if (!existsSync(file)) {
+    if (process.env.NODE_ENV === 'production') {
+      return bad('keys', `${file} is missing`, 'npx switchyard keys create, or set KEYS_FILE')
+    }
+    return holdsStore(dataDir)
+      ? bad('keys', `${file} is missing, and a store needs it`, 'restore it, or set KEYS_FILE')
+      : fine('keys', `${file} will be made at the first start`)
+  }
+  const result = parseKeyFileAt(file)
   return result.ok
-    ? fine('keys', config.keysFile)
-    : bad('keys', `${config.keysFile}: ${result.problem}`, 'restore the file from its backup')
+    ? fine('keys', file)
+    : bad('keys', `${file}: ${result.problem}`, 'mend it, or restore the file from its backup')
 }
 
 async function examineRules(config: Config): Promise<Finding> {
@@ -186,7 +203,7 @@ async function examineRules(config: Config): Promise<Finding> {
     const [first] = result.problems
     const place =
       first === undefined ? '' : `${first.file}:${first.line}:${first.column} ${first.message}`
-    return bad('rules', `${config.rulesDir}: ${place}`, 'switchyard rules lint shows all of it')
+    return bad('rules', `${config.rulesDir}: ${place}`, 'npx switchyard rules lint shows all of it')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     return bad('rules', `${config.rulesDir} can't be read (${code})`, 'set RULES_DIR')
@@ -201,9 +218,33 @@ function examineDialects(config: Config): Finding[] {
   ]
   return [...new Set(named)].map((name) => {
     const result = readDialect(name)
-    if (result.ok) return fine('dialect', name)
-    const [first] = result.problems
-    return bad('dialect', `${name}: ${first?.path} ${first?.reason}`, 'mend the dialect file')
+    if (!result.ok) {
+      const [first] = result.problems
+      return bad('dialect', `${name}: ${first?.path} ${first?.reason}`, 'mend the dialect file')
+    }
+    return result.dialect.version === 1987
+      ? fine('dialect', name)
+      : bad('dialect', `${name} is of the ${result.dialect.version} edition`, EDITION_ADVICE)
+  })
+}
+
+/** Only whether somebody answers there: signing on is the switch's. */
+function examineIssuer({ name, host, port }: IssuerConfig, file: string): Promise<Finding> {
+  const check = `issuer ${name}`
+  if (file === DEFAULT_CONFIG_FILE) {
+    return Promise.resolve(fine(check, 'a demo issuer, started with the switch'))
+  }
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: ISSUER_ANSWER_MS })
+    const end = (finding: Finding) => {
+      socket.destroy()
+      resolve(finding)
+    }
+    const silent = (why: string) =>
+      end(odd(check, `${host}:${port} does not answer (${why})`, 'start it, or mend its address'))
+    socket.once('connect', () => end(fine(check, `${host}:${port} answers`)))
+    socket.once('timeout', () => silent(`within ${ISSUER_ANSWER_MS} ms`))
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => silent(code ?? 'an error'))
   })
 }
 
@@ -216,7 +257,7 @@ async function examineModel(config: Config): Promise<Finding> {
     : bad(
         'model',
         `${folder}: ${result.problem}`,
-        'switchyard model check shows it; or set MODEL_DIR',
+        'npx switchyard model check shows it; or set MODEL_DIR',
       )
 }
 

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import test, { after } from 'node:test'
+import { PROJECT_ROOT } from './run-tool.ts'
+
+const folder = mkdtempSync(path.join(tmpdir(), 'switchyard-doctor-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+interface Finding {
+  readonly check: string
+  readonly verdict: string
+  readonly detail: string
+}
+
+function doctor(env: Readonly<Record<string, string>>): readonly Finding[] {
+  const { stdout } = spawnSync(
+    process.execPath,
+    [path.join(PROJECT_ROOT, 'switch/commands/switchyard.js'), 'doctor', '--json'],
+    { encoding: 'utf8', env: { PATH: process.env.PATH, DATA_DIR: folder, ...env } },
+  )
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Finding)
+}
+
+const say = (findings: readonly Finding[], check: string) => {
+  const found = findings.find((finding) => finding.check === check)
+  return `${found?.verdict}: ${found?.detail}`
+}
+
+test('finds missing keys of a store, silent issuers, and their editions', () => {
+  mkdirSync(path.join(folder, 'store'))
+  const config = path.join(folder, 'own.yaml')
+  const shipped = readFileSync(path.join(PROJECT_ROOT, 'switch/config/default.yaml'), 'utf8')
+  const own = shipped
+    .replace('port: 9101', 'port: 1')
+    .replace(/(9102, dialect:) [^,]+/, '$1 iso8583-1993-ascii')
+    .replace(/^(rulesDir|modelDir): /gm, `$1: ${PROJECT_ROOT}`)
+  writeFileSync(config, own)
+  const findings = doctor({
+    SWITCHYARD_CONFIG: config,
+    KEYS_FILE: path.join(folder, '..', `${path.basename(folder)}.keys.json`),
+  })
+  assert.match(say(findings, 'keys'), /^problem: .* is missing, and a store needs it/)
+  assert.match(say(findings, 'issuer demo-a'), /^warning: 127\.0\.0\.1:1 does not answer/)
+  const editions = findings.filter(({ check }) => check === 'dialect')
+  assert.ok(
+    editions.some(
+      ({ verdict, detail }) => verdict === 'problem' && /of the 1993 edition/.test(detail),
+    ),
+  )
+  assert.match(say(findings, 'rules'), /^ok/)
+})
+
+test('finds keys that lie in the data folder, as the start would', () => {
+  const findings = doctor({ KEYS_FILE: path.join(folder, 'keys.json') })
+  assert.match(say(findings, 'keys'), /^problem: .* lies in DATA_DIR/)
+})
