@@ -13,7 +13,10 @@ export function registerBench(program: Command): void {
     .description('measure the hot functions, one process a suite')
     .argument('[filter...]', 'only suites whose path contains one of these')
     .option('--json', 'a line a case: {name, opsPerSecond, p50Micros, p99Micros, samples}')
-    .addHelpText('after', '\nExample:\n  $ switchyard bench velocity\n  $ switchyard bench --json')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ npx switchyard bench velocity\n  $ npx switchyard bench --json',
+    )
     .action(async (filters: string[], options: { json?: boolean }) => {
       process.exitCode = await runBenches(filters, options.json === true)
     })

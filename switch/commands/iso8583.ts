@@ -20,6 +20,12 @@ import {
 /** A message of 65,535 bytes is 131,070 hex characters, or 393,210 where JSON escapes each. */
 const lineBytesMax = 1_048_576
 
+const DIALECT_DEFAULT = 'iso8583-1987-ascii'
+
+/** A network management message without more than it must have, in the default dialect. */
+const JSON_EXAMPLE = '{"mti": "0800", "fields": {"7": "1122100000", "11": "000001"}}'
+const HEX_EXAMPLE = '303830303032323030303030303030303030303031313232313030303030303030303031'
+
 interface Answer {
   readonly text: string
   readonly isProblem: boolean
@@ -36,25 +42,25 @@ export function registerIso8583(program: Command): void {
   iso8583
     .command('decode')
     .description('hex lines from standard input to {"mti", "fields"} or {"error"} a line')
-    .requiredOption('--dialect <file>', dialectHelp)
-    .addHelpText('after', example('decode --dialect iso8583-1987-ascii < messages.hex'))
+    .option('--dialect <file>', dialectHelp, DIALECT_DEFAULT)
+    .addHelpText('after', example('decode', HEX_EXAMPLE))
     .action((options: { dialect: string }) =>
       run(options.dialect, (dialect) => (line) => decodeLine(dialect, line)),
     )
   iso8583
     .command('encode')
     .description('{"mti", "fields"} lines from standard input to {"hex"} or {"error"} a line')
-    .requiredOption('--dialect <file>', dialectHelp)
-    .addHelpText('after', example('encode --dialect partner.yaml < messages.jsonl'))
+    .option('--dialect <file>', dialectHelp, DIALECT_DEFAULT)
+    .addHelpText('after', example('encode', JSON_EXAMPLE))
     .action((options: { dialect: string }) =>
       run(options.dialect, (dialect) => (line) => encodeLine(dialect, line)),
     )
   iso8583
     .command('describe')
     .description('hex lines from standard input, for people; card data is masked')
-    .requiredOption('--dialect <file>', dialectHelp)
+    .option('--dialect <file>', dialectHelp, DIALECT_DEFAULT)
     .option('--unmask', 'show card data in clear')
-    .addHelpText('after', example('describe --dialect iso8583-1987-ascii < messages.hex'))
+    .addHelpText('after', example('describe', HEX_EXAMPLE))
     .action((options: { dialect: string; unmask?: boolean }) =>
       run(
         options.dialect,
@@ -70,7 +76,7 @@ function registerDoctor(iso8583: Command): void {
     .description('hex lines of unknown messages: which presets and framings read them, and why')
     .option('--dialect <file...>', 'only these dialect files or presets, instead of all presets')
     .option('--json', 'a line a message: {"candidates": [{"dialect", "framing", "score", ...}]}')
-    .addHelpText('after', example('doctor < unknown.hex'))
+    .addHelpText('after', example('doctor', HEX_EXAMPLE))
     .action(async (options: { dialect?: string[]; json?: boolean }) => {
       const dialects: Dialect[] = []
       for (const name of options.dialect ?? listDialects()) {
@@ -86,8 +92,9 @@ function registerDoctor(iso8583: Command): void {
     })
 }
 
-function example(rest: string): string {
-  return `\nExample:\n  $ switchyard iso8583 ${rest}`
+/** A line that works as it stands, in any clone. */
+function example(command: string, input: string): string {
+  return `\nExample:\n  $ echo '${input}' | npx switchyard iso8583 ${command}`
 }
 
 async function run(name: string, answerWith: (dialect: Dialect) => AnswerLine): Promise<void> {

@@ -13,7 +13,7 @@ export function registerKeys(program: Command): void {
     .argument('[file]', 'instead of the configured one')
     .addHelpText(
       'after',
-      '\nExample:\n  $ KEYS_FILE=/etc/switchyard/keys.json switchyard keys create',
+      '\nExample:\n  $ KEYS_FILE=/etc/switchyard/keys.json npx switchyard keys create',
     )
     .action((file: string | undefined) => {
       process.exitCode = create(file ?? configuredFile())
@@ -22,7 +22,7 @@ export function registerKeys(program: Command): void {
     .command('check')
     .description('say whether the key file is usable, and which key ids it holds')
     .argument('[file]', 'instead of the configured one')
-    .addHelpText('after', '\nExample:\n  $ switchyard keys check')
+    .addHelpText('after', '\nExample:\n  $ npx switchyard keys check')
     .action((file: string | undefined) => {
       process.exitCode = check(file ?? configuredFile())
     })

@@ -9,7 +9,7 @@ export function registerLint(program: Command): void {
     .command('lint')
     .description('check formatting, lint rules and the rules of the house')
     .option('--fix', 'let Biome mend what it can')
-    .addHelpText('after', '\nExample:\n  $ switchyard lint --fix')
+    .addHelpText('after', '\nExample:\n  $ npx switchyard lint --fix')
     .action(async (options: { fix?: boolean }) => {
       const biome = [toolPath('@biomejs/biome', 'biome'), 'check', '--error-on-warnings']
       const code = await runNode([...biome, ...(options.fix ? ['--write'] : []), '.'])

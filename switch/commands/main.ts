@@ -1,18 +1,23 @@
 // `switchyard <command>`. Only the module of the command that was named is loaded, so that
 // `switchyard --help` answers at once and a broken optional part breaks its own command alone.
 
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { Command, CommanderError } from 'commander'
+import { PROJECT_ROOT } from './run-tool.ts'
 
 type Register = (program: Command) => void
 
 interface CommandEntry {
   readonly summary: string
+  /** For the help of a group; commands without others below them bring their own. */
+  readonly example?: string
   readonly load: () => Promise<Register>
 }
 
 const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   start: {
-    summary: 'run the switch (with two demo issuers unless --no-demo)',
+    summary: 'run the switch (the shipped configuration with two demo issuers)',
     load: async () => (await import('./start.ts')).registerStart,
   },
   doctor: {
@@ -21,26 +26,32 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   rules: {
     summary: 'lint and test rule packs',
+    example: 'rules lint',
     load: async () => (await import('./rules.ts')).registerRules,
   },
   model: {
     summary: 'train and check the risk model',
+    example: 'model check',
     load: async () => (await import('./model.ts')).registerModel,
   },
   iso8583: {
     summary: 'decode, encode and describe ISO 8583 messages',
+    example: 'iso8583 decode --help',
     load: async () => (await import('./iso8583.ts')).registerIso8583,
   },
   store: {
     summary: 'verify, count and export the transaction store',
+    example: 'store stats',
     load: async () => (await import('./store.ts')).registerStore,
   },
   queue: {
     summary: 'list what waits for an issuer, and send dead letters again',
+    example: 'queue list --dead',
     load: async () => (await import('./queue.ts')).registerQueue,
   },
   keys: {
     summary: 'make and check the key file',
+    example: 'keys check',
     load: async () => (await import('./keys.ts')).registerKeys,
   },
   'load-test': {
@@ -73,12 +84,17 @@ export async function runCommand(given: readonly string[]): Promise<void> {
     first === 'help' && second !== undefined ? [...given.slice(0, 2), second, '--help'] : given
   const program = new Command('switchyard')
     .description('A payment switch that scores every authorization for fraud.')
-    .addHelpText('after', '\nExample:\n  $ switchyard start\n  $ switchyard rules lint')
+    .addHelpText('after', '\nExample:\n  $ npx switchyard start\n  $ npx switchyard rules lint')
+    .version(version(), '-V, --version', 'print the version')
     .exitOverride()
   const named = COMMANDS[argv[2] ?? '']
   if (named !== undefined) {
     const register = await named.load()
     register(program)
+    if (named.example !== undefined) {
+      const text = `\nExample:\n  $ npx switchyard ${named.example}`
+      program.commands[0]?.addHelpText('after', text)
+    }
     for (const command of everyCommand(program)) command.exitOverride()
   } else {
     for (const [name, entry] of Object.entries(COMMANDS)) {
@@ -96,6 +112,11 @@ export async function runCommand(given: readonly string[]): Promise<void> {
     if (!(error instanceof CommanderError)) throw error
     process.exitCode = error.exitCode === 0 ? 0 : 2
   }
+}
+
+function version(): string {
+  const text = readFileSync(path.join(PROJECT_ROOT, 'package.json'), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
 }
 
 function* everyCommand(command: Command): Generator<Command> {

@@ -60,7 +60,7 @@ export function registerModel(program: Command): void {
 }
 
 function example(rest: string): string {
-  return `\nExample:\n  $ switchyard model ${rest}`
+  return `\nExample:\n  $ npx switchyard model ${rest}`
 }
 
 function wholeNumber(text: string): number {

@@ -29,13 +29,16 @@ export function registerQueue(program: Command): void {
     .option('--issuer <name>', 'of that issuer only')
     .option('--dead', 'dead letters only')
     .option('--json', 'a line of JSON each')
-    .addHelpText('after', '\nExample:\n  $ switchyard queue list --dead')
+    .addHelpText('after', '\nExample:\n  $ npx switchyard queue list --dead')
     .action(list)
   queue
     .command('requeue')
     .description('queue the dead letters of transactions again (a running switch: ADMIN_TOKEN)')
     .argument('<transaction...>', 'ids, as `queue list` shows them')
-    .addHelpText('after', '\nExample:\n  $ ADMIN_TOKEN=... switchyard queue requeue auth_01KA...')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ ADMIN_TOKEN=... npx switchyard queue requeue auth_01KA...',
+    )
     .action(requeueAll)
 }
 

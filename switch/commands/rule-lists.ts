@@ -79,7 +79,7 @@ export function registerRuleLists(
 }
 
 function example(rest: string): string {
-  return `\nExample:\n  $ switchyard rules lists ${rest}`
+  return `\nExample:\n  $ npx switchyard rules lists ${rest}`
 }
 
 async function add(

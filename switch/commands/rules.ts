@@ -87,7 +87,7 @@ export function registerRules(program: Command): void {
 }
 
 function example(rest: string): string {
-  return `\nExample:\n  $ switchyard rules ${rest}`
+  return `\nExample:\n  $ npx switchyard rules ${rest}`
 }
 
 function directoryOf(dir: string | undefined): string {

@@ -23,7 +23,10 @@ export function registerTest(program: Command): void {
     .command('test')
     .description('run every test, fast ones first; installs what they need where it can')
     .argument('[filter...]', 'only files whose path contains one of these')
-    .addHelpText('after', '\nExample:\n  $ switchyard test\n  $ switchyard test velocity rules/')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ npx switchyard test\n  $ npx switchyard test velocity rules/',
+    )
     .action(async (filters: string[]) => {
       process.exitCode = await runTests(filters)
     })

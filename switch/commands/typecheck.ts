@@ -6,7 +6,7 @@ export function registerTypecheck(program: Command): void {
   program
     .command('typecheck')
     .description('check the types of the whole tree')
-    .addHelpText('after', '\nExample:\n  $ switchyard typecheck')
+    .addHelpText('after', '\nExample:\n  $ npx switchyard typecheck')
     .action(async () => {
       process.exitCode = await runNode([toolPath('typescript', 'tsc'), '-p', '.'])
     })
