@@ -1,5 +1,5 @@
 // Step, where an attempt got no answer: may the route's next issuer be asked? Only where the first
-// certainly got nothing, or after the reversal of what it may have got is durable (SEMANTICS).
+// certainly got nothing, or after the reversal of what it may have got is durable.
 //
 //   not sent ── mark, next attempt ────────────┐
 //                                              ├─ one flush ──> the next issuer is asked

@@ -5,13 +5,13 @@ import { scoringLimitsFit } from '#scoring'
 import { LINK_IN_FLIGHT_MAX } from './issuers/index.ts'
 import { STORE_LIMITS } from './store/index.ts'
 
-/** CONTRACT: 64 KiB. A request with every field at its longest is below 4 KiB. */
+/** 64 KiB (docs/connect.md). A request with every field at its longest is below 4 KiB. */
 export const BODY_BYTES_MAX = 64 * 1024
 
-/** CONTRACT: up to 255 characters. */
+/** In characters; longer than any UUID, short enough to index. */
 export const IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
 
-/** CONTRACT: an idempotency key is kept 24 h. */
+/** An idempotency key is kept 24 h: within them a retry gets the first answer. */
 export const KEY_RETENTION_MS = 24 * 60 * 60 * 1000
 
 /**
@@ -50,7 +50,7 @@ export const AUTHORIZATION_VALID_MS = 7 * DAY_MS
 /** The same of a pre-authorization: 30 days. */
 export const PREAUTHORIZATION_VALID_MS = 30 * DAY_MS
 
-/** SEMANTICS, `tombstoneMinutes`: a reversal is kept for an original that is this near, either way. */
+/** `tombstoneMinutes`: a reversal is kept for an original that is this near, either way. */
 export const TOMBSTONE_WINDOW_MS = 10 * 60 * 1000
 
 /** `GET ?rrn=` shows at most this many steps, the newest. */

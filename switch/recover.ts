@@ -1,4 +1,4 @@
-// At start: what a crash left open. The table is SEMANTICS, "Recovery, by kind of open record".
+// At start: what a crash left open is ended, each open record in the way of its kind.
 
 import type { Issuer } from './issuers/index.ts'
 import type { StoredAuthorization } from './message.ts'

@@ -40,7 +40,7 @@ export interface Ruling {
 }
 
 /**
- * The body of the answer: CONTRACT's fields, in its order. `decision` is null where the acquirer
+ * The body of the answer: the fields of docs/connect.md, in its order. `decision` is null where the acquirer
  * may not see it or none is known.
  */
 export function answerBody(

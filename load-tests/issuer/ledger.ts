@@ -123,7 +123,7 @@ export interface LedgerSummary {
   readonly forgotten: number
 }
 
-/** DE39 values with which an issuer approves money (SEMANTICS: 85 counts for verification only). */
+/** DE39 values with which an issuer approves money (85 counts for verification only). */
 const approvalCodes: ReadonlySet<string> = new Set(['00', '08', '10', '11'])
 
 /** DE39 of a reversal whose original is not known. */

@@ -14,7 +14,7 @@ export interface HouseProblem {
   readonly file: string
   /** Counts from 1. */
   readonly line: number
-  readonly rule: 'layer' | 'door' | 'world' | 'name' | 'width' | 'leftover'
+  readonly rule: 'layer' | 'door' | 'world' | 'name' | 'width' | 'leftover' | 'citation'
   readonly message: string
 }
 
@@ -59,6 +59,11 @@ const WORLD = [
 const EMPTY_NAMES = /(^|[-/])(utils?|helpers?|managers?|services?|common|misc|shared)([-.]|\/|$)/
 
 const WIDTH_MAX = 100
+
+/** Names of documents outside the repository: whoever reads the code can't open them. */
+const OUTSIDE = /\b(CONTRACT|SEMANTICS|FACTS|STYLE)\b|\bDESIGN\.md\b/
+/** A comment, or the title of a test. */
+const PROSE = /^\s*(\/\/|\/?\*)|\s\/\/ |^\s*(test|it|describe)\('/
 
 /** Checks every TypeScript file below the root's five folders. */
 export function checkHouse(root: string): HouseProblem[] {
@@ -160,6 +165,9 @@ function checkLines(file: SourceFile): HouseProblem[] {
     }
     if (/\b(TO[D]O|FIX[M]E)\b/.test(line)) {
       add('leftover', 'finish it, or give it a row in the known limits')
+    }
+    if (PROSE.test(line) && OUTSIDE.test(line)) {
+      add('citation', 'state the rule itself, or name a page of switch/docs')
     }
     const code = line.replace(/\/\/.*$|^\s*\*.*$|^\s*\/\*.*$/, '')
     if (mayTouchWorld) continue

@@ -125,7 +125,7 @@ test('every channel and every type can be said in some way', () => {
   }
 })
 
-test('the key is made as SEMANTICS says, and a repeat has the key of its first', () => {
+test('the key is made of what names a request, and a repeat has the key of its first', () => {
   const message = writeIsoAuthorization(base, numbers)
   assert.ok(message)
   const first = readIsoAuthorization(message, '100001', NOW_MS)

@@ -24,7 +24,7 @@ import {
 
 export interface IsoAuthorization {
   readonly request: AuthorizationRequest
-  /** SEMANTICS: first three MTI digits, DE11, DE7, DE32, DE41. No HTTP key can have its spaces. */
+  /** First three MTI digits, DE11, DE7, DE32, DE41. No HTTP key can have its spaces. */
   readonly key: string
   /** DE3, DE4, DE49: what, besides DE2, makes a message with the same key the same. */
   readonly compared: readonly string[]

@@ -1,6 +1,6 @@
 // The limits of the acquirers' side, with the arithmetic beside each.
 
-/** CONTRACT: a signature is taken up to this long after, or before, its `created`. */
+/** A signature is taken up to this long after, or before, its `created`. */
 export const SIGNATURE_SKEW_SECONDS = 300
 
 /**

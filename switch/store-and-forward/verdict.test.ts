@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { adviceVerdictOf, verdictOf } from './verdict.ts'
 
-test('each answer to a reversal means what SEMANTICS says', () => {
+test('each answer to a reversal ends it, retries it or makes it a dead letter', () => {
   assert.equal(verdictOf('00', false), 'done')
   assert.equal(verdictOf('21', false), 'done')
   assert.equal(verdictOf('25', false), 'not_yet')

@@ -46,7 +46,7 @@ export type StoredRequest = Readonly<Record<string, unknown>>
 export const STEP_KINDS = ['capture', 'reversal', 'refund', 'increment'] as const
 export type StepKind = (typeof STEP_KINDS)[number]
 
-/** The kinds of work a claim can stand for; recovery treats each as SEMANTICS says. */
+/** The kinds of work a claim can stand for; recovery (`switch/recover.ts`) treats each its way. */
 export type IntentKind = 'financial' | 'inquiry' | StepKind
 
 /** Which step of which payment a transaction is. */
