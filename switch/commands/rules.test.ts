@@ -113,6 +113,14 @@ describe('switchyard rules', () => {
     assert.match(stdout, /expected outcome decline, got approve/)
   })
 
+  test('test counts the files that it can’t read', async () => {
+    const undo = edit('packs/card-testing.test.yaml', 'cases:', 'cases: [')
+    const { status, stderr } = await run('test', folder)
+    undo()
+    assert.equal(status, 1)
+    assert.match(stderr, /^[0-9]+ passed, 0 failed, 1 file not read$/m)
+  })
+
   test('test names what no test reaches', async () => {
     const { stderr, stdout } = await run('test', folder, '--coverage')
     assert.match(stderr, /\d+ of \d+ rules fire in a test, \d+ of \d+ clauses/)

@@ -94,6 +94,8 @@ function directoryOf(dir: string | undefined): string {
   return dir ?? process.env.RULES_DIR ?? path.join(PROJECT_ROOT, 'rules')
 }
 
+const TEST_FILE = /\.test\.ya?ml$/
+
 /** The folder's files, or undefined after saying why not. */
 async function filesOf(directory: string): Promise<readonly RuleFile[] | undefined> {
   try {
@@ -169,7 +171,9 @@ async function test(directory: string, options: TestOptions): Promise<number> {
   }
   if (confusion !== undefined) console.log(printConfusion(confusion))
   printCoverage(directory, coverage, options.coverage === true)
-  console.error(`${passed} passed, ${failed} failed`)
+  const unread = new Set(errors.map(({ file }) => file).filter((file) => TEST_FILE.test(file))).size
+  const rest = unread === 0 ? '' : `, ${unread} ${unread === 1 ? 'file' : 'files'} not read`
+  console.error(`${passed} passed, ${failed} failed${rest}`)
   return ok ? 0 : 1
 }
 
