@@ -265,8 +265,8 @@ function checkAccess(config: Config, isProduction: boolean): string[] {
 }
 
 /**
- * The longest way to an answer: claim and score side by side, one attempt at the slowest issuer, the
- * outcome made durable. Whoever is let in last before a drain takes as long, less the score.
+ * The longest way to an answer: claim and score side by side, one attempt at the slowest issuer,
+ * the outcome made durable. A drain waits for whoever was asking last.
  */
 function checkDeadlines(config: Config): string[] {
   const { scoreMs, velocityMs, durabilityMs, acquirerMs, drainMs } = config.deadlines
