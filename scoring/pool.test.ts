@@ -265,8 +265,8 @@ test('Redis: workers share the counters, and what became of attempts', {
         for (let n = 0; n < 20; n++) {
           await scoreWhole(pool, at(n))
         }
-        // Another worker may take them than the one asked next, and a busy machine may lose some: they
-        // are seen soon, not at once, and are told again where they were lost.
+        // Another worker may take them than the one asked next, and a busy machine may lose some:
+        // they are seen soon, not at once, and are told again where they were lost.
         let last: Decision
         let attempts = 20
         let lost = -1
