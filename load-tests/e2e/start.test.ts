@@ -78,7 +78,7 @@ test('the four curl lines do what they say', {
   assert.equal(await child.exited, 0)
 })
 
-test('a configuration of one’s own: its issuers are its own, no demo, and what is missing is said', async () => {
+test('a configuration of one’s own has no demo, and what is missing is said', async () => {
   const shipped = readFileSync(path.join(projectFolder, 'switch/config/default.yaml'), 'utf8')
   const config = path.join(folder, 'own.yaml')
   // Links of the demo's names, to where nobody answers.

@@ -11,9 +11,9 @@ export const DEFAULT_CONFIG_FILE = fileURLToPath(new URL('../config/default.yaml
 const PROJECT_ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 /**
- * Reads the configuration. `file` is what was read or, with problems, what to blame: the file, or the
- * environment, whose problems name their variable. Relative folders in the shipped default are the project's own; those of
- * another file, and of the environment, are the working directory's.
+ * Reads the configuration. `file` is what was read or, with problems, what to blame: the file, or
+ * the environment, whose problems name their variable. Relative folders in the shipped default are
+ * the project's own; those of another file, and of the environment, are the working directory's.
  */
 export function readConfigFile(
   environment: Readonly<Record<string, string | undefined>>,

@@ -1,4 +1,4 @@
-// `switchyard start`: the switch, with two demo issuers where the shipped configuration is in force.
+// `switchyard start`: the switch, with two demo issuers where the shipped configuration is used.
 
 import { chmodSync, existsSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
