@@ -83,7 +83,7 @@ async function until(condition: () => boolean): Promise<void> {
     if (condition()) return
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
-  assert.fail('it never came')
+  assert.fail(`it never came: ${condition}`)
 }
 
 const post = (length: number | string, ...headers: readonly string[]) =>

@@ -286,10 +286,11 @@ class Server<Caller> implements HttpServer {
       for (const [name, value] of answer.headers) response.writeHeader(name, value)
       const isClosing = mustClose || this.#isDraining
       if (isClosing) response.writeHeader('connection', 'close')
-      if (exchange.isHead) {
-        // Not as endWithoutBody's own parameter: with it the answer never counts as ended.
+      if (exchange.isHead && isClosing) response.end('', true)
+      else if (exchange.isHead) {
+        // Not by endWithoutBody's own parameters: with them the answer never counts as ended.
         response.writeHeader('content-length', String(Buffer.byteLength(answer.body)))
-        response.endWithoutBody(undefined, isClosing)
+        response.endWithoutBody()
       } else response.end(answer.body, isClosing)
     })
   }
