@@ -88,7 +88,10 @@ function awaitFirst(world: World, place: string): Promise<Reply> {
   return new Promise((resolve) => {
     const waiting = world.inFlight.wait(place, (reply) => {
       world.timers.clear(timer)
-      resolve(reply.kind === 'answer' ? { ...reply, isReplay: true } : reply)
+      if (reply.kind === 'answer') {
+        world.journal.replayed()
+        resolve({ ...reply, isReplay: true })
+      } else resolve(reply)
     })
     const timer = world.timers.set(world.config.deadlines.acquirerMs, () => {
       waiting?.cancel()

@@ -290,6 +290,7 @@ test('the same key at the same moment is one request to the issuer and one answe
   const bodies = new Set(replies.map((reply) => JSON.stringify(bodyOf(reply))))
   assert.equal(bodies.size, 1)
   assert.equal(replies.filter((reply) => reply.kind === 'answer' && reply.isReplay).length, 4)
+  assert.match(await rig.world.journal.registry.metrics(), /^switchyard_\w*replay\w* 4$/m)
   assert.equal(rig.asked().length, 1)
   await rig.close()
 })
@@ -431,6 +432,15 @@ test('no route for the BIN: declined 92, recorded, nothing forwarded', async () 
   const card = { pan: '4111111111111111', expiry: '2912' }
   const body = bodyOf(await send(rig.world, 'k1', { card }))
   assert.deepEqual([body.outcome, body.responseCode], ['declined', '92'])
+  // Nothing was sealed, so there is nothing that a token could stand for.
+  assert.deepEqual(Object.keys(body.card as object), ['masked'])
+  const own = bodyOf(
+    await send(rig.world, 'k2', {
+      card: { pan: '4111111111111111', expiry: '2912' },
+      rrn: undefined,
+    }),
+  )
+  assert.match(String(own.rrn), /^[0-9]{12}$/)
   assert.equal((await rig.store.read(String(body.id)))?.outcome?.cause, 'no_route')
   assert.equal(rig.asked().length, 0)
   await rig.close()
@@ -449,6 +459,47 @@ test('a token of an earlier answer pays, for its acquirer only', async () => {
   assert.equal(rig.asked()[1]?.fields[2], BODY.card.pan)
   assert.equal(rig.asked()[1]?.fields[14], '2912')
   assert.equal(codeOf(await send(rig.world, 'k3', { card: { token } }, 1)), 'unknown_card_token')
+  await rig.close()
+})
+
+test('a retry by token is the same after the card’s expiry was renewed in between', async () => {
+  const rig = await createRig()
+  const { token } = bodyOf(await send(rig.world, 'k1')).card as { token: string }
+  const first = bodyOf(await send(rig.world, 'k2', { card: { token } }))
+  bodyOf(await send(rig.world, 'k3', { card: { token, expiry: '3112' } }))
+  const again = await send(rig.world, 'k2', { card: { token } })
+  assert.deepEqual(bodyOf(again), first)
+  assert.ok(again.kind === 'answer' && again.isReplay)
+  const other = await send(rig.world, 'k2', { card: { token, expiry: '3112' } })
+  assert.equal(codeOf(other), 'idempotency_key_reused')
+  await rig.close()
+})
+
+test('an 85 that comes too late approves a verification, and no balance inquiry', async () => {
+  const rig = await createRig({
+    answer: (request) => [{ afterMs: 250, message: answerOf(request, '85') }],
+  })
+  const late: boolean[] = []
+  for (const [key, type] of [
+    ['k1', 'balance_inquiry'],
+    ['k2', 'account_verification'],
+  ]) {
+    const { id } = bodyOf(await send(rig.world, String(key), { type, amount: 0 }))
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    const recorded = await rig.store.read(String(id))
+    late.push(...(recorded?.lateAnswers.map(({ approved }) => approved) ?? []))
+  }
+  assert.deepEqual(late, [false, true])
+  await rig.close()
+})
+
+test('a link that breaks under a request is its own cause, not a time-out', async () => {
+  const rig = await createRig({ answer: () => [] })
+  const running = send(rig.world, 'k1')
+  await until(() => rig.asked().length === 1, 'the issuer was asked')
+  rig.issuer.disconnect()
+  const { id } = bodyOf(await running)
+  assert.equal((await rig.store.read(String(id)))?.outcome?.cause, 'connection_lost')
   await rig.close()
 })
 

@@ -91,7 +91,8 @@ function describe(
 ): Asked {
   const cardToken = world.vault.tokenOf(card.pan)
   const stored = storedRequest(request, cardToken, card.pan)
-  const same = compared === undefined ? [stored, card.expiry] : [cardToken, ...compared]
+  // The expiry that came, not the one of a token's newest card: that may be another by the retry.
+  const same = compared === undefined ? [stored, request.card.expiry] : [cardToken, ...compared]
   const fingerprint = fingerprintOf(world.keys.fingerprintKey, PATH, same)
   return { acquirer, idempotencyKey, fingerprint, request, card, cardToken, stored, traceparent }
 }

@@ -74,10 +74,16 @@ export function prepare(
     route: route ?? [],
     issuer,
     attempt,
-    rrn: asked.request.rrn ?? attempt?.rrn ?? id.slice(-12),
+    rrn: asked.request.rrn ?? attempt?.rrn ?? rrnOf(id),
     arrivedAtMs,
     startedMs: world.clock.monotonic(),
   }
+}
+
+/** DE37 where no issuer is asked: twelve digits, always the same for one id. */
+function rrnOf(id: string): string {
+  const number = hash('sha256', id, 'buffer').readUIntBE(0, 6) % 1e12
+  return String(number).padStart(12, '0')
 }
 
 /** False where every STAN toward the issuer is pending or rests: nothing may be claimed then. */
@@ -107,6 +113,11 @@ export async function claim(world: World, running: RunningAuthorization): Promis
 
 export function isInquiry(type: AuthorizationType): boolean {
   return type === 'balance_inquiry' || type === 'account_verification'
+}
+
+/** Whether the issuer was asked about the card alone; told by DE3, which every attempt keeps. */
+export function isVerification({ processingCode }: Pick<Attempt, 'processingCode'>): boolean {
+  return processingCode === WIRE_KINDS.account_verification.processingCode
 }
 
 /** One try at one issuer, in numbers of our own; NO_STAN where none is free. */

@@ -1,5 +1,6 @@
 // An issuer's answer after its attempt was given up: recorded, and it changes no outcome.
 
+import { isVerification } from './claim.ts'
 import type { LateIssuerAnswer } from './issuers/index.ts'
 import { isApproval } from './response-codes.ts'
 import { StoreFault } from './store/index.ts'
@@ -15,7 +16,7 @@ export async function takeLateAnswer(
 ): Promise<void> {
   const transactionId = world.attemptOwners.get(late.attempt)
   if (transactionId === undefined) throw new Error('a late answer matched an attempt of nobody')
-  const approved = isApproval(late.answer.responseCode, late.attempt.amount === 0)
+  const approved = isApproval(late.answer.responseCode, isVerification(late.attempt))
   world.journal.linkEvent(late.attempt.issuer, approved ? 'late_approval' : 'late_decline')
   try {
     await world.store.recordLateAnswer({

@@ -209,7 +209,7 @@ const NOTHING = Object.freeze({})
 
 function parseCard(card: AuthorizationBody['card']): RequestCard | Refusal {
   if (card.expiry !== undefined && !/^[0-9]{2}(0[1-9]|1[0-2])$/.test(card.expiry)) {
-    return refuse('invalid_expiry', 'card.expiry must be YYMM, as in DE14', 'card.expiry')
+    return refuse('invalid_expiry', 'card.expiry must be YYMM, as 2912', 'card.expiry')
   }
   const rest = {
     ...(card.cvv === undefined ? {} : { cvv: card.cvv }),
@@ -290,6 +290,10 @@ const FIELD_CODES: Readonly<
 
 function describe(problem: SchemaProblem | undefined): string {
   if (problem === undefined) return 'is not valid'
+  if (problem.instancePath === '/card/expiry') return 'must be YYMM, as 2912'
+  if (problem.instancePath === '/amount' && problem.keyword === 'type') {
+    return 'must be an integer in minor units: 2599 for 25.99'
+  }
   if (problem.keyword === 'enum') {
     const { allowedValues } = problem.params as { allowedValues?: readonly string[] }
     if (allowedValues !== undefined) return `must be one of ${allowedValues.join(', ')}`
@@ -305,7 +309,7 @@ function fieldPath(pointer: string): string {
 /**
  * Names come from the sender: bounded, printable and without long digits before an answer has them.
  */
-function clip(name: string): string {
+export function clip(name: string): string {
   return name
     .replace(/[^\x20-\x7e]/g, '?')
     .replace(/[0-9]{9,}/g, '*')

@@ -2,7 +2,7 @@
 
 import type { Decision } from '#scoring'
 import type { AskedAttempt } from './ask.ts'
-import { isInquiry } from './claim.ts'
+import { isInquiry, isVerification } from './claim.ts'
 import type { AskResult, Issuer, IssuerAnswer } from './issuers/index.ts'
 import { type Answered, answerBody, type Ruling } from './respond.ts'
 import { isApproval, isResponseCode, RESPONSE_CODE } from './response-codes.ts'
@@ -91,7 +91,8 @@ function answered(running: RunningAuthorization, ending: Ending): Answered {
     stan: running.request.stan,
     rrn: running.rrn,
     issuer: ending.by === 'issuer' ? ending.asked.issuer.name : running.issuer?.name,
-    cardToken: running.cardToken,
+    // Nothing sealed, nothing behind the token: it could not be used.
+    cardToken: running.attempt === null ? undefined : running.cardToken,
     maskedPan: running.card.pan.masked,
     createdAtMs: running.arrivedAtMs,
   }
@@ -111,11 +112,11 @@ function conclude(running: RunningAuthorization, ending: Ending): Conclusion {
   }
 }
 
-function termsOf({ request, acquirer }: RunningAuthorization): Terms {
+function termsOf({ request, acquirer, attempt }: RunningAuthorization): Terms {
   return {
     amount: request.amount,
     isInquiry: isInquiry(request.type),
-    isVerification: request.type === 'account_verification',
+    isVerification: attempt !== null && isVerification(attempt),
     acceptsPartialApproval: acquirer.acceptsPartialApproval,
   }
 }
@@ -127,7 +128,10 @@ export function concludeAsked(terms: Terms, asked: AskResult): Conclusion {
       return declined('issuer_unreachable', RESPONSE_CODE.issuerUnavailable)
     case 'unknown':
       return {
-        ...declined('issuer_timeout', RESPONSE_CODE.issuerUnavailable),
+        ...declined(
+          asked.why === 'timeout' ? 'issuer_timeout' : 'connection_lost',
+          RESPONSE_CODE.issuerUnavailable,
+        ),
         reversal: undo(terms),
       }
     case 'answered':

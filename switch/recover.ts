@@ -90,7 +90,7 @@ export function answeredOf(transaction: Transaction): Answered {
     stan: stored.stan ?? undefined,
     rrn: intent.rrn,
     issuer: transaction.attempts.at(-1)?.issuer,
-    cardToken: intent.cardToken,
+    cardToken: transaction.attempts.length === 0 ? undefined : intent.cardToken,
     maskedPan: stored.card.masked,
     createdAtMs: intent.createdAtMs,
   }

@@ -6,7 +6,7 @@ import { type Refusal, refuseForNow } from './errors.ts'
 import type { IssuerAnswer } from './issuers/index.ts'
 import { RETRY_AFTER_SECONDS } from './limits.ts'
 import type { Payment } from './payment.ts'
-import type { Outcome, StepKind } from './store/index.ts'
+import type { Outcome, StepKind, Transaction } from './store/index.ts'
 import type { World } from './world.ts'
 
 export type AnswerBody = Readonly<Record<string, unknown>>
@@ -26,7 +26,8 @@ export interface Answered {
   readonly stan: string | undefined
   readonly rrn: string
   readonly issuer: string | undefined
-  readonly cardToken: string
+  /** Undefined where no card is kept under it. */
+  readonly cardToken: string | undefined
   readonly maskedPan: string
   readonly createdAtMs: number
 }
@@ -64,7 +65,10 @@ export function answerBody(
     rrn: answered.rrn,
     ...(answered.issuer === undefined ? {} : { issuer: answered.issuer }),
     standIn: false,
-    card: { token: answered.cardToken, masked: answered.maskedPan },
+    card: {
+      ...(answered.cardToken === undefined ? {} : { token: answered.cardToken }),
+      masked: answered.maskedPan,
+    },
     ...(decision === null ? {} : { risk: riskBody(decision) }),
     createdAt: new Date(answered.createdAtMs).toISOString(),
   }
@@ -124,9 +128,18 @@ export function respond(outcome: Outcome): Reply {
   return { kind: 'answer', body: outcome.answer, isReplay: false }
 }
 
-/** The first answer again, from the store. */
+/** The first answer again, from the store; a refusal where its disk does not read. */
 export async function respondAgain(world: World, transactionId: string): Promise<Reply> {
-  const transaction = await world.store.read(transactionId)
+  let transaction: Transaction | undefined
+  try {
+    transaction = await world.store.read(transactionId)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === undefined) throw error
+    world.journal.log.error({ code, error: message, transactionId }, "the store can't be read")
+    const detail = 'the first answer could not be read: retry with the same Idempotency-Key'
+    return refuseForNow('store_unavailable', detail, RETRY_AFTER_SECONDS)
+  }
   const outcome = transaction?.outcome
   if (!outcome) throw new Error(`the index knows a recorded ${transactionId}, the log does not`)
   world.journal.replayed()

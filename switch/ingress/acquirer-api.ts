@@ -4,6 +4,7 @@
 import { Authenticator } from '../authenticate.ts'
 import { ERRORS, problemDocument, type Refusal, refuse } from '../errors.ts'
 import { RRN_MATCHES_MAX } from '../limits.ts'
+import { clip } from '../message.ts'
 import type { Reply } from '../respond.ts'
 import type { Acquirer, World } from '../world.ts'
 import { AcquirerStream } from './acquirer-stream.ts'
@@ -76,7 +77,8 @@ export function createAcquirerApi(world: World): AcquirerApi {
           return post(world, acquirer, request, step)
         }
       }
-      if (request.method === 'GET') return getAuthorization(world, acquirer, request)
+      const isRead = request.method === 'GET' || request.method === 'HEAD'
+      if (isRead) return getAuthorization(world, acquirer, request)
       return refused(refuse('not_found', `${request.method} is not answered on this path`))
     },
     refuse: (code, detail) => refused(refuse(code, detail)),
@@ -113,7 +115,8 @@ function post(
   if (wrongKey !== undefined) return refused(wrongKey)
   const kind = contentKind(request.headers.get('content-type'))
   if (kind === undefined) {
-    const detail = 'send application/json or application/msgpack'
+    const received = clip(request.headers.get('content-type') ?? '')
+    const detail = `${received} is not spoken: send application/json or application/msgpack`
     return refused(refuse('unsupported_content_type', detail, 'Content-Type'))
   }
   // A step without a body asks for all that there is.

@@ -89,6 +89,8 @@ export type OutcomeCause =
   | 'risk'
   | 'no_route'
   | 'issuer_timeout'
+  /** The link broke with the request on its way or out. */
+  | 'connection_lost'
   | 'issuer_unreachable'
   | 'issuer_fault'
   | 'recovery'
@@ -216,8 +218,15 @@ export class StoreFault extends Error {
   readonly code = 'store_fault'
 }
 
+/**
+ * What reads (`read`, `findByRrn`, `findCard` and the lists of recovery) reject with has a `code`:
+ * the disk's own error (EIO), LogDamage, or StoreFault once `close` was called.
+ */
 export interface TransactionStore {
-  /** Synchronous: what this process knows of a key that is younger than `keyRetentionMs`. */
+  /**
+   * Synchronous: what this process knows of a key that is younger than `keyRetentionMs`. Throws
+   * StoreFault once `close` was called.
+   */
   findKey(acquirer: string, idempotencyKey: string): KeyEntry | undefined
   /**
    * Makes the intent durable. The key is taken before this returns, so that a second claim of it in
@@ -271,6 +280,6 @@ export interface TransactionStore {
   lastStan(issuer: string): string
   readonly ownership: Ownership
   readonly status: StoreStatus
-  /** Flushes and closes. Afterwards every write rejects. */
+  /** Flushes, waits for the reads under way and closes. Afterwards all that is asked rejects. */
   close(): Promise<void>
 }
