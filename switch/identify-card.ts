@@ -1,7 +1,8 @@
 // Step: which card is it? A PAN as it came, or the sealed card behind a token of an earlier answer.
 
 import type { OpenCard } from './card-vault.ts'
-import { type Refusal, refuse } from './errors.ts'
+import { type Refusal, refuse, refuseForNow } from './errors.ts'
+import { RETRY_AFTER_SECONDS } from './limits.ts'
 import type { RequestCard } from './message.ts'
 import type { World } from './world.ts'
 
@@ -21,10 +22,20 @@ async function findCard(
   token: string,
   expiry: string | undefined,
 ): Promise<OpenCard | Refusal> {
-  const sealed = await world.store.findCard(acquirer, token)
-  if (sealed === undefined) {
-    return refuse('unknown_card_token', 'card.token is not one of your answers', 'card.token')
+  try {
+    const sealed = await world.store.findCard(acquirer, token)
+    if (sealed === undefined) {
+      return refuse('unknown_card_token', 'card.token is not one of your answers', 'card.token')
+    }
+    const card = world.vault.unseal(sealed)
+    return expiry === undefined ? card : { pan: card.pan, expiry }
+  } catch (error) {
+    // A disk that does not read, or a key that the key file lacks: nothing was claimed yet.
+    world.journal.log.error({ error: (error as Error).message }, "a stored card can't be read")
+    return refuseForNow(
+      'store_unavailable',
+      'the card behind the token could not be read: retry, or send the card',
+      RETRY_AFTER_SECONDS,
+    )
   }
-  const card = world.vault.unseal(sealed)
-  return expiry === undefined ? card : { pan: card.pan, expiry }
 }

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test from 'node:test'
@@ -61,6 +69,14 @@ const refusals: readonly [string, (folder: string) => ReturnType<typeof read>, R
       return read(folder)
     },
     /chmod 600/,
+  ],
+  [
+    'a file that can not be made is refused',
+    (folder) => {
+      writeFileSync(path.join(folder, 'plain'), '')
+      return read(folder, { file: path.join(folder, 'plain', 'keys.json') })
+    },
+    /can't be written \((ENOTDIR|EEXIST)\): set KEYS_FILE|can't be read \(ENOTDIR\)/,
   ],
 ]
 

@@ -33,10 +33,22 @@ export function readKeyFile(options: KeyFileOptions): KeyFileResult {
     if (holdsStore(options.dataDir)) {
       return fail('there is no key file, but a store that needs it: restore it, or set KEYS_FILE')
     }
-    writeKeyFile(file, options.random)
+    const problem = makeKeyFile(file, options.random)
+    if (problem !== undefined) return fail(problem)
   }
   const parsed = parseKeyFileAt(file)
   return parsed.ok ? { ok: true, keys: parsed.keys, isNew } : fail(parsed.problem)
+}
+
+/** Says what keeps the file from being made; one that another start has just made is taken. */
+function makeKeyFile(file: string, random: Random): string | undefined {
+  try {
+    writeKeyFile(file, random)
+    return undefined
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code === 'EEXIST' ? undefined : `it can't be written (${code}): set KEYS_FILE`
+  }
 }
 
 /** Reads an existing key file; refused where others than its owner may read it. */
