@@ -52,8 +52,9 @@ export interface StoreAndForward {
   /** Dead since the start, of that issuer. */
   deadLetters(issuer: string): number
   /**
-   * Sends nothing more; resolves when what is in flight has ended and its result is stored. No
-   * timer is left; what is queued is in the store, for the next start.
+   * Sends nothing more, also of what is taken over from now on; resolves when what is in flight has
+   * ended and its result is stored. No timer is left; what is queued is in the store, for the next
+   * start.
    */
   close(): Promise<void>
 }
@@ -66,7 +67,9 @@ export function createStoreAndForward(options: StoreAndForwardOptions): StoreAnd
   }
   const lanes = new Map<string, DeliveryLane>()
 
+  let isStopped = false
   const stopAll = async (): Promise<void> => {
+    isStopped = true
     await Promise.all([...lanes.values()].map((lane) => lane.stop()))
   }
   let isHalted = false
@@ -85,6 +88,7 @@ export function createStoreAndForward(options: StoreAndForwardOptions): StoreAnd
     const known = lanes.get(name)
     if (known !== undefined) return known
     const lane = new DeliveryLane(name, options.issuers.get(name), context)
+    if (isStopped) void lane.stop()
     lanes.set(name, lane)
     return lane
   }
