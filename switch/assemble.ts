@@ -40,6 +40,7 @@ export function assemble(parts: Parts): World {
   const { config, keys, store, journal, clock, timers, random } = parts
   const vault = new CardVault(keys, store.ownership.owner)
   const issuers = new Map<string, Issuer>()
+  const noteLink = linkNotes(journal)
   const world: World = {
     config,
     clock,
@@ -79,7 +80,7 @@ export function assemble(parts: Parts): World {
       dialect,
       lastStan: store.lastStan(link.name),
       onLateAnswer: (late) => void takeLateAnswer(world, late).catch(parts.onBug),
-      onEvent: (event) => noteLink(journal, event),
+      onEvent: noteLink,
     })
     issuers.set(link.name, issuer)
   }
@@ -121,11 +122,25 @@ function traceNumbersOf(
   return { drawTraceNumbers: () => book.draw('reversal') }
 }
 
-function noteLink(journal: Journal, event: IssuerEvent): void {
-  journal.linkEvent(event.issuer, event.kind)
-  if (event.kind === 'link_up' || event.kind === 'breaker_closed')
-    journal.log.info(event, 'issuer link')
-  else journal.log.warn(event, 'issuer link')
+/**
+ * A link that goes down is a warning once, until it is up again: what follows are the tries to
+ * reconnect. One that we close ourselves is none.
+ */
+function linkNotes(journal: Journal): (event: IssuerEvent) => void {
+  const down = new Set<string>()
+  return (event) => {
+    journal.linkEvent(event.issuer, event.kind)
+    if (event.kind === 'link_up') down.delete(event.issuer)
+    if (event.kind !== 'link_down') {
+      const isGood = event.kind === 'link_up' || event.kind === 'breaker_closed'
+      journal.log[isGood ? 'info' : 'warn'](event, 'issuer link')
+    } else if (event.reason === 'closing') {
+      journal.log.info(event, 'issuer link')
+    } else {
+      journal.log[down.has(event.issuer) ? 'debug' : 'warn'](event, 'issuer link')
+      down.add(event.issuer)
+    }
+  }
 }
 
 /** What an SRE must look at is an error; the rest is counted. */

@@ -3,10 +3,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { createScorerPool, type ScorerPool, type ScoringProblem } from '#scoring'
+import { createScorerPool, type ScorerPool, type ScoringProblem, type TimerHandle } from '#scoring'
 import { readDialect } from './adapters/dialect-files.ts'
 import { openFileDisk } from './adapters/file-disk.ts'
 import { listen } from './adapters/http-server.ts'
+import { checkKeys } from './adapters/key-check.ts'
 import { readKeyFile } from './adapters/key-files.ts'
 import { createLogger, type LogOutput } from './adapters/log-output.ts'
 import { listenForStreams, type NetListener } from './adapters/net-listener.ts'
@@ -38,7 +39,7 @@ import type { Random } from './ports.ts'
 import { readiness } from './readiness.ts'
 import type { RecoveryReport } from './recover.ts'
 import { requeue } from './requeue.ts'
-import type { OpenReport, TransactionStore } from './store/index.ts'
+import { type OpenReport, StoreFault, type TransactionStore } from './store/index.ts'
 import { IdentifierSource } from './ulid.ts'
 import type { World } from './world.ts'
 
@@ -89,6 +90,12 @@ export async function startSwitch(
     if (store.ok) await store.opened.store.close()
     if (scorer.ok) await scorer.pool.close()
     return { ok: false, problems: [...problemsOf(store), ...problemsOf(scorer)] }
+  }
+  // The store's lock is held by now, so no other process notes its keys at the same time.
+  const checked = checkKeys(config.dataDir, config.keysFile, keyFile.keys)
+  if (!checked.ok) {
+    await Promise.all([store.opened.store.close(), scorer.pool.close()])
+    return { ok: false, problems: [checked.problem] }
   }
   const adminToken = environment.ADMIN_TOKEN
   const parts = { config, keys: keyFile.keys, random, journal, ending, adminToken }
@@ -179,11 +186,17 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
     dialects: dialects.byName,
     onBug: ending.afterBug,
   })
-  const recovered = await recoverWorld(world)
-  journal.watch(gauges(world, scorer), { ruleSet: scorer.info.ruleSet, model: scorer.info.model })
   const servers: HttpServer[] = []
   const isoListeners: NetListener[] = []
+  // Before recovery, which a signal or a full disk may end.
   ending.takeOver(world, scorer, servers, isoListeners)
+  const recovery = await recoverOrSay(world)
+  if (!recovery.ok) {
+    await ending.drain(1)
+    return recovery
+  }
+  const recovered = recovery.report
+  journal.watch(gauges(world, scorer), { ruleSet: scorer.info.ruleSet, model: scorer.info.model })
   try {
     servers.push(await listenForAcquirers(world, ending))
     servers.push(await listenForOperators(world, scorer, ending, parts.adminToken))
@@ -200,10 +213,29 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
     facts: facts(world, scorer, report, recovered),
     ended: ending.ended,
   }
-  writeAddresses(config.dataDir, running)
+  const unwritten = writeAddresses(config.dataDir, running)
+  if (unwritten !== undefined) {
+    await ending.drain(1)
+    return { ok: false, problems: [unwritten] }
+  }
   const started = { url: running.url, adminUrl: running.adminUrl, recovered, log: report }
   journal.log.info(started, 'listening')
   return { ok: true, running: { ...running, facts: [...addressFacts(running), ...running.facts] } }
+}
+
+/** Recovers; what the disk does to it is a problem to mend, and not a bug. */
+async function recoverOrSay(
+  world: World,
+): Promise<{ ok: true; report: RecoveryReport } | { ok: false; problems: readonly string[] }> {
+  try {
+    return { ok: true, report: await recoverWorld(world) }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === undefined) throw error
+    const folder = path.join(world.config.dataDir, 'store')
+    const advice = 'see that its disk has room and can be read, then start again: nothing was lost'
+    return { ok: false, problems: [`${folder}: recovery stopped (${message}): ${advice}`] }
+  }
 }
 
 type Dialects = ReadonlyMap<
@@ -227,6 +259,13 @@ function readDialects(
       for (const { source, path, reason } of result.problems) {
         problems.push(`dialect ${source}: ${path} ${reason}`)
       }
+  }
+  for (const { name, dialect } of config.issuers) {
+    if ((byName.get(dialect)?.version ?? 1987) === 1987) continue
+    problems.push(
+      `issuers: ${name} has the dialect ${dialect}, which is not of the 1987 edition: links speak ` +
+        'that one only, so it would never sign on',
+    )
   }
   for (const name of new Set(isoDialects)) {
     if ((byName.get(name)?.version ?? 1987) === 1987) continue
@@ -329,12 +368,21 @@ function listenForOperators(
   })
 }
 
-/** For scripts that start a switch on free ports. */
-function writeAddresses(dataDir: string, { url, adminUrl, isoUrls }: RunningSwitch): void {
+/** For scripts that start a switch on free ports. Says what keeps the file from being written. */
+function writeAddresses(
+  dataDir: string,
+  { url, adminUrl, isoUrls }: RunningSwitch,
+): string | undefined {
   const [iso] = Object.values(isoUrls)
   const addresses = { http: url, admin: adminUrl, iso, isoListeners: isoUrls, pid: process.pid }
-  const text = `${JSON.stringify(addresses)}\n`
-  writeFileSync(path.join(dataDir, 'addresses.json'), text)
+  const file = path.join(dataDir, 'addresses.json')
+  try {
+    writeFileSync(file, `${JSON.stringify(addresses)}\n`)
+    return undefined
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return `${file} can't be written (${code}): make room for it, or let the switch write there`
+  }
 }
 
 function addressFacts(running: RunningSwitch): RunningSwitch['facts'] {
@@ -383,7 +431,10 @@ class Ending {
   #servers: readonly HttpServer[] = []
   #isoListeners: readonly NetListener[] = []
   readonly #atEnd: (() => Promise<void>)[] = []
-  #isDraining = false
+  #drained: Promise<void> | undefined
+  #exitCode = 0
+  /** The acquirers' doors: nobody is left to be answered. */
+  #areDoorsClosed = false
 
   constructor(journal: Journal, output: LogOutput) {
     this.#journal = journal
@@ -405,8 +456,9 @@ class Ending {
     this.#scorer = scorer
     this.#servers = servers
     this.#isoListeners = isoListeners
-    process.once('SIGTERM', () => void this.drain(0))
-    process.once('SIGINT', () => void this.drain(0))
+    // `on`: a second one must not kill what the first one drains.
+    process.on('SIGTERM', () => void this.drain(0))
+    process.on('SIGINT', () => void this.drain(0))
   }
 
   /** Closed with the store: what only a part of the switch uses. */
@@ -416,10 +468,15 @@ class Ending {
 
   /** A bug: its state can't be trusted, so the process ends at once and recovery decides. */
   readonly afterBug = (error: unknown): void => {
+    // What still runs for a connection that was closed finds the store closed, too.
+    if (this.#areDoorsClosed && error instanceof StoreFault) return
     const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
-    this.#journal.log.fatal({ error: { name, message, stack } }, 'a bug: the process ends')
-    this.#output.flush()
-    process.exit(70)
+    try {
+      this.#journal.log.fatal({ error: { name, message, stack } }, 'a bug: the process ends')
+      this.#output.flush()
+    } finally {
+      process.exit(70)
+    }
   }
 
   /** The store can't be written: nothing new, what is in flight is answered 503, then the end. */
@@ -429,31 +486,69 @@ class Ending {
   }
 
   /** Readiness off, nothing new, in-flight answered, store flushed, workers released. */
-  async drain(exitCode: number): Promise<void> {
+  drain(exitCode: number): Promise<void> {
     const world = this.#world
-    if (this.#isDraining || world === undefined || this.#scorer === undefined) return
-    this.#isDraining = true
+    const scorer = this.#scorer
+    if (world === undefined || scorer === undefined) return Promise.resolve()
+    if (exitCode !== 0) this.#exitCode = exitCode
+    this.#drained ??= this.#drain(world, scorer)
+    return this.#drained
+  }
+
+  async #drain(world: World, scorer: ScorerPool): Promise<void> {
     const { drainMs } = world.config.deadlines
     this.#journal.log.info({ inFlight: world.inFlight.size, drainMs }, 'draining')
     const tooLate = systemTimers.set(drainMs, () => {
-      this.#journal.log.error({ inFlight: world.inFlight.size }, 'the drain took too long')
-      this.#output.flush()
-      process.exit(exitCode === 0 ? 75 : exitCode)
+      try {
+        this.#journal.log.error({ inFlight: world.inFlight.size }, 'the drain took too long')
+        this.#output.flush()
+      } finally {
+        process.exit(this.#exitCode === 0 ? 75 : this.#exitCode)
+      }
     })
     world.door.isOpen = false
     // The operations port stays: /readyz says that it drains, /metrics has the last figures.
-    this.#servers[0]?.drain()
+    const [acquirers, ...operators] = this.#servers
+    acquirers?.drain()
     for (const listener of this.#isoListeners) listener.drain()
+    // What is queued is durable and goes out at the next start: a silent issuer may cost its time
+    // to the requests in flight and to reversals side by side, not one after the other.
+    const deliveriesEnded = world.storeAndForward.close()
     await world.inFlight.whenEmpty()
-    await world.storeAndForward.close()
-    await Promise.all([...world.issuers.values()].map((issuer) => issuer.close()))
-    await this.#scorer.close()
+    await within(ENDINGS_MS_MAX, deliveriesEnded)
+    const issuers = [...world.issuers.values()]
+    await within(ENDINGS_MS_MAX, Promise.all(issuers.map((issuer) => issuer.close())))
+    // Replies leave in the turns after their outcome; then nobody may ask a store that closes.
+    await within(REPLIES_LEAVE_MS, new Promise(() => {}))
+    acquirers?.close()
+    for (const listener of this.#isoListeners) listener.close()
+    this.#areDoorsClosed = true
+    await scorer.close()
     await world.store.close()
     await Promise.all(this.#atEnd.map((close) => close()))
-    for (const server of [...this.#servers, ...this.#isoListeners]) server.close()
-    systemTimers.clear(tooLate)
+    for (const server of operators) server.close()
     this.#journal.log.info('drained')
     this.#output.flush()
-    this.#resolve(exitCode)
+    systemTimers.clear(tooLate)
+    this.#resolve(this.#exitCode)
   }
+}
+
+/**
+ * What a reversal's answer, or a sign-off, may take once all requests have ended. With the slowest
+ * issuer's 8 s it stays below `drainMs`.
+ */
+const ENDINGS_MS_MAX = 2_000
+
+/** A reply needs some turns of the event loop from its outcome to the socket. */
+const REPLIES_LEAVE_MS = 50
+
+/** Resolves with the work, or without it after `timeoutMs`. */
+async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: TimerHandle
+  const late = new Promise<void>((resolve) => {
+    timer = systemTimers.set(timeoutMs, resolve)
+  })
+  await Promise.race([work, late])
+  systemTimers.clear(timer)
 }
