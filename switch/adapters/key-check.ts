@@ -1,5 +1,5 @@
 // Adapter: which keys a store was made with, beside the store. It holds no key, only what a key
-// gives for a constant: enough to refuse another key file before anything is read or sealed with it.
+// gives for a constant: enough to refuse another key file before anything is sealed with it.
 
 import { createHmac } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
