@@ -266,3 +266,12 @@ async function crashesOnce(
   assert.deepEqual(found.slice(0, durable.length), durable)
   assert.deepEqual(found, all.slice(0, found.length))
 }
+
+it('is closed only after the reads under way', async () => {
+  const disk = newDisk()
+  const { log } = await open(disk)
+  const [first = 0] = await append(log, 'first')
+  const reading = log.read(first)
+  await log.close()
+  assert.equal(Buffer.from(await reading).toString(), 'first')
+})

@@ -90,6 +90,9 @@ export class SegmentLog {
   /** The newest segment, for writing and reading: its length is known to this handle alone. */
   #writing: DiskFile
   #newestOpened: OpenSegment
+  /** Reads under way, of all segments. */
+  #reads = 0
+  #onReadsEnded: (() => void) | undefined
 
   private constructor(options: SegmentLogOptions, found: FoundLog, writing: DiskFile) {
     if (options.recordBytesMax + FRAME_BYTES > SCAN_BYTES) {
@@ -178,8 +181,7 @@ export class SegmentLog {
   async read(position: number): Promise<Uint8Array> {
     const segment = this.#segmentAt(position)
     const offset = position - segment.base
-    const opened = this.#openForReading(segment)
-    opened.users++
+    const opened = this.#use(segment)
     try {
       const file = await opened.file
       let bytes = asBuffer(await file.read(offset, READ_BYTES))
@@ -194,7 +196,7 @@ export class SegmentLog {
       }
       return bytes.subarray(FRAME_BYTES, FRAME_BYTES + frameLength(bytes, 0))
     } finally {
-      opened.users--
+      this.#leave(opened)
     }
   }
 
@@ -204,20 +206,25 @@ export class SegmentLog {
       const end = segment.base + segment.sizeBytes
       if (end <= from) continue
       const offset = Math.max(from - segment.base, HEADER_BYTES)
-      const opened = this.#openForReading(segment)
-      opened.users++
+      const opened = this.#use(segment)
       try {
         const file = await opened.file
         const stopped = await this.#scanSegment(file, segment, offset, visit)
         if (stopped < segment.sizeBytes) return damage(segment, stopped)
       } finally {
-        opened.users--
+        this.#leave(opened)
       }
     }
     return undefined
   }
 
+  /** Waits for the reads under way. */
   async close(): Promise<void> {
+    if (this.#reads > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onReadsEnded = resolve
+      })
+    }
     await this.#writing.close()
     for (const { file } of this.#reading.values()) await (await file).close()
     this.#reading.clear()
@@ -324,6 +331,19 @@ export class SegmentLog {
       else high = middle - 1
     }
     return this.#segments[low] as Segment
+  }
+
+  #use(segment: Segment): OpenSegment {
+    const opened = this.#openForReading(segment)
+    opened.users++
+    this.#reads++
+    return opened
+  }
+
+  #leave(opened: OpenSegment): void {
+    opened.users--
+    this.#reads--
+    if (this.#reads === 0) this.#onReadsEnded?.()
   }
 
   #openForReading(segment: Segment): OpenSegment {
