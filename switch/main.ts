@@ -220,6 +220,7 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
   }
   const started = { url: running.url, adminUrl: running.adminUrl, recovered, log: report }
   journal.log.info(started, 'listening')
+  if (report.cutTail !== null) journal.log.warn(report.cutTail, 'a torn last record was cut')
   return { ok: true, running: { ...running, facts: [...addressFacts(running), ...running.facts] } }
 }
 

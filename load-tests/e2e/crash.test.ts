@@ -114,7 +114,7 @@ test('a torn last record is cut and told, and nothing before it is lost', async 
   torn.writeUInt32LE(0, 8)
   await appendFile(segment, torn)
   await system.restart()
-  assert.match(system.running.logs, /torn/i)
+  await eventually(async () => assert.match(system.running.logs, /torn/i))
   const again = await system.post('before-tear', purchase(9_001, 109_001))
   assert.ok(again.bytes.equals(before.bytes))
   assert.equal((await system.post('after-tear', purchase(9_002, 109_002))).body.outcome, 'approved')

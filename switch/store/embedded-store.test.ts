@@ -141,8 +141,10 @@ async function act(
       return
     }
     case 3: {
-      await store.addAttempt(target, sampleAttempt({ issuer: 'demo-b', stan: '000900' }))
-      promised.attempts.set(target, (promised.attempts.get(target) ?? 1) + 1)
+      const attempt = sampleAttempt({ issuer: 'demo-b', stan: '000900' })
+      // False: the outcome was there first, and a decided transaction has no further attempt.
+      const isAdded = await store.addAttempt(target, attempt)
+      if (isAdded) promised.attempts.set(target, (promised.attempts.get(target) ?? 1) + 1)
       return
     }
     case 4: {
@@ -320,4 +322,21 @@ describe('embedded store with a failing disk', () => {
     assert.match(store.status.fault ?? '', /index failed: no room/)
     await store.close()
   })
+})
+
+it('close waits for what is being read; afterwards nothing is read any more', async () => {
+  const random = createSeededRandom(5)
+  const store = await openStore(
+    optionsFor(new SimulatedDisk({ random }), new MemoryRecordIndex(), random),
+  )
+  const intent = sampleIntent('1')
+  await store.claim(intent)
+  const reading = store.read(intent.id)
+  const closing = store.close()
+  assert.equal((await reading)?.intent.id, intent.id)
+  await closing
+  await assert.rejects(store.read(intent.id), StoreFault)
+  await assert.rejects(store.findByRrn(intent.acquirer, intent.rrn, 1), StoreFault)
+  await assert.rejects(store.findCard(intent.acquirer, intent.cardToken), StoreFault)
+  assert.throws(() => store.findKey(intent.acquirer, intent.idempotencyKey), StoreFault)
 })

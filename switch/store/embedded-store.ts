@@ -126,6 +126,7 @@ async function replayLog(
 
 const CLAIMED: ClaimResult = { kind: 'claimed' }
 const STALE: ClaimResult = { kind: 'stale' }
+const CLOSED = 'the store is closed'
 
 class EmbeddedStore implements TransactionStore {
   readonly ownership: Ownership
@@ -136,6 +137,9 @@ class EmbeddedStore implements TransactionStore {
   readonly #commit: GroupCommit
   #indexing: Promise<void> | null = null
   #closing: Promise<void> | null = null
+  /** Whole answers that are being read: one is several reads of log and index. */
+  #reads = 0
+  #onReadsEnded: (() => void) | undefined
 
   constructor(
     options: EmbeddedStoreOptions,
@@ -178,6 +182,7 @@ class EmbeddedStore implements TransactionStore {
   }
 
   findKey(acquirer: string, idempotencyKey: string): KeyEntry | undefined {
+    if (this.#closing !== null) throw new StoreFault(CLOSED)
     const entry = this.#directory.findByKey(acquirer, idempotencyKey)
     if (entry === undefined) return undefined
     const isOpen = entry.phase !== 'recorded'
@@ -316,30 +321,59 @@ class EmbeddedStore implements TransactionStore {
     )
   }
 
-  async read(transactionId: string): Promise<Transaction | undefined> {
-    const entry = this.#directory.find(transactionId)
-    if (entry === undefined || entry.claimAt === NOWHERE) return undefined
-    return this.#readTransaction(entry)
+  read(transactionId: string): Promise<Transaction | undefined> {
+    return this.#whileOpen(async () => {
+      const entry = this.#directory.find(transactionId)
+      if (entry === undefined || entry.claimAt === NOWHERE) return undefined
+      return this.#readTransaction(entry)
+    })
   }
 
-  async findByRrn(acquirer: string, rrn: string, limit: number): Promise<readonly Transaction[]> {
-    const entries = this.#directory.findByRrn(acquirer, rrn, limit)
-    return this.#readAll(entries, (entry) => this.#readTransaction(entry))
+  findByRrn(acquirer: string, rrn: string, limit: number): Promise<readonly Transaction[]> {
+    return this.#whileOpen(async () => {
+      const entries = this.#directory.findByRrn(acquirer, rrn, limit)
+      return this.#readAll(entries, (entry) => this.#readTransaction(entry))
+    })
   }
 
-  async findCard(acquirer: string, cardToken: string): Promise<SealedCard | undefined> {
-    const position = this.#directory.findCard(acquirer, cardToken)
-    if (position === undefined) return undefined
-    const { intent } = await this.#readRecord(position, ['claim'])
-    return intent.attempt?.card ?? undefined
+  findCard(acquirer: string, cardToken: string): Promise<SealedCard | undefined> {
+    return this.#whileOpen(async () => {
+      const position = this.#directory.findCard(acquirer, cardToken)
+      if (position === undefined) return undefined
+      const { intent } = await this.#readRecord(position, ['claim'])
+      return intent.attempt?.card ?? undefined
+    })
   }
 
-  async openTransactions(): Promise<readonly Transaction[]> {
-    return this.#readAll(this.#directory.openEntries(), (entry) => this.#readTransaction(entry))
+  /** What is read is not closed below it; once closing, nothing is read any more. */
+  async #whileOpen<T>(read: () => Promise<T>): Promise<T> {
+    if (this.#closing !== null) throw new StoreFault(CLOSED)
+    this.#reads++
+    try {
+      return await read()
+    } finally {
+      this.#reads--
+      if (this.#reads === 0) this.#onReadsEnded?.()
+    }
   }
 
-  async pendingDeliveries(): Promise<readonly Delivery[]> {
-    return this.#readAll(this.#directory.pendingDeliveries(), (entry) => this.#readDelivery(entry))
+  #readsEnded(): Promise<void> {
+    if (this.#reads === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onReadsEnded = resolve
+    })
+  }
+
+  openTransactions(): Promise<readonly Transaction[]> {
+    return this.#whileOpen(() =>
+      this.#readAll(this.#directory.openEntries(), (entry) => this.#readTransaction(entry)),
+    )
+  }
+
+  pendingDeliveries(): Promise<readonly Delivery[]> {
+    return this.#whileOpen(() =>
+      this.#readAll(this.#directory.pendingDeliveries(), (entry) => this.#readDelivery(entry)),
+    )
   }
 
   lastStan(issuer: string): string {
@@ -356,13 +390,14 @@ class EmbeddedStore implements TransactionStore {
     while (this.#commit.fault === null && this.#directory.changedCount > 0) {
       await (this.#indexing ?? this.#writeIndex(0))
     }
+    await this.#withinDeadline(this.#readsEnded())
     await this.#withinDeadline(this.#options.index.close())
     await this.#withinDeadline(this.#log.close())
     await this.#options.release?.()
   }
 
   #notWritable(): StoreFault {
-    return new StoreFault(this.#commit.fault ?? 'the store is closed')
+    return new StoreFault(this.#commit.fault ?? CLOSED)
   }
 
   #known(transactionId: string): DirectoryEntry {
