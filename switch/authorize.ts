@@ -14,6 +14,7 @@ import { type Reply, respond, respondUnknown } from './respond.ts'
 import { score } from './score.ts'
 import { riskEffect } from './step-up.ts'
 import { StoreFault } from './store/index.ts'
+import { refuseStrayCardNumber } from './stray-card-number.ts'
 import type { RunningAuthorization } from './transaction.ts'
 import type { Acquirer, World } from './world.ts'
 
@@ -38,6 +39,10 @@ export async function authorize(
   if ('kind' in card) return card
 
   const asked = describe(world, acquirer, idempotencyKey, request, card, traceparent, compared)
+  // Keys made from ISO 8583 numbers join digits that are no card's.
+  const ownKey = compared === undefined ? idempotencyKey : ''
+  const stray = refuseStrayCardNumber(asked.stored, ownKey, world.router)
+  if (stray !== undefined) return stray
   const admission = admit(world, acquirer.id, idempotencyKey, asked.fingerprint)
   if (admission.kind === 'refused') return admission
   if (admission.kind === 'later') return admission.reply

@@ -2,8 +2,8 @@
 // steps of a payment below them (payment-path.ts).
 
 import { Authenticator } from '../authenticate.ts'
-import { ERRORS, problemDocument, type Refusal, refuse } from '../errors.ts'
-import { RRN_MATCHES_MAX } from '../limits.ts'
+import { ERRORS, problemDocument, type Refusal, refuse, refuseForNow } from '../errors.ts'
+import { RETRY_AFTER_SECONDS, RRN_MATCHES_MAX } from '../limits.ts'
 import { clip } from '../message.ts'
 import type { Reply } from '../respond.ts'
 import type { Acquirer, World } from '../world.ts'
@@ -78,7 +78,7 @@ export function createAcquirerApi(world: World): AcquirerApi {
         }
       }
       const isRead = request.method === 'GET' || request.method === 'HEAD'
-      if (isRead) return getAuthorization(world, acquirer, request)
+      if (isRead) return getOrRefuse(world, acquirer, request)
       return refused(refuse('not_found', `${request.method} is not answered on this path`))
     },
     refuse: (code, detail) => refused(refuse(code, detail)),
@@ -135,6 +135,23 @@ function post(
 
 const NO_FIELDS = { kind: 'read', value: {} } as const
 
+/** A record that can't be read is the disk's fault, not a bug: said so, and the rest goes on. */
+async function getOrRefuse(
+  world: World,
+  acquirer: Acquirer,
+  request: HttpRequest,
+): Promise<HttpResponse> {
+  try {
+    return await getAuthorization(world, acquirer, request)
+  } catch (error) {
+    const { name, message } = error as Error
+    world.journal.log.error({ error: { name, message } }, 'a record could not be read')
+    const detail = 'the record can not be read now: retry later'
+    const refusal = refuseForNow('store_unavailable', detail, RETRY_AFTER_SECONDS)
+    return refusalResponse(world, refusal)
+  }
+}
+
 async function getAuthorization(
   world: World,
   acquirer: Acquirer,
@@ -147,11 +164,13 @@ async function getAuthorization(
   if (transaction === undefined || transaction.intent.acquirer !== acquirer.id) {
     return refusalResponse(world, refuse('not_found', 'nothing of yours has this id'))
   }
-  if (transaction.outcome === null) {
-    const refusal = refuse('authorization_in_progress', 'it has no outcome yet: ask again')
-    return refusalResponse(world, { ...refusal, retryAfterSeconds: 1 })
-  }
+  if (transaction.outcome === null) return refusalResponse(world, refuseOpen())
   return contentResponse(200, answerKind, transaction.outcome.answer, [])
+}
+
+function refuseOpen(): Refusal {
+  const detail = 'it has no outcome yet: ask again'
+  return refuseForNow('authorization_in_progress', detail, RETRY_AFTER_SECONDS)
 }
 
 async function findByRrn(
@@ -166,6 +185,8 @@ async function findByRrn(
     return refusalResponse(world, refusal)
   }
   const found = await world.store.findByRrn(acquirer.id, rrn, RRN_MATCHES_MAX)
+  // "None" would read as "it never came", and be sent again under another key.
+  if (found.some((one) => one.outcome === null)) return refusalResponse(world, refuseOpen())
   const answers = found.flatMap((one) => (one.outcome === null ? [] : [one.outcome.answer]))
   const steps = await stepAnswers(world, found)
   return contentResponse(200, answerKind, { authorizations: answers, steps }, [])

@@ -53,11 +53,21 @@ test('what is not readable is refused, never thrown', () => {
     readContent('msgpack', Buffer.alloc(0)),
     readContent('msgpack', (pack({ a: [1, 2, 3] }) as Buffer).subarray(0, 4)),
     readContent('msgpack', Buffer.from('c1', 'hex')),
+    readContent('msgpack', Buffer.from('81a16ec1', 'hex')),
+    // Text that is not UTF-8, and a date.
+    readContent('msgpack', Buffer.from('81a16ea1ff', 'hex')),
+    readContent('msgpack', Buffer.from('81a16ed6ff00000000', 'hex')),
     readContent('msgpack', Buffer.from('c6ffffffff', 'hex')),
     readContent('msgpack', Buffer.from('ddffffffff', 'hex')),
     readContent('msgpack', Buffer.alloc(60_000, 0x91)),
   ]
   for (const result of unreadable) assert.equal(result.kind, 'refused')
+})
+
+test('a replacement character that was sent is text like any other', () => {
+  const value = { name: 'a\ufffdb' }
+  const packed = writeContent('msgpack', value) as Uint8Array
+  assert.deepEqual(readContent('msgpack', packed), { kind: 'read', value })
 })
 
 test('a deep or hostile MessagePack body is answered within a blink', () => {

@@ -43,13 +43,29 @@ export function readContent(
       kind === 'json'
         ? JSON.parse(decoder.decode(body))
         : unpackr.unpack(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
-    // The one byte that MessagePack never uses: the library answers it with a marker.
-    if (value !== C1) return { kind: 'read', value }
+    if (kind === 'json' || isPlain(value, body)) return { kind: 'read', value }
   } catch {
     // Refused below.
   }
   const name = kind === 'json' ? 'JSON' : 'MessagePack'
   return refuse('unreadable_body', `the body is not valid ${name}`)
+}
+
+/** U+FFFD on the wire; where a text holds it and the body doesn't, it stands for broken bytes. */
+const REPLACEMENT = Buffer.from('\ufffd')
+
+/**
+ * Whether what MessagePack gave is what JSON could say: no extension types (dates, sets, records),
+ * none of the byte that is never used, and no text that is not UTF-8.
+ */
+function isPlain(value: unknown, body: Uint8Array): boolean {
+  if (typeof value === 'string') {
+    return !value.includes('\ufffd') || Buffer.from(body).includes(REPLACEMENT)
+  }
+  if (typeof value !== 'object' || value === null) return true
+  if (Array.isArray(value)) return value.every((one) => isPlain(one, body))
+  if (value === C1 || Object.getPrototypeOf(value) !== Object.prototype) return false
+  return Object.entries(value).every(([name, one]) => isPlain(name, body) && isPlain(one, body))
 }
 
 // Fatal: bytes that are not UTF-8 are an error, not replacement characters in a merchant's name.
