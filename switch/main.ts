@@ -41,6 +41,7 @@ import type { RecoveryReport } from './recover.ts'
 import { requeue } from './requeue.ts'
 import { type OpenReport, StoreFault, type TransactionStore } from './store/index.ts'
 import { IdentifierSource } from './ulid.ts'
+import { VelocityWatch } from './velocity-watch.ts'
 import type { World } from './world.ts'
 
 /** A switch that takes traffic. */
@@ -352,6 +353,8 @@ function listenForOperators(
 ): Promise<HttpServer> {
   const { host, port } = world.config.admin
   const { ruleSet, rules, model } = scorer.info
+  const watch = new VelocityWatch(() => scorer.stats(), systemTimers, world.journal.log)
+  ending.atEnd(async () => watch.stop())
   return listen({
     host,
     port,
@@ -359,7 +362,14 @@ function listenForOperators(
     connectionsMax: 100,
     api: createOperationsApi({
       readiness: () =>
-        readiness(world, { ruleSet, rules, model, workersReady: scorer.stats().workersReady }),
+        readiness(world, {
+          ruleSet,
+          rules,
+          model,
+          workersReady: scorer.stats().workersReady,
+          velocity: scorer.info.velocity,
+          velocityFault: watch.fault,
+        }),
       metrics: () => world.journal.registry.metrics(),
       adminToken,
       requeue: (transactionId) =>

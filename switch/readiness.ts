@@ -10,6 +10,9 @@ export interface DecidesWith {
   readonly rules: number
   readonly model: string
   readonly workersReady: number
+  readonly velocity: 'redis' | 'embedded'
+  /** Why velocity is missing; null while it answers. */
+  readonly velocityFault: string | null
 }
 
 /** The conditions in the order in which an SRE would ask. */
@@ -39,6 +42,15 @@ export function readiness(world: World, decidesWith: DecidesWith): readonly Read
       name: 'model',
       isReady: decidesWith.workersReady > 0,
       detail: `${decidesWith.model}, warm in ${decidesWith.workersReady} workers`,
+    },
+    {
+      name: 'velocity',
+      // Missing velocity degrades decisions; it must not take the switch out of service.
+      isReady: true,
+      detail:
+        decidesWith.velocityFault === null
+          ? decidesWith.velocity
+          : `${decidesWith.velocity}, missing: ${decidesWith.velocityFault}; decisions say degraded`,
     },
     {
       name: 'issuers',

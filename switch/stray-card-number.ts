@@ -1,5 +1,5 @@
-// Card numbers where none belongs: in a name, an id, an e-mail, an idempotency key. What is stored of
-// a request is stored in clear, so such a request is refused before anything of it is kept.
+// Card numbers where none belongs: in a name, an id, an e-mail, an idempotency key. What is stored
+// of a request is stored in clear, so such a request is refused before anything of it is kept.
 
 import { Pan } from './card.ts'
 import { type Refusal, refuse } from './errors.ts'
