@@ -83,8 +83,9 @@ export const RRN_MATCHES_MAX = 10
 export const RETRY_AFTER_SECONDS = 1
 
 /**
- * What the scoring queue holds: the door looks at it, and one event-loop turn may then admit as
- * many as arrived together, so it is twice what the door lets stand.
+ * What the scoring queue itself holds. The door looks in the same turn in which a message is
+ * queued, so what it lets stand always fits; the rest is room, so that nothing claimed goes
+ * unscored.
  */
 export const SCORING_QUEUE_CAPACITY = 2 * SCORING_QUEUE_MAX
 

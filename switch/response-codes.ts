@@ -13,8 +13,7 @@ export const RESPONSE_CODE = {
 } as const
 
 /** How an acquirer is told to step up: Visa style, Mastercard and generic, contactless PIN. */
-export const STEP_UP_CODES = ['1A', '65', '70'] as const
-export type StepUpCode = (typeof STEP_UP_CODES)[number]
+export type StepUpCode = '1A' | '65' | '70'
 
 const APPROVALS = new Set(['00', '08', '10', '11'])
 

@@ -1,6 +1,6 @@
 // Port: velocity counters. Two adapters pass one conformance suite: Redis, and embedded.
 
-import type { Aggregate, AggregatePlan, Entity } from '#rules'
+import type { AggregatePlan, Entity } from '#rules'
 
 /**
  * The identity of each entity in one attempt: the bytes that become part of a key. Keyed tokens for
@@ -68,9 +68,3 @@ export interface Velocity {
   publish(outcomes: readonly VelocityOutcomeEvent[], deadlineMs: number): Promise<void>
   close(): Promise<void>
 }
-
-/**
- * Whether an aggregate can be answered: the reason where it can't (e.g. distinct over a tile of an
- * unsupported entity).
- */
-export type SupportsAggregate = (aggregate: Aggregate) => string | undefined

@@ -1,13 +1,11 @@
 // One message on its way to an issuer and back, and the check that an answer is its own.
 
+import { RESPONSE_CODE } from '../response-codes.ts'
 import type { Attempt } from '../store/index.ts'
 import type { DeadlineEntry } from './deadlines.ts'
 import type { AskResult } from './issuer.ts'
 import type { ParsedAnswer } from './issuer-message.ts'
 import type { Line } from './line.ts'
-
-/** DE39 of a partial approval: DE4 then says how much, and need not be what was asked. */
-const PARTIAL_APPROVAL = '10'
 
 /** `given_up`: whoever asked was told `unknown`; an answer is still awaited, as a late one. */
 export type ExchangeState = 'in_flight' | 'given_up'
@@ -101,6 +99,8 @@ function amountFits(exchange: Exchange, answer: ParsedAnswer): boolean {
   if (answer.amount === exchange.amount) return true
   if (exchange.attempt === null) return answer.amount === -1
   return (
-    answer.responseCode === PARTIAL_APPROVAL && answer.amount > 0 && answer.amount < exchange.amount
+    answer.responseCode === RESPONSE_CODE.partiallyApproved &&
+    answer.amount > 0 &&
+    answer.amount < exchange.amount
   )
 }
