@@ -6,7 +6,7 @@ import { type Refusal, refuse, refuseForNow } from './errors.ts'
 import { ACCEPTED_RESERVED, RETRY_AFTER_SECONDS, SCORING_QUEUE_MAX } from './limits.ts'
 import type { Reply } from './respond.ts'
 import { respondAgain } from './respond.ts'
-import { isTombstone } from './tombstone.ts'
+import { isTombstone } from './steps/index.ts'
 import type { World } from './world.ts'
 
 /**

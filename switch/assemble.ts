@@ -2,12 +2,11 @@
 // simulated ones in tests. Everything that happens on the message path happens in here.
 
 import type { Clock, Timers } from '#scoring'
-import { CardVault } from './card-vault.ts'
+import { CardVault, type KeyRing } from './card-data/index.ts'
 import type { Config } from './config/index.ts'
 import { InFlight } from './in-flight.ts'
 import type { Dialect } from './iso8583/index.ts'
 import { createIssuer, type Issuer, type IssuerEvent, TraceBook } from './issuers/index.ts'
-import type { KeyRing } from './keys.ts'
 import { takeLateAnswer } from './late-answers.ts'
 import { IN_FLIGHT_MAX } from './limits.ts'
 import type { Journal } from './observe/index.ts'

@@ -1,11 +1,15 @@
 // A capture: take what was authorized, all of it or a part. Accepted durably, then told to the
 // issuer as a financial advice (0220) until it has it.
 
-import { acceptStep, tell } from './accept-step.ts'
 import type { Reply } from './respond.ts'
-import { approvalCodeOf } from './step-record.ts'
-import type { StepRequest } from './step-request.ts'
-import { type RunningStep, takeStep } from './take-step.ts'
+import {
+  acceptStep,
+  approvalCodeOf,
+  type RunningStep,
+  type StepRequest,
+  takeStep,
+  tell,
+} from './steps/index.ts'
 import type { Acquirer, World } from './world.ts'
 
 export function capture(

@@ -2,7 +2,7 @@
 
 import { hash } from 'node:crypto'
 import type { ScoringRequest } from '#scoring'
-import type { OpenCard } from './card-vault.ts'
+import type { OpenCard } from './card-data/index.ts'
 import { type Issuer, NO_STAN } from './issuers/index.ts'
 import type {
   AuthorizationRequest,

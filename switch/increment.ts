@@ -1,11 +1,14 @@
 // An increment: hold more of a pre-authorization. The issuer is asked as for the first amount
 // (0100), with the original's data elements beside it.
 
-import { askStep } from './ask-step.ts'
 import type { Reply } from './respond.ts'
-import { lastAttempt } from './step-record.ts'
-import type { StepRequest } from './step-request.ts'
-import { type RunningStep, takeStep } from './take-step.ts'
+import {
+  askStep,
+  lastAttempt,
+  type RunningStep,
+  type StepRequest,
+  takeStep,
+} from './steps/index.ts'
 import type { Acquirer, World } from './world.ts'
 
 export function increment(

@@ -15,6 +15,7 @@ import { createNetTransport } from './adapters/net-transport.ts'
 import { openStoreFolder } from './adapters/store-folder.ts'
 import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
 import { assemble, recoverWorld } from './assemble.ts'
+import type { KeyRing } from './card-data/index.ts'
 import type { Config, IsoListenerConfig } from './config/index.ts'
 import {
   createAcquirerApi,
@@ -26,7 +27,6 @@ import {
   ISO_CONNECTIONS_MAX,
 } from './ingress/index.ts'
 import type { Dialect } from './iso8583/index.ts'
-import type { KeyRing } from './keys.ts'
 import {
   assertRelations,
   BODY_BYTES_MAX,

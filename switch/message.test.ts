@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { Pan } from './card.ts'
+import { Pan } from './card-data/index.ts'
 import type { ErrorCode } from './errors.ts'
 import { parseAuthorization, storedRequest } from './message.ts'
 

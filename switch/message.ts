@@ -4,7 +4,7 @@
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { currencyByCode } from '#rules'
-import { Pan } from './card.ts'
+import { Pan } from './card-data/index.ts'
 import { type Refusal, refuse } from './errors.ts'
 import { AMOUNT_MAX } from './limits.ts'
 import { nearestName } from './nearest-name.ts'

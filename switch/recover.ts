@@ -5,7 +5,7 @@ import type { StoredAuthorization } from './message.ts'
 import { isReversedAlready, queuedReversal } from './record.ts'
 import { type Answered, answerBody, type Ruling, stepBody } from './respond.ts'
 import { RESPONSE_CODE } from './response-codes.ts'
-import { storedStep } from './step-record.ts'
+import { storedStep } from './steps/index.ts'
 import type { Attempt, Outcome, Transaction } from './store/index.ts'
 import type { World } from './world.ts'
 

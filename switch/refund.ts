@@ -1,11 +1,14 @@
 // A refund: give back what was taken, all of it or a part. The issuer is asked with a financial
 // request (0200) of processing code 20.
 
-import { askStep } from './ask-step.ts'
 import type { Reply } from './respond.ts'
-import { lastAttempt } from './step-record.ts'
-import type { StepRequest } from './step-request.ts'
-import { type RunningStep, takeStep } from './take-step.ts'
+import {
+  askStep,
+  lastAttempt,
+  type RunningStep,
+  type StepRequest,
+  takeStep,
+} from './steps/index.ts'
 import type { Acquirer, World } from './world.ts'
 
 /** DE3, first two digits: refund. The account types behind them are the original's. */

@@ -2,17 +2,23 @@
 // then told to the issuer (0420) until it has it. Of an authorization that is still in flight it
 // decides the outcome: declined, and whatever the issuer does is undone.
 
-import { acceptStep, tell } from './accept-step.ts'
 import { TOMBSTONE_WINDOW_MS } from './limits.ts'
-import { matchOriginal } from './match-original.ts'
 import { isReversedAlready, queuedReversal } from './record.ts'
 import { answeredOf } from './recover.ts'
 import { answerBody, type Reply, respondUnknown } from './respond.ts'
 import { RESPONSE_CODE } from './response-codes.ts'
-import type { OriginalReversal, StepRequest } from './step-request.ts'
+import {
+  type AbsentOriginal,
+  acceptStep,
+  leaveTombstone,
+  matchOriginal,
+  type OriginalReversal,
+  type RunningStep,
+  type StepRequest,
+  takeStep,
+  tell,
+} from './steps/index.ts'
 import { type Outcome, StoreFault } from './store/index.ts'
-import { type RunningStep, takeStep } from './take-step.ts'
-import { type AbsentOriginal, leaveTombstone } from './tombstone.ts'
 import type { Acquirer, World } from './world.ts'
 
 export function reverse(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { Pan } from './card.ts'
+import { Pan } from './card-data/index.ts'
 import { Router } from './route.ts'
 
 function pan(digits: string): Pan {

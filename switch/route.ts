@@ -1,6 +1,6 @@
 // Step: which issuers take the card? A pure lookup by BIN; the longest prefix wins.
 
-import type { Pan } from './card.ts'
+import type { Pan } from './card-data/index.ts'
 import type { Config } from './config/index.ts'
 
 const BIN_DIGITS_MAX = 8

@@ -1,7 +1,7 @@
 // One authorization on its way through the steps: what every step may read.
 
 import type { ScoringRequest } from '#scoring'
-import type { OpenCard } from './card-vault.ts'
+import type { OpenCard } from './card-data/index.ts'
 import type { Issuer } from './issuers/index.ts'
 import type { AuthorizationRequest, StoredAuthorization } from './message.ts'
 import type { Attempt } from './store/index.ts'

@@ -1,11 +1,10 @@
 // What the message path works with: everything outside it, handed in once at the start.
 
 import type { Clock, Scorer, Timers } from '#scoring'
-import type { CardVault } from './card-vault.ts'
+import type { CardVault, KeyRing } from './card-data/index.ts'
 import type { AcquirerConfig, Config } from './config/index.ts'
 import type { InFlight } from './in-flight.ts'
 import type { Issuer } from './issuers/index.ts'
-import type { KeyRing } from './keys.ts'
 import type { Journal } from './observe/index.ts'
 import type { Router } from './route.ts'
 import type { Attempt, TransactionStore } from './store/index.ts'

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test from 'node:test'
-import { type KeyRing, newKeyFile, parseKeyFile } from '../keys.ts'
+import { type KeyRing, newKeyFile, parseKeyFile } from '../card-data/index.ts'
 import { checkKeys } from './key-check.ts'
 import { createSystemRandom } from './system-clock.ts'
 

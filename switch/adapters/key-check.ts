@@ -4,7 +4,7 @@
 import { createHmac } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import type { KeyRing } from '../keys.ts'
+import type { KeyRing } from '../card-data/index.ts'
 
 const FILE = 'key-check.json'
 const CONSTANT = 'switchyard key check 1'

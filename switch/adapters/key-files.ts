@@ -2,7 +2,7 @@
 
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { type KeyRing, newKeyFile, parseKeyFile } from '../keys.ts'
+import { type KeyRing, newKeyFile, parseKeyFile } from '../card-data/index.ts'
 import type { Random } from '../ports.ts'
 
 export interface KeyFileOptions {

@@ -22,8 +22,7 @@ import {
 } from '#rules'
 import { readConfigFile } from '../adapters/config-files.ts'
 import { parseKeyFileAt } from '../adapters/key-files.ts'
-import { Pan } from '../card.ts'
-import { CardVault } from '../card-vault.ts'
+import { CardVault, Pan } from '../card-data/index.ts'
 
 /** Cards that one call takes: as many as a list may have entries of 60 bytes. */
 const CARDS_MAX = 1_000_000

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { CardVault } from '../card-vault.ts'
+import { CardVault, newKeyFile, parseKeyFile } from '../card-data/index.ts'
 import type { IsoMessage } from '../iso8583/index.ts'
-import { newKeyFile, parseKeyFile } from '../keys.ts'
 import { createSeededRandom, SimulatedDisk } from '../simulation/index.ts'
 import { ExchangedKeys } from './exchanged-keys.ts'
 

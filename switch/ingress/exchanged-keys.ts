@@ -1,7 +1,7 @@
 // Keys that acquirers send in key-exchange messages: kept sealed, and durable before the
 // acknowledgement leaves. The newest of each peer, in one small file that is replaced whole.
 
-import type { CardVault } from '../card-vault.ts'
+import type { CardVault } from '../card-data/index.ts'
 import type { FieldParts, IsoMessage } from '../iso8583/index.ts'
 import type { Disk } from '../ports.ts'
 import type { SealedCard } from '../store/index.ts'

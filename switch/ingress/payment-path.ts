@@ -11,7 +11,7 @@ import { RRN_STEPS_MAX } from '../limits.ts'
 import { refund } from '../refund.ts'
 import type { AnswerBody, Reply } from '../respond.ts'
 import { reverse, reverseOriginal } from '../reverse.ts'
-import { parseOriginalReversal, parseStep } from '../step-request.ts'
+import { parseOriginalReversal, parseStep } from '../steps/index.ts'
 import type { StepKind, Transaction } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 

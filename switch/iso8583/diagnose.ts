@@ -1,7 +1,7 @@
 // What an unknown message may be: every dialect under every framing, best first, with reasons. It
 // judges by how far the message can be read, and by what its fields say once it is read.
 
-import { passesLuhn } from '../card.ts'
+import { passesLuhn } from '../card-data/index.ts'
 import { type Content, contentFault } from './content.ts'
 import { createFraming, type FramingSpec } from './framing.ts'
 import type { Dialect, IsoMessage, IsoProblem } from './message.ts'

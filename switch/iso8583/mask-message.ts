@@ -1,7 +1,7 @@
 // A message as it may be printed. What is shown in clear is a list of what is known to be harmless,
 // so that a private field of a partner nobody has looked at yet stays covered.
 
-import { maskPan, passesLuhn } from '../card.ts'
+import { maskPan, passesLuhn } from '../card-data/index.ts'
 import type { FieldParts, FieldValue, IsoMessage } from './message.ts'
 
 /** A message for logs and people: plain JSON, without card data. */

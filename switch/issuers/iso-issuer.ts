@@ -1,6 +1,6 @@
 // An issuer behind an ISO 8583 link: asks, deliveries, and whose answer is whose.
 
-import type { Pan } from '../card.ts'
+import type { Pan } from '../card-data/index.ts'
 import type { FramingProblem, IsoMessage, IsoProblem } from '../iso8583/index.ts'
 import type { Clock } from '../ports.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'

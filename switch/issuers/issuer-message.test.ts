@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Pan } from '../card.ts'
+import { Pan } from '../card-data/index.ts'
 import { type Dialect, type IsoMessage, loadDialect } from '../iso8583/index.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
 import {

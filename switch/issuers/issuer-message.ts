@@ -10,7 +10,7 @@
 // DE25, local time (DE12, DE13) and the approval code of a reversed approval are not in the durable
 // attempt, so they are left out rather than invented.
 
-import type { Pan } from '../card.ts'
+import type { Pan } from '../card-data/index.ts'
 import type { FieldValue, IsoMessage } from '../iso8583/index.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
 import type { CardData } from './issuer.ts'

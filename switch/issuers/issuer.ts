@@ -1,6 +1,6 @@
 // The door to one issuer: how the message path asks it, and what it can say.
 
-import type { Pan } from '../card.ts'
+import type { Pan } from '../card-data/index.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
 import type { LineState } from './line.ts'
 

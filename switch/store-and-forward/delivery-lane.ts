@@ -15,7 +15,7 @@
 // Order is kept a card: a message waits, `held`, until the one before it of its card was answered
 // (91 and 96 are no answers) or is dead. Cards don't wait for each other.
 
-import type { Pan } from '../card.ts'
+import type { Pan } from '../card-data/index.ts'
 import { backOffMs, type DeadlineEntry, Deadlines, type Issuer, NO_STAN } from '../issuers/index.ts'
 import type { Clock, Random, TimerHandle, Timers } from '../ports.ts'
 import type {

@@ -1,16 +1,16 @@
 // Leaf of a step that the issuer must agree to: its attempt is durable before its bytes leave, and
 // what nobody knows is declined 91 with one reversal of this step.
 
-import { type Refusal, refuseForNow } from './errors.ts'
-import { type AskResult, NO_STAN, originalDataElements } from './issuers/index.ts'
-import { RETRY_AFTER_SECONDS } from './limits.ts'
-import { apply } from './payment.ts'
-import { concludeAsked, queuedReversal } from './record.ts'
-import { stepBody } from './respond.ts'
+import { type Refusal, refuseForNow } from '../errors.ts'
+import { type AskResult, NO_STAN, originalDataElements } from '../issuers/index.ts'
+import { RETRY_AFTER_SECONDS } from '../limits.ts'
+import { apply } from '../payment.ts'
+import { concludeAsked, queuedReversal } from '../record.ts'
+import { stepBody } from '../respond.ts'
+import type { Attempt, Outcome } from '../store/index.ts'
+import type { World } from '../world.ts'
 import { answeredStep, lastAttempt, stepIntent } from './step-record.ts'
-import type { Attempt, Outcome } from './store/index.ts'
 import { type RunningStep, refuseInProgress } from './take-step.ts'
-import type { World } from './world.ts'
 
 /** What the issuer is asked for, besides the original's own fields. */
 export type StepQuestion = Pick<Attempt, 'mti' | 'processingCode'> & {

@@ -5,21 +5,21 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import pino from 'pino'
-import { readDialect } from './adapters/dialect-files.ts'
-import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
-import { assemble, recoverWorld } from './assemble.ts'
-import { authorize } from './authorize.ts'
-import { capture } from './capture.ts'
-import { readConfig } from './config/index.ts'
-import { increment } from './increment.ts'
-import { createFraming, defaultFraming, type IsoMessage } from './iso8583/index.ts'
-import { newKeyFile, parseKeyFile } from './keys.ts'
-import { AUTHORIZATION_VALID_MS, IN_FLIGHT_MAX, PAYMENT_STEPS_MAX } from './limits.ts'
-import { parseAuthorization } from './message.ts'
-import { Journal } from './observe/index.ts'
-import { refund } from './refund.ts'
-import type { Reply } from './respond.ts'
-import { reverse, reverseOriginal } from './reverse.ts'
+import { readDialect } from '../adapters/dialect-files.ts'
+import { createSystemRandom, systemClock, systemTimers } from '../adapters/system-clock.ts'
+import { assemble, recoverWorld } from '../assemble.ts'
+import { authorize } from '../authorize.ts'
+import { capture } from '../capture.ts'
+import { newKeyFile, parseKeyFile } from '../card-data/index.ts'
+import { readConfig } from '../config/index.ts'
+import { increment } from '../increment.ts'
+import { createFraming, defaultFraming, type IsoMessage } from '../iso8583/index.ts'
+import { AUTHORIZATION_VALID_MS, IN_FLIGHT_MAX, PAYMENT_STEPS_MAX } from '../limits.ts'
+import { parseAuthorization } from '../message.ts'
+import { Journal } from '../observe/index.ts'
+import { refund } from '../refund.ts'
+import type { Reply } from '../respond.ts'
+import { reverse, reverseOriginal } from '../reverse.ts'
 import {
   answerOf,
   createSeededRandom,
@@ -27,10 +27,10 @@ import {
   createSimulatedNetwork,
   SimulatedDisk,
   type TimedAnswer,
-} from './simulation/index.ts'
+} from '../simulation/index.ts'
+import { MemoryRecordIndex, openEmbeddedStore, type StepKind } from '../store/index.ts'
+import type { Acquirer, World } from '../world.ts'
 import { parseOriginalReversal, parseStep } from './step-request.ts'
-import { MemoryRecordIndex, openEmbeddedStore, type StepKind } from './store/index.ts'
-import type { Acquirer, World } from './world.ts'
 
 const ISSUER_TIMEOUT_MS = 150
 const dialectFile = readDialect('iso8583-1987-ascii')
@@ -40,7 +40,7 @@ const random = createSystemRandom()
 const keyFile = parseKeyFile(newKeyFile(random))
 assert.ok(keyFile.ok)
 const { keys } = keyFile
-const shipped = readFileSync(new URL('./config/default.yaml', import.meta.url), 'utf8')
+const shipped = readFileSync(new URL('../config/default.yaml', import.meta.url), 'utf8')
 const configured = readConfig(
   shipped.replaceAll('timeoutMs: 8000', `timeoutMs: ${ISSUER_TIMEOUT_MS}`),
   {},

@@ -3,11 +3,11 @@
 
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { type Refusal, refuse } from './errors.ts'
-import { AMOUNT_MAX, IDEMPOTENCY_KEY_CHARACTERS_MAX } from './limits.ts'
+import { type Refusal, refuse } from '../errors.ts'
+import { AMOUNT_MAX, IDEMPOTENCY_KEY_CHARACTERS_MAX } from '../limits.ts'
+import { explain, type SchemaProblem } from '../message.ts'
+import type { StepKind } from '../store/index.ts'
 import type { OriginalName } from './match-original.ts'
-import { explain, type SchemaProblem } from './message.ts'
-import type { StepKind } from './store/index.ts'
 
 const FIELDS = {
   amount: Type.Optional(Type.Integer({ minimum: 1, maximum: AMOUNT_MAX })),

@@ -1,9 +1,9 @@
 // What is kept of a step of a payment, and what is read of it again.
 
-import type { StoredAuthorization } from './message.ts'
-import type { Payment } from './payment.ts'
-import type { AnsweredStep } from './respond.ts'
-import type { Attempt, Intent, StepKind, Transaction } from './store/index.ts'
+import type { StoredAuthorization } from '../message.ts'
+import type { Payment } from '../payment.ts'
+import type { AnsweredStep } from '../respond.ts'
+import type { Attempt, Intent, StepKind, Transaction } from '../store/index.ts'
 import type { RunningStep } from './take-step.ts'
 
 /** A step's request as it is stored. */

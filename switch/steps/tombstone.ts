@@ -1,9 +1,9 @@
 // A reversal that came before its original: the original's key is taken by a declined outcome, so that
 // the original, when it comes, is answered 94 and never forwarded.
 
-import { RESPONSE_CODE } from './response-codes.ts'
-import type { Intent, KeyEntry, Outcome } from './store/index.ts'
-import type { Acquirer, World } from './world.ts'
+import { RESPONSE_CODE } from '../response-codes.ts'
+import type { Intent, KeyEntry, Outcome } from '../store/index.ts'
+import type { Acquirer, World } from '../world.ts'
 
 /** What is known of an original that has not come. */
 export interface AbsentOriginal {

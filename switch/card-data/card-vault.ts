@@ -1,10 +1,10 @@
 // What may be kept of a card: a keyed token, and its PAN and expiry sealed with AES-256-GCM.
 
 import { createCipheriv, createDecipheriv, createHmac, hash } from 'node:crypto'
-import { Pan } from './card.ts'
+import { TOKEN_CACHE_MAX } from '../limits.ts'
+import type { SealedCard } from '../store/index.ts'
 import type { KeyRing } from './keys.ts'
-import { TOKEN_CACHE_MAX } from './limits.ts'
-import type { SealedCard } from './store/index.ts'
+import { Pan } from './pan.ts'
 
 const TAG_BYTES = 16
 const IV_PREFIX_BYTES = 8

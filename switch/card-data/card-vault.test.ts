@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { createSystemRandom } from './adapters/system-clock.ts'
-import { Pan } from './card.ts'
+import { createSystemRandom } from '../adapters/system-clock.ts'
 import { CardVault } from './card-vault.ts'
 import { newKeyFile, parseKeyFile } from './keys.ts'
+import { Pan } from './pan.ts'
 
 function keys() {
   const parsed = parseKeyFile(newKeyFile(createSystemRandom()))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import { maskPan, Pan, passesLuhn } from './card.ts'
+import { maskPan, Pan, passesLuhn } from './pan.ts'
 
 const TEST_PAN = '4761739001010119'
 

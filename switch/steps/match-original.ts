@@ -1,7 +1,7 @@
 // Which payment is meant, where it is named by the acquirer's own numbers and not by our id.
 
-import { type Refusal, refuse } from './errors.ts'
-import type { Acquirer, World } from './world.ts'
+import { type Refusal, refuse } from '../errors.ts'
+import type { Acquirer, World } from '../world.ts'
 
 /** How an acquirer names its original: by the key that it sent it with, or by its RRN. */
 export type OriginalName =

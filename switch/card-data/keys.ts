@@ -1,7 +1,7 @@
 // The key ring: versioned keys that encrypt PANs, and a token key that does not rotate with them.
 
 import { hkdfSync } from 'node:crypto'
-import type { Random } from './ports.ts'
+import type { Random } from '../ports.ts'
 
 export interface KeyRing {
   /** AES-256 keys by id. */

@@ -1,14 +1,14 @@
 // Leaf of a step that needs nobody's answer: accepted durably, and the issuer is told until it knows.
 
-import { type Refusal, refuseForNow } from './errors.ts'
-import { NO_STAN } from './issuers/index.ts'
-import { RETRY_AFTER_SECONDS } from './limits.ts'
-import { stepBody } from './respond.ts'
-import { RESPONSE_CODE } from './response-codes.ts'
+import { type Refusal, refuseForNow } from '../errors.ts'
+import { NO_STAN } from '../issuers/index.ts'
+import { RETRY_AFTER_SECONDS } from '../limits.ts'
+import { stepBody } from '../respond.ts'
+import { RESPONSE_CODE } from '../response-codes.ts'
+import type { Outcome, QueuedMessage } from '../store/index.ts'
+import type { World } from '../world.ts'
 import { answeredStep, lastAttempt, stepIntent } from './step-record.ts'
-import type { Outcome, QueuedMessage } from './store/index.ts'
 import type { RunningStep } from './take-step.ts'
-import type { World } from './world.ts'
 
 /** What the issuer is told besides the original's own fields. */
 export type Told = Pick<QueuedMessage, 'mti' | 'cause'> &

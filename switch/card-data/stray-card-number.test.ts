@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { Router } from './route.ts'
+import { Router } from '../route.ts'
 import { refuseStrayCardNumber } from './stray-card-number.ts'
 
 const router = new Router([{ bins: ['476173'], issuer: 'demo-a' }])

@@ -1,10 +1,10 @@
 // Step: which card is it? A PAN as it came, or the sealed card behind a token of an earlier answer.
 
+import { type Refusal, refuse, refuseForNow } from '../errors.ts'
+import { RETRY_AFTER_SECONDS } from '../limits.ts'
+import type { RequestCard } from '../message.ts'
+import type { World } from '../world.ts'
 import type { OpenCard } from './card-vault.ts'
-import { type Refusal, refuse, refuseForNow } from './errors.ts'
-import { RETRY_AFTER_SECONDS } from './limits.ts'
-import type { RequestCard } from './message.ts'
-import type { World } from './world.ts'
 
 /** The card by number: no I/O, so the usual path stays synchronous up to the claim. */
 export function identifyCard(

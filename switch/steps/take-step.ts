@@ -3,15 +3,15 @@
 // version; who comes second reads again.
 
 import { timingSafeEqual } from 'node:crypto'
-import { admit, fingerprintOf } from './admit.ts'
-import { type Refusal, refuse, refuseForNow } from './errors.ts'
-import { PAYMENT_STEPS_MAX, RETRY_AFTER_SECONDS, STEP_TRIES_MAX } from './limits.ts'
-import type { StoredAuthorization } from './message.ts'
-import { advance, type Payment, paymentOf } from './payment.ts'
-import { type Reply, respond, respondAgain, respondUnknown } from './respond.ts'
+import { admit, fingerprintOf } from '../admit.ts'
+import { type Refusal, refuse, refuseForNow } from '../errors.ts'
+import { PAYMENT_STEPS_MAX, RETRY_AFTER_SECONDS, STEP_TRIES_MAX } from '../limits.ts'
+import type { StoredAuthorization } from '../message.ts'
+import { advance, type Payment, paymentOf } from '../payment.ts'
+import { type Reply, respond, respondAgain, respondUnknown } from '../respond.ts'
+import { type Outcome, type StepKind, StoreFault, type Transaction } from '../store/index.ts'
+import type { Acquirer, World } from '../world.ts'
 import type { StepRequest } from './step-request.ts'
-import { type Outcome, type StepKind, StoreFault, type Transaction } from './store/index.ts'
-import type { Acquirer, World } from './world.ts'
 
 /** One step on its way: what its story may read. */
 export interface RunningStep {

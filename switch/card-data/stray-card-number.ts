@@ -1,9 +1,9 @@
 // Card numbers where none belongs: in a name, an id, an e-mail, an idempotency key. What is stored
 // of a request is stored in clear, so such a request is refused before anything of it is kept.
 
-import { Pan } from './card.ts'
-import { type Refusal, refuse } from './errors.ts'
-import type { Router } from './route.ts'
+import { type Refusal, refuse } from '../errors.ts'
+import type { Router } from '../route.ts'
+import { Pan } from './pan.ts'
 
 /** 13 to 19 digits (ISO/IEC 7812-1), as people write them: together, or with spaces or dashes. */
 const DIGITS = /[0-9](?:[ -]?[0-9]){12,18}/g
