@@ -22,7 +22,7 @@ const canaries: readonly [string, string, HouseProblem['rule']][] = [
   ['switch/route.ts', `import { Ring } from '#bench'`, 'layer'],
   ['switch/claim.ts', `import { frame } from './store/segment-log.ts'`, 'door'],
   ['switch/issuers/link.ts', `import { x } from '../iso8583/compile.ts'`, 'door'],
-  ['load-tests/driver.ts', `import { x } from '../switch/card-data/index.ts'`, 'door'],
+  ['load-tests/driver.ts', `import { x } from '../switch/card-data/pan.ts'`, 'door'],
   ['switch/claim.ts', `const now = Date.now()`, 'world'],
   ['scoring/decide.ts', `setTimeout(() => {}, 5)`, 'world'],
   ['switch/admit.ts', `import { readFileSync } from 'node:fs'`, 'world'],
