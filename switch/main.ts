@@ -355,21 +355,23 @@ function listenForOperators(
   const { ruleSet, rules, model } = scorer.info
   const watch = new VelocityWatch(() => scorer.stats(), systemTimers, world.journal.log)
   ending.atEnd(async () => watch.stop())
+  const checks = () =>
+    readiness(world, {
+      ruleSet,
+      rules,
+      model,
+      workersReady: scorer.stats().workersReady,
+      velocity: scorer.info.velocity,
+      velocityFault: watch.fault,
+    })
+  world.journal.watchReadiness(checks)
   return listen({
     host,
     port,
     bodyBytesMax: BODY_BYTES_MAX,
     connectionsMax: 100,
     api: createOperationsApi({
-      readiness: () =>
-        readiness(world, {
-          ruleSet,
-          rules,
-          model,
-          workersReady: scorer.stats().workersReady,
-          velocity: scorer.info.velocity,
-          velocityFault: watch.fault,
-        }),
+      readiness: checks,
       metrics: () => world.journal.registry.metrics(),
       adminToken,
       requeue: (transactionId) =>

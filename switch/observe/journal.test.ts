@@ -45,6 +45,10 @@ test('the metrics carry the contract’s names', async () => {
     },
     { ruleSet: 'abc', model: '1+x' },
   )
+  journal.watchReadiness(() => [
+    { name: 'store', isReady: true },
+    { name: 'issuers', isReady: false },
+  ])
   const text = await journal.registry.metrics()
   for (const name of [
     'authorizations_total',
@@ -76,4 +80,6 @@ test('the metrics carry the contract’s names', async () => {
   assert.match(text, /issuer_connections\{issuer="demo-a",state="up"\} 2/)
   assert.match(text, /issuer_connections\{issuer="demo-a",state="half_open"\} 0/)
   assert.match(text, /switchyard_rules_info\{hash="abc"\} 1/)
+  assert.match(text, /switchyard_ready\{check="store"\} 1/)
+  assert.match(text, /switchyard_ready\{check="issuers"\} 0/)
 })

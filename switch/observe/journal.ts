@@ -171,6 +171,16 @@ export class Journal {
     ])
   }
 
+  /** 1 for each condition of /readyz that holds: an alert can name the one that doesn't. */
+  watchReadiness(
+    checks: () => readonly { readonly name: string; readonly isReady: boolean }[],
+  ): void {
+    const help = 'Conditions of /readyz'
+    gauge(this.registry, 'switchyard_ready', help, ['check'], () =>
+      checks().map(({ name, isReady }) => [{ check: name }, isReady ? 1 : 0] as const),
+    )
+  }
+
   step(step: Step, durationMs: number): void {
     this.#steps.observe(this.#stepSeries[step], durationMs / 1000)
   }
