@@ -10,7 +10,7 @@ import { createIssuer, type Issuer, type IssuerEvent, TraceBook } from './issuer
 import { takeLateAnswer } from './late-answers.ts'
 import { IN_FLIGHT_MAX } from './limits.ts'
 import type { Journal } from './observe/index.ts'
-import type { Random, Transport } from './ports.ts'
+import type { Random, TlsClient, Transport } from './ports.ts'
 import { type RecoveryReport, recover } from './recover.ts'
 import { Router } from './route.ts'
 import { type Attempt, StoreFault, type TransactionStore } from './store/index.ts'
@@ -30,6 +30,8 @@ export interface Parts {
   readonly random: Random
   /** By the names that the configuration's issuers give. */
   readonly dialects: ReadonlyMap<string, Dialect>
+  /** What the issuers with `tls` bring to its handshake, by their names. */
+  readonly issuerTls?: ReadonlyMap<string, TlsClient>
   /** Something threw that must not: the process should end. */
   readonly onBug: (error: unknown) => void
 }
@@ -71,16 +73,21 @@ export function assemble(parts: Parts): World {
   for (const link of config.issuers) {
     const dialect = parts.dialects.get(link.dialect)
     if (dialect === undefined) throw new Error(`dialect ${link.dialect} was not read`)
-    const issuer = createIssuer(link, {
-      transport: parts.transport,
-      clock,
-      timers,
-      random,
-      dialect,
-      lastStan: store.lastStan(link.name),
-      onLateAnswer: (late) => void takeLateAnswer(world, late).catch(parts.onBug),
-      onEvent: noteLink,
-    })
+    const tls = parts.issuerTls?.get(link.name)
+    if (link.tls !== undefined && tls === undefined) throw new Error(`no TLS for ${link.name}`)
+    const issuer = createIssuer(
+      { ...link, tls },
+      {
+        transport: parts.transport,
+        clock,
+        timers,
+        random,
+        dialect,
+        lastStan: store.lastStan(link.name),
+        onLateAnswer: (late) => void takeLateAnswer(world, late).catch(parts.onBug),
+        onEvent: noteLink,
+      },
+    )
     issuers.set(link.name, issuer)
   }
   return world

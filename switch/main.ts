@@ -14,6 +14,7 @@ import { listenForStreams, type NetListener } from './adapters/net-listener.ts'
 import { createNetTransport } from './adapters/net-transport.ts'
 import { openStoreFolder } from './adapters/store-folder.ts'
 import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
+import { readTlsClient } from './adapters/tls-files.ts'
 import { assemble, recoverWorld } from './assemble.ts'
 import type { KeyRing } from './card-data/index.ts'
 import type { Config, IsoListenerConfig } from './config/index.ts'
@@ -35,7 +36,7 @@ import {
   SCORING_QUEUE_CAPACITY,
 } from './limits.ts'
 import { Journal } from './observe/index.ts'
-import type { Random } from './ports.ts'
+import type { Random, TlsClient } from './ports.ts'
 import { readiness } from './readiness.ts'
 import type { RecoveryReport } from './recover.ts'
 import { requeue } from './requeue.ts'
@@ -178,6 +179,11 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
     await Promise.all([store.close(), scorer.close()])
     return dialects
   }
+  const issuerTls = readIssuerTls(config)
+  if (!issuerTls.ok) {
+    await Promise.all([store.close(), scorer.close()])
+    return issuerTls
+  }
   const world = assemble({
     ...parts,
     store,
@@ -185,6 +191,7 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
     clock: systemClock,
     timers: systemTimers,
     dialects: dialects.byName,
+    issuerTls: issuerTls.byName,
     onBug: ending.afterBug,
   })
   const servers: HttpServer[] = []
@@ -272,6 +279,22 @@ function readDialects(
   for (const name of new Set(isoDialects)) {
     if ((byName.get(name)?.version ?? 1987) === 1987) continue
     problems.push(`iso.listeners: ${name} is not of the 1987 edition, which acquirers must speak`)
+  }
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, byName }
+}
+
+function readIssuerTls(
+  config: Config,
+):
+  | { ok: true; byName: ReadonlyMap<string, TlsClient> }
+  | { ok: false; problems: readonly string[] } {
+  const byName = new Map<string, TlsClient>()
+  const problems: string[] = []
+  for (const { name, tls } of config.issuers) {
+    if (tls === undefined) continue
+    const result = readTlsClient(tls)
+    if (result.ok) byName.set(name, result.tls)
+    else problems.push(`issuers: ${name}.tls: ${result.problem}`)
   }
   return problems.length > 0 ? { ok: false, problems } : { ok: true, byName }
 }

@@ -47,6 +47,19 @@ export interface Transport {
 export interface Address {
   readonly host: string
   readonly port: number
+  /** Present: TLS, and the peer must prove who it is; absent: plain TCP. */
+  readonly tls?: TlsClient | undefined
+}
+
+/** What a client brings to a TLS handshake; PEM texts. */
+export interface TlsClient {
+  /** Who must have signed the peer's certificate. Absent: the authorities that Node.js ships. */
+  readonly ca?: string | undefined
+  /** Our own certificate and its key, where the peer asks for one. */
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+  /** The name in the peer's certificate, where it is not the host that is dialled. */
+  readonly serverName?: string | undefined
 }
 
 export interface ConnectionEvents {

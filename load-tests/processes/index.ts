@@ -1,5 +1,6 @@
 // The door of the process launchers: real processes for tests, load runs and demos.
 
+export { makeCertificates, type TestCertificates } from './certificates.ts'
 export { Child, pause, projectFolder } from './child.ts'
 export { type IsoClient, type IsoClientOptions, openIsoClient } from './iso-client.ts'
 export {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test from 'node:test'
 import { connect as connectTls } from 'node:tls'
+import { makeCertificates, type TestCertificates } from '../../load-tests/processes/index.ts'
 import type { Connection, Peer } from '../ports.ts'
 import { listenForStreams, type NetListenerOptions } from './net-listener.ts'
 
@@ -159,41 +160,14 @@ test('what throws behind it is told as a bug', async () => {
   )
 })
 
-const openssl = (folder: string, ...args: readonly string[]) =>
-  spawnSync('openssl', [...args], { cwd: folder, stdio: 'pipe' }).status === 0
-
-/** A CA of the test's own, and one certificate by it and one by another for each name. */
-function makeCertificates(folder: string): boolean {
-  const subject = (name: string) => ['-subj', `/CN=${name}`]
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  const self = (name: string) =>
-    openssl(
-      folder,
-      ...['req', '-x509', ...key, '-days', '2', ...subject(name)],
-      ...['-addext', 'subjectAltName=DNS:localhost'],
-      ...['-keyout', `${name}.key`, '-out', `${name}.pem`],
-    )
-  const signed = (name: string) =>
-    openssl(
-      folder,
-      ...['req', ...key, ...subject(name), '-keyout', `${name}.key`, '-out', `${name}.csr`],
-    ) &&
-    openssl(
-      folder,
-      ...['x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key'],
-      ...['-CAcreateserial', '-days', '2', '-out', `${name}.pem`],
-    )
-  return self('ca') && self('stranger') && self('server') && signed('client')
-}
-
 const folder = mkdtempSync(path.join(tmpdir(), 'switchyard-tls-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-const hasCertificates = makeCertificates(folder)
+const certificates = makeCertificates(folder)
 
 test('TLS: in with a certificate that the CA has signed, by whose hash it is known; not without', {
-  skip: !hasCertificates && 'openssl is not installed',
+  skip: certificates === undefined && 'openssl is not installed',
 }, async () => {
-  const pem = (name: string) => readFileSync(path.join(folder, name), 'utf8')
+  const { pem } = certificates as TestCertificates
   const tls = { cert: pem('server.pem'), key: pem('server.key'), ca: pem('ca.pem') }
   await withListener(
     async (port, taken) => {
@@ -202,7 +176,7 @@ test('TLS: in with a certificate that the CA has signed, by whose hash it is kno
           port,
           host: '127.0.0.1',
           servername: 'localhost',
-          ca: pem('server.pem'),
+          ca: pem('ca.pem'),
           ...(name === undefined ? {} : { cert: pem(`${name}.pem`), key: pem(`${name}.key`) }),
         })
       const socket = dial('client')

@@ -1,11 +1,12 @@
-// Adapter: the Transport port on TCP.
+// Adapter: the Transport port on TCP, and on TLS where the address says so.
 //
 // Writing: messages of one turn of the event loop leave in one system call. They are gathered
 // until the loop's check phase (setImmediate), which comes after all sockets that had data were
 // read, so that the answers to a whole batch share a packet. Reading: one fixed buffer a
-// connection, no allocation a read.
+// connection, no allocation a read; TLS hands out the buffers that it has decrypted into.
 
-import { connect, type Socket } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
+import { checkServerIdentity, connect as connectTls } from 'node:tls'
 import type { Address, Connection, ConnectionEvents, Transport } from '../ports.ts'
 
 export interface NetTransportLimits {
@@ -23,6 +24,7 @@ export const NET_TRANSPORT_LIMITS: NetTransportLimits = {
 
 /** A connection that says nothing is probed by the kernel from then on. */
 const KEEP_ALIVE_MS = 30_000
+const SOCKET = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS } as const
 
 export function createNetTransport(limits: NetTransportLimits = NET_TRANSPORT_LIMITS): Transport {
   return {
@@ -44,21 +46,9 @@ class NetConnection implements Connection {
   constructor(address: Address, events: ConnectionEvents, limits: NetTransportLimits) {
     this.#events = events
     this.#limits = limits
-    this.#socket = connect({
-      host: address.host,
-      port: address.port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
-      onread: {
-        buffer: new Uint8Array(limits.readBytes),
-        callback: (lengthBytes, buffer) => {
-          if (this.#isOpen) events.onBytes(buffer.subarray(0, lengthBytes))
-          return true
-        },
-      },
-    })
-    this.#socket.on('connect', () => {
+    this.#socket = address.tls === undefined ? this.#dial(address) : this.#dialTls(address)
+    // With TLS: once the peer has proved who it is, and not before.
+    this.#socket.on(address.tls === undefined ? 'connect' : 'secureConnect', () => {
       this.#isOpen = true
       events.onOpen()
     })
@@ -66,6 +56,40 @@ class NetConnection implements Connection {
       this.#error = error
     })
     this.#socket.on('close', () => this.#closed())
+  }
+
+  #dial({ host, port }: Address): Socket {
+    return connect({
+      host,
+      port,
+      ...SOCKET,
+      onread: {
+        buffer: new Uint8Array(this.#limits.readBytes),
+        callback: (lengthBytes, buffer) => {
+          if (this.#isOpen) this.#events.onBytes(buffer.subarray(0, lengthBytes))
+          return true
+        },
+      },
+    })
+  }
+
+  #dialTls({ host, port, tls }: Address): Socket {
+    const { serverName, ...proof } = tls ?? {}
+    const name = serverName ?? host
+    const socket = connectTls({
+      host,
+      port,
+      ...SOCKET,
+      ...proof,
+      minVersion: 'TLSv1.2',
+      // Compared with the certificate's names; an address can't be sent as a server name (RFC 6066).
+      checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+      ...(isIP(name) === 0 ? { servername: name } : {}),
+    })
+    socket.on('data', (bytes) => {
+      if (this.#isOpen) this.#events.onBytes(bytes)
+    })
+    return socket
   }
 
   get bufferedBytes(): number {

@@ -51,6 +51,12 @@ const mistakes: readonly [what: string, from: string, to: string, says: RegExp][
   ],
   ['a short signature secret', 'secret: c3dpdGNo', 'secret: short-', /signatureKeys.0.secret/],
   ['an alias', 'scoring: {', 'x: &a 1\ny: *a\nscoring: {', /aliases/],
+  [
+    'a client certificate without its key',
+    'dialect: iso8583-1987-ascii, timeoutMs: 8000 }',
+    'dialect: iso8583-1987-ascii, timeoutMs: 8000, tls: { certFile: a.pem } }',
+    /demo-a\.tls\.certFile and keyFile: both or none/,
+  ],
   ['a peer of nobody', 'name: demo, acquirer: demo,', 'name: demo, acquirer: demi,', /mean demo\?/],
   ['a peer without identity', ', addresses: [127.0.0.1] }', ' }', /addresses or certificateSha256/],
   [

@@ -192,10 +192,7 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
       problems.push(`routes: there is no issuer ${name}${hint}`)
     }
   }
-  for (const { name, breaker } of config.issuers) {
-    if (breaker === undefined || breaker.openMinMs <= breaker.openMaxMs) continue
-    problems.push(`issuers: ${name}.breaker.openMinMs must not be above openMaxMs`)
-  }
+  problems.push(...checkIssuers(config))
   const bins = config.routes.flatMap((route) => route.bins)
   if (new Set(bins).size < bins.length) problems.push('routes: each BIN once')
   if (!config.behindTlsTerminator) {
@@ -208,6 +205,20 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
     }
   }
   return [...problems, ...checkDeadlines(config)]
+}
+
+/** Issuer links: what belongs together. */
+function checkIssuers({ issuers }: Config): string[] {
+  const problems: string[] = []
+  for (const { name, breaker, tls } of issuers) {
+    if (breaker !== undefined && breaker.openMinMs > breaker.openMaxMs) {
+      problems.push(`issuers: ${name}.breaker.openMinMs must not be above openMaxMs`)
+    }
+    if (tls !== undefined && (tls.certFile === undefined) !== (tls.keyFile === undefined)) {
+      problems.push(`issuers: ${name}.tls.certFile and keyFile: both or none`)
+    }
+  }
+  return problems
 }
 
 /** ISO 8583 listeners: names, who their peers are, and nothing in clear beyond loopback. */

@@ -6,6 +6,7 @@ import { FramingWords } from '../iso8583/index.ts'
 const closed = { additionalProperties: false } as const
 const port = Type.Integer({ minimum: 0, maximum: 65_535 })
 const milliseconds = (minimum: number, maximum: number) => Type.Integer({ minimum, maximum })
+const file = Type.String({ minLength: 1, maxLength: 4096 })
 const name = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,31}$' })
 
 const AcquirerSchema = Type.Object(
@@ -43,6 +44,22 @@ const IssuerSchema = Type.Object(
     port,
     dialect: Type.String({ minLength: 1, maxLength: 255 }),
     timeoutMs: milliseconds(100, 60_000),
+    /** Absent: two bytes, big-endian. */
+    framing: Type.Optional(FramingWords),
+    /** PEM files. Absent: plain TCP. `caFile` absent: the authorities that Node.js ships. */
+    tls: Type.Optional(
+      Type.Object(
+        {
+          caFile: Type.Optional(file),
+          /** Our own certificate and its key: both or none. */
+          certFile: Type.Optional(file),
+          keyFile: Type.Optional(file),
+          /** The name in the issuer's certificate, where it is not `host`. */
+          serverName: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+        },
+        closed,
+      ),
+    ),
     /** Connections to the same address, each signed on by itself. Absent: 1. */
     connections: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
     /** When the switch stops asking on a connection. Absent: as in issuers/limits.ts. */
@@ -63,7 +80,6 @@ const IssuerSchema = Type.Object(
 /** How an acquirer is told to step up over ISO 8583; absent: as its acquirer has it. */
 const stepUpCode = Type.Optional(Type.Enum(['1A', '65']))
 const dialect = Type.String({ minLength: 1, maxLength: 255 })
-const file = Type.String({ minLength: 1, maxLength: 4096 })
 
 /** Acquirers over ISO 8583 on TCP. */
 const IsoListenerSchema = Type.Object(

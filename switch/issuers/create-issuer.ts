@@ -1,6 +1,7 @@
 // From a configured link to an issuer that is being dialled.
 
 import { createFraming, type Dialect, defaultFraming, type FramingSpec } from '../iso8583/index.ts'
+import type { TlsClient } from '../ports.ts'
 import { IsoIssuer, type IssuerState } from './iso-issuer.ts'
 import type { IsoLinkPorts } from './iso-link.ts'
 import type { Issuer, LateIssuerAnswer } from './issuer.ts'
@@ -25,6 +26,8 @@ export interface IssuerLinkConfig {
   readonly name: string
   readonly host: string
   readonly port: number
+  /** PEM texts; absent: plain TCP. */
+  readonly tls?: TlsClient | undefined
   readonly framing?: FramingSpec | undefined
   readonly timeoutMs?: number | undefined
   readonly echoIntervalMs?: number | undefined
@@ -76,7 +79,7 @@ export function createIssuer(config: IssuerLinkConfig, deps: IssuerDependencies)
     {
       name: config.name,
       link: {
-        address: { host: config.host, port: config.port },
+        address: { host: config.host, port: config.port, tls: config.tls },
         dialect: deps.dialect,
         framing: createFraming(config.framing ?? defaultFraming),
         echoIntervalMs: config.echoIntervalMs ?? DEFAULT_ECHO_INTERVAL_MS,
