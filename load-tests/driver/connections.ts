@@ -2,16 +2,9 @@
 // closes a connection on which a second request is pipelined.
 
 import { connect, type Socket } from 'node:net'
+import type { NoAnswer, Target } from './door.ts'
 import { connectionsMax, idleMsMax, redialMs } from './limits.ts'
-import { type AnswerProblem, type HttpAnswer, ResponseParser } from './response-parser.ts'
-
-export interface Target {
-  readonly host: string
-  readonly port: number
-}
-
-/** Why a request got no answer. */
-export type NoAnswer = AnswerProblem | 'connection_closed' | 'timeout'
+import { type HttpAnswer, ResponseParser } from './response-parser.ts'
 
 export interface ConnectionsEvents {
   /** The answer to the request that was sent as `token`. */
@@ -64,12 +57,12 @@ export class Connections {
     return open
   }
 
-  /** Sends on a free connection; false when there is none, and nothing was sent. */
-  send(token: number, request: string): boolean {
+  /** Sends on a free connection; false when there is none, and nothing was written or sent. */
+  send(token: number, write: () => string | Buffer): boolean {
     const lane = this.#takeIdle()
     if (lane === undefined) return false
     lane.token = token
-    lane.socket.write(request)
+    lane.socket.write(write())
     return true
   }
 

@@ -8,6 +8,12 @@ export const connectionsMax = 20_000
 /** Requests of one run: every one keeps some 100 bytes for the books, so 2 GB at most. */
 export const requestsMax = 20_000_000
 
+/**
+ * In flight on one WebSocket or ISO 8583 connection; the switch takes 1,024 on each and refuses the
+ * next, which would be an error of the generator's making.
+ */
+export const inFlightPerConnectionMax = 512
+
 /** Status line and headers of an answer; ours are some 300 bytes. */
 export const headerBytesMax = 16_384
 

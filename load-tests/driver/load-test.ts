@@ -53,6 +53,7 @@ async function offer(
   const samples: CpuMicros[] = []
   const run = new LoadRun({
     target: stand.target,
+    protocol: options.protocol,
     apiKey: options.apiKey,
     ratePerSecond: options.ratePerSecond,
     warmupMs: options.warmupSeconds * 1000,

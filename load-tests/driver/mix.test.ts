@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import { passesLuhn } from '#switch'
-import { type MixOptions, mixedRequest, panOf } from './mix.ts'
+import { jsonBodyOf, type MixOptions, mixedRequest, panOf } from './mix.ts'
 
 const options: MixOptions = {
   seed: 42,
@@ -38,8 +38,8 @@ test('requests are ASCII JSON that says what the books are told', () => {
     fc.property(fc.nat(1_000_000), (index) => {
       const request = mixedRequest(options, index)
       // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII is the point.
-      assert.match(request.body, /^[\x00-\x7f]+$/)
-      const body = JSON.parse(request.body)
+      assert.match(jsonBodyOf(request), /^[\x00-\x7f]+$/)
+      const body = JSON.parse(jsonBodyOf(request))
       assert.equal(body.amount, request.amount)
       assert.equal(body.card.pan, request.pan)
       assert.equal(body.terminal.id, request.terminalId)
@@ -53,7 +53,7 @@ test('cards, merchants and devices repeat, and a card keeps its home and device'
   const byCard = new Map<string, { device: string; country: string }>()
   const merchants = new Map<string, number>()
   for (let i = 0; i < 5_000; i++) {
-    const body = JSON.parse(mixedRequest(options, i).body)
+    const body = JSON.parse(jsonBodyOf(mixedRequest(options, i)))
     const facts = { device: body.device.id, country: body.merchant.country }
     assert.deepEqual(byCard.get(body.card.pan) ?? facts, facts)
     byCard.set(body.card.pan, facts)

@@ -18,15 +18,26 @@ export interface MixOptions {
   readonly ratePerSecond: number
 }
 
-/** One request, as far as anybody needs to know it. */
+/** One request: what is asked for, before any protocol writes it. */
 export interface MixedRequest {
-  readonly body: string
+  readonly index: number
+  /** EUR cents. */
   readonly amount: number
   readonly pan: string
+  /** YYMM. */
+  readonly expiry: string
   readonly terminalId: string
+  readonly isRemote: boolean
+  readonly entryMode: 'ecommerce' | 'contactless' | 'chip'
+  readonly merchant: Merchant
+  readonly home: City
+  readonly cardNumber: number
+  /** Milliseconds since 1970, in whole seconds. */
+  readonly sentAtMs: number
 }
 
-interface City {
+/** Where a card lives and shops. */
+export interface City {
   readonly name: string
   readonly country: string
   readonly currency: string
@@ -103,29 +114,52 @@ export function mixedRequest(options: MixOptions, index: number): MixedRequest {
   const amount = amountOf(mix32(seed, index * 4 + 3), isSecond)
   const terminalId = terminalOf(merchant, draw >>> 8)
   const sentAtMs = options.startedAtMs + Math.floor((index * 1000) / options.ratePerSecond)
+  return {
+    index,
+    amount,
+    pan,
+    expiry: '2912',
+    terminalId,
+    isRemote,
+    entryMode: entryModeOf(isRemote, draw),
+    merchant,
+    home,
+    cardNumber,
+    sentAtMs: sentAtMs - (sentAtMs % 1000),
+  }
+}
+
+/** DE11: six digits, the same for each repetition. */
+export function stanOf(request: MixedRequest): string {
+  return String(request.index % 1_000_000).padStart(6, '0')
+}
+
+/** The body over HTTP, as text: ASCII by construction. */
+export function jsonBodyOf(request: MixedRequest): string {
+  const { home, merchant, isRemote, cardNumber } = request
   const place = isRemote
     ? ''
     : `,"city":"${home.name}","latitude":${home.latitude},"longitude":${home.longitude}`
-  const body =
-    `{"type":"authorization","amount":${amount},"currency":"${home.currency}",` +
+  return (
+    `{"type":"authorization","amount":${request.amount},"currency":"${home.currency}",` +
     `"channel":"${isRemote ? 'ecommerce' : 'pos'}",` +
-    `"card":{"pan":"${pan}","expiry":"2912","country":"${home.country}"},` +
+    `"card":{"pan":"${request.pan}","expiry":"${request.expiry}","country":"${home.country}"},` +
     `"merchant":{"id":"M${merchant.number}","name":"Shop ${merchant.number}",` +
     `"mcc":"${merchant.category}","country":"${home.country}",` +
     `"timeZone":"${home.timeZone}"${place}},` +
-    `"terminal":{"id":"${terminalId}","entryMode":"${entryModeOf(isRemote, draw)}"},` +
+    `"terminal":{"id":"${request.terminalId}","entryMode":"${request.entryMode}"},` +
     `"device":{"id":"D${cardNumber}","ip":"${addressOf(cardNumber)}",` +
     `"ipCountry":"${home.country}"},` +
     `"customer":{"id":"C${cardNumber}","email":"c${cardNumber}@example.com",` +
     `"country":"${home.country}"},` +
     (isRemote ? '"threeDs":{"version":"2.2.0","eci":"05","status":"authenticated"},' : '') +
-    `"stan":"${String(index % 1_000_000).padStart(6, '0')}",` +
-    `"rrn":"${String(index).padStart(12, '0')}",` +
-    `"transmittedAt":"${new Date(sentAtMs).toISOString().slice(0, 19)}Z"}`
-  return { body, amount, pan, terminalId }
+    `"stan":"${stanOf(request)}",` +
+    `"rrn":"${String(request.index).padStart(12, '0')}",` +
+    `"transmittedAt":"${new Date(request.sentAtMs).toISOString().slice(0, 19)}Z"}`
+  )
 }
 
-interface Merchant {
+export interface Merchant {
   readonly number: number
   /** 0 has the most trade in its city. */
   readonly rank: number
@@ -146,7 +180,7 @@ function terminalOf(merchant: Merchant, draw: number): string {
   return `T${at}${String(draw % count).padStart(2, '0')}`
 }
 
-function entryModeOf(isRemote: boolean, draw: number): string {
+function entryModeOf(isRemote: boolean, draw: number): MixedRequest['entryMode'] {
   if (isRemote) return 'ecommerce'
   return draw % 10 < 7 ? 'contactless' : 'chip'
 }

@@ -24,6 +24,8 @@ const wrong: readonly (readonly [readonly string[], RegExp])[] = [
   [['--rates', '5'], /--rates/],
   [['extra'], /extra/],
   [['--arrivals', 'bursty'], /fixed or poisson/],
+  [['--protocol', 'grpc'], /json, msgpack, websocket, iso8583/],
+  [['--protocol', 'iso8583', '--target', 'http://127.0.0.1:1'], /takes a tcp:/],
   [['--redis', 'localhost'], /--redis is auto, none/],
   [['--rate', '1000000', '--duration', '86400'], /above 20000000 requests/],
   [['--api-key', 'a b'], /visible ASCII/],

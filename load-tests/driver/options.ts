@@ -1,12 +1,14 @@
 // What a load run may be told on the command line.
 
 import { parseArgs } from 'node:util'
+import { PROTOCOLS, type Protocol } from './door.ts'
 import { connectionsMax, requestsMax } from './limits.ts'
 
 export interface LoadOptions {
   readonly ratePerSecond: number
   readonly durationSeconds: number
   readonly warmupSeconds: number
+  readonly protocol: Protocol
   readonly connections: number
   readonly arrivals: 'fixed' | 'poisson'
   readonly seed: number
@@ -41,8 +43,9 @@ switch on free ports and ends them. Latency counts from the intended send time.
   --rate N                 requests a second (500)
   --duration S             seconds measured (10)
   --warmup S               seconds before that, offered but not measured (5)
-  --connections N          keep-alive connections, each with one request at a time (rate / 10,
-                           at least 32)
+  --protocol P             json, msgpack (HTTP), websocket or iso8583 (json)
+  --connections N          over HTTP, each with one request at a time (rate / 10, at least 32);
+                           WebSocket and ISO 8583 carry 512 on each (4)
   --arrivals fixed|poisson evenly spaced, or independent (fixed)
   --seed N                 of the requests and of Poisson arrivals (1)
   --cards N                different cards (one for two requests, at least 10000)
@@ -50,7 +53,8 @@ switch on free ports and ends them. Latency counts from the intended send time.
   --redis URL|auto|none    velocity store of the switch that is started (auto)
   --keep FOLDER            keep logs, store and ledgers of what was started there
   --settle S               how long reversals may take to arrive before the books are judged (30)
-  --target URL             an acquirer HTTP address that runs already
+  --target URL             an acquirer address that runs already: http://HOST:PORT, or
+                           tcp://HOST:PORT with --protocol iso8583
   --api-key KEY            (demo-key)
   --issuer-control URL     control port of an issuer simulator behind the target; repeatable.
                            Without it the books can't be balanced, and the report says so
@@ -68,6 +72,7 @@ const flags = {
   rate: { type: 'string', default: '500' },
   duration: { type: 'string', default: '10' },
   warmup: { type: 'string', default: '5' },
+  protocol: { type: 'string', default: 'json' },
   connections: { type: 'string' },
   arrivals: { type: 'string', default: 'fixed' },
   seed: { type: 'string', default: '1' },
@@ -105,13 +110,16 @@ export function readLoadOptions(args: readonly string[]): OptionsResult {
   const ratePerSecond = number('rate', values.rate, 0.1, 1_000_000, false)
   const durationSeconds = number('duration', values.duration, 0.1, 86_400, false)
   const warmupSeconds = number('warmup', values.warmup, 0, 3_600, false)
+  const protocol = PROTOCOLS.find((known) => known === values.protocol)
+  if (protocol === undefined) problems.push(`--protocol is one of ${PROTOCOLS.join(', ')}`)
   const options: LoadOptions = {
+    protocol: protocol ?? 'json',
     ratePerSecond,
     durationSeconds,
     warmupSeconds,
     connections:
       values.connections === undefined
-        ? connectionsFor(ratePerSecond)
+        ? connectionsFor(ratePerSecond, protocol ?? 'json')
         : number('connections', values.connections, 1, connectionsMax),
     arrivals: values.arrivals === 'poisson' ? 'poisson' : 'fixed',
     seed: number('seed', values.seed, 0, 2 ** 32 - 1),
@@ -122,7 +130,7 @@ export function readLoadOptions(args: readonly string[]): OptionsResult {
     secondIssuerPercent: number('second-issuer-percent', values['second-issuer-percent'], 0, 100),
     settleSeconds: number('settle', values.settle, 0, 3_600, false),
     apiKey: values['api-key'],
-    target: values.target === undefined ? undefined : urlOf(values.target, problems),
+    target: values.target === undefined ? undefined : urlOf(values.target, protocol, problems),
     ownsTarget: values['i-own-this-target'],
     issuerControls: values['issuer-control'],
     redis: values.redis,
@@ -162,10 +170,11 @@ function checkRelations(options: LoadOptions, problems: string[]): void {
   }
 }
 
-function urlOf(text: string, problems: string[]): URL | undefined {
+function urlOf(text: string, protocol: Protocol | undefined, problems: string[]): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url?.protocol !== 'http:') {
-    problems.push('--target takes an http:// URL')
+  const scheme = protocol === 'iso8583' ? 'tcp:' : 'http:'
+  if (url?.protocol !== scheme) {
+    problems.push(`--target takes ${scheme === 'tcp:' ? 'a tcp' : 'an http'}:// URL here`)
     return undefined
   }
   return url
@@ -186,6 +195,7 @@ function cardsFor(requests: number): number {
 }
 
 /** Enough that 100 ms of answers fit, within what a process may usually open. */
-function connectionsFor(ratePerSecond: number): number {
+function connectionsFor(ratePerSecond: number, protocol: Protocol): number {
+  if (protocol === 'websocket' || protocol === 'iso8583') return 4
   return Math.min(1_000, Math.max(32, Math.ceil(ratePerSecond / 10)))
 }

@@ -102,6 +102,7 @@ export function makeReport(parts: ReportParts): LoadReport {
     books,
     interrupted: result.interrupted,
     run: {
+      protocol: options.protocol,
       ratePerSecond: options.ratePerSecond,
       durationSeconds: round(seconds, 3),
       warmupSeconds: options.warmupSeconds,

@@ -60,6 +60,7 @@ function approve(acquirer: Acquirer, response: ServerResponse): void {
 function run(port: number, change: Partial<RunOptions> = {}): Promise<RunResult> {
   return new LoadRun({
     target: { host: '127.0.0.1', port },
+    protocol: 'json',
     apiKey: 'demo-key',
     ratePerSecond: 200,
     warmupMs: 100,

@@ -5,14 +5,26 @@
 import { build, type Histogram } from 'hdr-histogram-js'
 import { maskPan } from '#switch'
 import type { ApprovedAnswer } from './books.ts'
-import { Connections, type NoAnswer, type Target } from './connections.ts'
+import type {
+  Door,
+  DoorAnswer,
+  DoorEvents,
+  NoAnswer,
+  OutcomeName,
+  Protocol,
+  Target,
+} from './door.ts'
+import { HttpDoor } from './http-door.ts'
+import { IsoDoor } from './iso-door.ts'
 import { answerTimeoutMs, retriesAtOnceMax, retriesMax, retryPauseMs } from './limits.ts'
 import { type MixOptions, mixedRequest } from './mix.ts'
-import type { HttpAnswer } from './response-parser.ts'
 import { Schedule } from './schedule.ts'
+import { StreamDoor } from './stream-door.ts'
 
 export interface RunOptions {
+  /** Where the protocol is taken: the HTTP port, or that of ISO 8583. */
   readonly target: Target
+  readonly protocol: Protocol
   readonly apiKey: string
   readonly ratePerSecond: number
   /** The first part: offered and balanced like the rest, left out of the figures. */
@@ -39,8 +51,6 @@ export interface Progress {
   readonly errors: number
   readonly p99Ms: number
 }
-
-export type OutcomeName = 'approved' | 'declined' | 'challenged'
 
 export interface RunResult {
   /** From the first to the last intended time of the figures; shorter when interrupted. */
@@ -83,17 +93,16 @@ const errorKindsMax = 50
 
 export class LoadRun {
   readonly #options: RunOptions
-  readonly #connections: Connections
+  readonly #door: Door
   readonly #schedule: Schedule
   readonly #totalMs: number
-  readonly #head: string
   /** Intended time of each request sent, ms from the start; index = token. */
   readonly #intendedMs: number[] = []
   /** Send times in order of sending, for time-outs. */
   readonly #inFlight = new Map<number, number>()
   readonly #unanswered: number[] = []
   readonly #approved: Approved[] = []
-  readonly #retries = new Map<number, (answer: HttpAnswer | undefined) => void>()
+  readonly #retries = new Map<number, (answer: DoorAnswer | undefined) => void>()
   readonly #latency = histogram()
   readonly #refused = histogram()
   readonly #sendDelay = histogram()
@@ -118,11 +127,7 @@ export class LoadRun {
       arrivals: options.arrivals,
       seed: options.mix.seed,
     })
-    this.#head =
-      `POST /v1/authorizations HTTP/1.1\r\nHost: ${options.target.host}:${options.target.port}\r\n` +
-      `Authorization: Bearer ${options.apiKey}\r\nContent-Type: application/json\r\n` +
-      `Idempotency-Key: ${options.runId}-`
-    this.#connections = new Connections(options.target, () => performance.now(), {
+    this.#door = openDoor(options, {
       onAnswer: (token, answer) => this.#onAnswer(token, answer),
       onNoAnswer: (token, why) => this.#onNoAnswer(token, why),
       onIdle: () => this.#sendDue(),
@@ -133,12 +138,12 @@ export class LoadRun {
   /** Runs to the end: offers, waits for what is in flight, asks again for what stayed open. */
   async run(): Promise<RunResult> {
     this.#startedAt = Number.POSITIVE_INFINITY
-    await this.#connections.open(this.#options.connections)
+    await this.#door.open(this.#options.connections)
     this.#startedAt = performance.now()
     await this.#offer()
     this.#moveWindow(Number.POSITIVE_INFINITY)
     const retried = await this.#askAgain()
-    this.#connections.close()
+    this.#door.close()
     return this.#result(retried)
   }
 
@@ -192,7 +197,7 @@ export class LoadRun {
       const intendedMs = this.#schedule.nextMs
       if (intendedMs > nowMs) return
       const token = this.#schedule.index
-      if (!this.#connections.send(token, this.#requestOf(token))) return
+      if (!this.#door.send(token, mixedRequest(this.#options.mix, token), false)) return
       this.#schedule.advance()
       this.#intendedMs[token] = intendedMs
       this.#inFlight.set(token, nowMs)
@@ -205,13 +210,7 @@ export class LoadRun {
     }
   }
 
-  #requestOf(token: number): string {
-    const { body } = mixedRequest(this.#options.mix, token)
-    // The body is ASCII by construction, so its length in bytes is its length.
-    return `${this.#head}${token}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-  }
-
-  #onAnswer(token: number, answer: HttpAnswer): void {
+  #onAnswer(token: number, answer: DoorAnswer): void {
     const retry = this.#retries.get(token)
     if (retry !== undefined) {
       retry(answer)
@@ -221,24 +220,18 @@ export class LoadRun {
     const nowMs = performance.now() - this.#startedAt
     const isWarmup = this.#isWarmup(token)
     const micros = toMicros(nowMs - (this.#intendedMs[token] ?? nowMs))
-    if (answer.status !== 200) {
-      const kind = problemCodeOf(answer)
-      this.#countError(kind, isWarmup)
+    if (answer.kind === 'refused') {
+      this.#countError(answer.error, isWarmup)
       if (!isWarmup) this.#refused.recordValue(micros)
-      if (keepsKey(answer, kind)) this.#unanswered.push(token)
+      if (answer.isOpen) this.#unanswered.push(token)
       return
     }
-    const outcome = this.#readOutcome(token, answer)
-    if (outcome === undefined) {
-      this.#countError('unreadable_answer', isWarmup)
-      this.#unanswered.push(token)
-      return
-    }
+    this.#remember(token, answer)
     const isInWindow = nowMs >= this.#options.warmupMs && nowMs < this.#totalMs
     if (isInWindow) this.#answeredInWindow++
     if (isWarmup) return
     if (isInWindow) this.#served++
-    this.#outcomes[outcome]++
+    this.#outcomes[answer.outcome]++
     this.#latency.recordValue(micros)
   }
 
@@ -253,20 +246,10 @@ export class LoadRun {
     this.#unanswered.push(token)
   }
 
-  /** Reads the outcome of a 200 and remembers an approval; undefined when it can't be read. */
-  #readOutcome(token: number, answer: HttpAnswer): OutcomeName | undefined {
-    const body = parseObject(answer.body)
-    const outcome = body?.outcome
-    if (outcome === 'declined' || outcome === 'challenged') return outcome
-    if (outcome !== 'approved') return undefined
-    this.#approved.push({
-      token,
-      issuer: String(body?.issuer),
-      approvalCode: String(body?.approvalCode),
-      amount: Number(body?.amount),
-      standIn: body?.standIn === true,
-    })
-    return outcome
+  #remember(token: number, answer: DoorAnswer & { kind: 'outcome' }): void {
+    if (answer.outcome !== 'approved') return
+    const { issuer, approvalCode, amount, standIn } = answer
+    this.#approved.push({ token, issuer, approvalCode, amount, standIn })
   }
 
   /** Asks again, with the same key, for whatever has no answer; some at a time, some times each. */
@@ -288,26 +271,26 @@ export class LoadRun {
       if (attempt > 0) await pause(this.#options.retryPauseMs ?? retryPauseMs)
       const answer = await this.#askOnce(token)
       if (answer === undefined) continue
-      if (answer.status === 200) {
-        const outcome = this.#readOutcome(token, answer)
-        if (outcome !== undefined) return outcome
-      } else if (answer.status !== 503 && answer.status !== 409) {
-        return 'refused'
+      if (answer.kind === 'outcome') {
+        this.#remember(token, answer)
+        return answer.outcome
       }
+      if (!answer.isOpen && !isForNow(answer.error)) return 'refused'
     }
     return 'unanswered'
   }
 
-  #askOnce(token: number): Promise<HttpAnswer | undefined> {
+  #askOnce(token: number): Promise<DoorAnswer | undefined> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#connections.giveUp(token), answerTimeoutMs)
-      const settle = (answer: HttpAnswer | undefined) => {
+      const timer = setTimeout(() => this.#door.giveUp(token), answerTimeoutMs)
+      const settle = (answer: DoorAnswer | undefined) => {
         clearTimeout(timer)
         this.#retries.delete(token)
         resolve(answer)
       }
       this.#retries.set(token, settle)
-      if (!this.#connections.send(token, this.#requestOf(token))) settle(undefined)
+      const request = mixedRequest(this.#options.mix, token)
+      if (!this.#door.send(token, request, true)) settle(undefined)
     })
   }
 
@@ -316,7 +299,7 @@ export class LoadRun {
     // A map keeps the order of insertion, which is that of sending: the oldest come first.
     for (const [token, sentAtMs] of this.#inFlight) {
       if (nowMs - sentAtMs < answerTimeoutMs) return
-      this.#connections.giveUp(token)
+      this.#door.giveUp(token)
     }
   }
 
@@ -390,27 +373,25 @@ function toMicros(ms: number): number {
   return Math.min(119_000_000, Math.max(1, Math.round(ms * 1000)))
 }
 
-function parseObject(body: Buffer): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
-    return typeof value === 'object' && value !== null
-      ? (value as Record<string, unknown>)
-      : undefined
-  } catch {
-    return undefined
+/** A refusal that may be none a second later. */
+function isForNow(error: string): boolean {
+  return error.startsWith('http_503') || error === 'de39_91'
+}
+
+function openDoor(options: RunOptions, events: DoorEvents): Door {
+  const { target, apiKey, runId, protocol } = options
+  switch (protocol) {
+    case 'json':
+    case 'msgpack':
+      return new HttpDoor(
+        { target, apiKey, runId, format: protocol, now: () => performance.now() },
+        events,
+      )
+    case 'websocket':
+      return new StreamDoor({ target, apiKey, runId }, events)
+    case 'iso8583':
+      return new IsoDoor(target, events)
   }
-}
-
-/** `http_503_overloaded`: the status, and the problem's code where it says one. */
-function problemCodeOf(answer: HttpAnswer): string {
-  const code = parseObject(answer.body)?.code
-  const isWord = typeof code === 'string' && /^[a-z_]{1,40}$/.test(code)
-  return `http_${answer.status}${isWord ? `_${code}` : ''}`
-}
-
-/** After these the key is taken and its outcome open: ask again. */
-function keepsKey(answer: HttpAnswer, kind: string): boolean {
-  return answer.status === 409 || kind === 'http_503_outcome_unknown' || answer.status === 500
 }
 
 function pause(ms: number): Promise<void> {

@@ -13,7 +13,7 @@ import {
   startSwitch,
 } from '../processes/index.ts'
 import type { IssuerLedger } from './books.ts'
-import type { Target } from './connections.ts'
+import type { Target } from './door.ts'
 import type { LoadOptions } from './options.ts'
 
 export interface Stand {
@@ -84,7 +84,10 @@ async function startOwn(options: LoadOptions, tell: (line: string) => void): Pro
     endings.push(() => running.stop())
     const url = new URL(running.url)
     return {
-      target: { host: url.hostname, port: Number(url.port) },
+      target: {
+        host: url.hostname,
+        port: options.protocol === 'iso8583' ? Number(running.isoPort) : Number(url.port),
+      },
       get stores() {
         const said = running.logs
         return `transactions ${factOf(said, 'store')}, velocity ${factOf(said, 'velocity')}`

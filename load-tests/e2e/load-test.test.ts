@@ -64,6 +64,21 @@ test('a run of its own: balanced, without errors, in the form of the contract', 
   assert.equal(report.cpuMicrosPerMessage.redis, null)
 })
 
+for (const protocol of ['msgpack', 'websocket', 'iso8583']) {
+  test(`over ${protocol}: balanced, without errors`, async () => {
+    const { code, stdout, stderr } = await loadTest([
+      ...['--rate', '100', '--duration', '2', '--warmup', '1', '--redis', 'none', '--json'],
+      ...['--protocol', protocol],
+    ]).ended
+    assert.equal(code, 0, stderr)
+    const report = JSON.parse(stdout)
+    assert.equal(report.run.protocol, protocol)
+    assert.deepEqual(report.errors, {})
+    assert.equal(report.booksBalanced, true)
+    assert.ok(report.outcomes.approved >= 200 * 0.95, JSON.stringify(report.outcomes))
+  })
+}
+
 test('against a target that runs already; books from the ledgers that were named', async () => {
   // From before the run: not the run's to explain.
   await system.post('before', purchase(1, 8_001))
