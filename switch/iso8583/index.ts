@@ -1,5 +1,8 @@
+export { actionCodeIn, MAC_INCORRECT, responseCodeOf } from './action-codes.ts'
 export { type Diagnosis, diagnose } from './diagnose.ts'
 export type { DialectProblem } from './dialect-words.ts'
+export * from './edition.ts'
+export * from './edition-message.ts'
 export * from './framing.ts'
 export type { LoadDialectResult } from './load-dialect.ts'
 export { loadDialect, printDialectProblem } from './load-dialect.ts'

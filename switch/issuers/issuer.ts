@@ -1,8 +1,36 @@
 // The door to one issuer: how the message path asks it, and what it can say.
 
 import type { Pan } from '../card-data/index.ts'
+import type { FieldValue } from '../iso8583/index.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
 import type { LineState } from './line.ts'
+
+/**
+ * What an acquirer sent for the issuer's eyes, and nobody else's: in memory from one message to the
+ * other, for each attempt of one authorization; never stored, logged or translated. Each as its
+ * field was decoded, so it is written only where the issuer's dialect can hold it.
+ */
+export interface PassThrough {
+  /** DE23: which of the cards with this PAN; the chip's cryptogram needs it. */
+  readonly cardSequence?: string
+  /** DE35, DE45. */
+  readonly track2?: string
+  readonly track1?: string
+  /** DE52, 8 bytes as upper-case hex: encrypted under the acquirer's key, which the issuer shares. */
+  readonly pinBlock?: string
+  /** DE53: n 16 in 1987; upper-case hex from 1993 on. */
+  readonly securityControl?: string
+  /** DE55: tags in their order, or upper-case hex where the dialect does not divide it. */
+  readonly chip?: FieldValue
+}
+
+/** What an issuer sent for the terminal: in memory only, so a repeat's answer does not have it. */
+export interface AnswerPassThrough {
+  /** DE55: the issuer's authentication data and scripts. */
+  readonly chip?: FieldValue
+  /** DE54: balances. */
+  readonly additionalAmounts?: string
+}
 
 /** What the message needs beyond the attempt's durable numbers; never stored. */
 export interface CardData {
@@ -11,6 +39,7 @@ export interface CardData {
   readonly expiry: string
   /** Passed on in DE48 where the dialect has a place for it; never stored. */
   readonly cvv: string | undefined
+  readonly passThrough?: PassThrough | undefined
 }
 
 /** The issuer's answer, already matched to its request. */
@@ -21,6 +50,7 @@ export interface IssuerAnswer {
   readonly approvalCode: string | null
   /** DE4 of the answer: what was approved, in minor units. */
   readonly amount: number
+  readonly passThrough?: AnswerPassThrough
 }
 
 /** How an attempt ended. An unknown outcome is never called failed. */
