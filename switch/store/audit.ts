@@ -184,7 +184,11 @@ class Auditor {
         if (story === undefined) return this.#orphan(id)
         if (!story.isOpen) return `${id} has two outcomes`
         story.isOpen = false
-        return this.#queue(queuedBy(record.outcome), story)
+        for (const message of queuedBy(record.outcome)) {
+          const wrong = this.#queue(message, story)
+          if (wrong !== undefined) return wrong
+        }
+        return undefined
       }
       case 'accepted': {
         const { intent, ownership, outcome } = record
@@ -220,8 +224,7 @@ class Auditor {
     }
   }
 
-  #queue(message: QueuedMessage | null, story: Story): string | undefined {
-    if (message === null) return undefined
+  #queue(message: QueuedMessage, story: Story): string | undefined {
     const { transactionId, step } = message
     if (story.deliveries.has(step)) return `${transactionId} has its ${step} message queued twice`
     story.deliveries.set(step, 'queued')

@@ -9,6 +9,7 @@ import {
   type Intent,
   type Outcome,
   type QueuedMessage,
+  type StandInMove,
   StoreFault,
   type TransactionStore,
 } from './transaction-store.ts'
@@ -137,6 +138,7 @@ export function testTransactionStore(name: string, open: () => Promise<StoreWorl
     testClaims(inWorld)
     testOutcomes(inWorld)
     testDeliveries(inWorld)
+    testStandIn(inWorld)
     testSteps(inWorld)
     testLookups(inWorld)
     testEnds(inWorld)
@@ -363,6 +365,165 @@ function testDeliveries(inWorld: InWorld): void {
     assert.equal((await reopened.read('auth_1'))?.deliveries[0]?.state, 'dead')
     await assert.rejects(reopened.updateDelivery('auth_3', 'authorization', sent))
   })
+
+  inWorld('dead letters are counted by issuer, until queued again', async ({ store, reopen }) => {
+    const dead = { state: 'dead', sends: 1, lastResponseCode: '12' } as const
+    for (const id of ['auth_1', 'auth_2', 'auth_3']) {
+      await store.claim(sampleIntent(id))
+      const issuer = id === 'auth_3' ? 'demo-b' : 'demo-a'
+      const reversal = sampleReversal(id, { issuer })
+      await store.record(sampleOutcome(id, { outcome: 'declined', reversal }))
+      await store.updateDelivery(id, 'authorization', dead)
+    }
+    await nowAndLater(store, reopen, async (opened) => {
+      const counts = [...(await opened.deadLetters())].sort()
+      assert.deepEqual(counts, [
+        ['demo-a', 2],
+        ['demo-b', 1],
+      ])
+    })
+    const last = await reopen()
+    await last.updateDelivery('auth_3', 'authorization', { ...dead, state: 'queued' })
+    assert.deepEqual([...(await last.deadLetters())], [['demo-a', 2]])
+    assert.deepEqual([...(await (await reopen()).deadLetters())], [['demo-a', 2]])
+  })
+
+  inWorld('late approvals of what is pending are found again', async ({ store, reopen }) => {
+    const late = (transactionId: string, approved: boolean) => ({
+      transactionId,
+      at: TEST_START_MS + 9000,
+      issuer: 'demo-a',
+      responseCode: approved ? '00' : '05',
+      approved,
+    })
+    for (const id of ['auth_1', 'auth_2', 'auth_3']) {
+      await store.claim(sampleIntent(id))
+      await store.record(sampleOutcome(id, { outcome: 'declined', reversal: sampleReversal(id) }))
+      await store.recordLateAnswer(late(id, id !== 'auth_2'))
+    }
+    await store.updateDelivery('auth_3', 'authorization', ACKNOWLEDGED)
+    await nowAndLater(store, reopen, async (opened) => {
+      assert.deepEqual(await opened.pendingLateApprovals(), [late('auth_1', true)])
+    })
+  })
+}
+
+const WINDOW_MS = 86_400_000
+/** The end of the window that the store's clock starts in. */
+const WINDOW_END_MS = Math.ceil(TEST_START_MS / WINDOW_MS) * WINDOW_MS
+
+export function sampleMove(changes: Partial<StandInMove> = {}): StandInMove {
+  return {
+    counter: 'demo-a card tok_1',
+    windowEndMs: WINDOW_END_MS,
+    amount: 2599,
+    countMax: 2,
+    sumMax: 10_000,
+    ...changes,
+  }
+}
+
+/** An approval in the issuer's place: the reversal of what may have left, then the advice. */
+export function sampleStandIn(id: string, moves: readonly StandInMove[] = [sampleMove()]): Outcome {
+  return sampleOutcome(id, {
+    cause: 'stand_in',
+    issuerResponseCode: null,
+    reversal: sampleReversal(id),
+    advice: sampleReversal(id, {
+      step: 'advice',
+      mti: '0120',
+      stan: '000003',
+      cause: 'stand_in',
+      approvalCode: 'S1T2N3',
+      responseCode: '00',
+      reasonCode: '1002',
+    }),
+    standIn: moves,
+  })
+}
+
+async function standInFor(
+  store: TransactionStore,
+  id: string,
+  moves?: readonly StandInMove[],
+): Promise<Outcome | 'over_limit'> {
+  await store.claim(sampleIntent(id))
+  return store.recordStandIn(sampleStandIn(id, moves))
+}
+
+function testStandIn(inWorld: InWorld): void {
+  inWorld('reversal and advice are queued in their order', async ({ store, reopen }) => {
+    const outcome = sampleStandIn('auth_1')
+    assert.deepEqual(await standInFor(store, 'auth_1'), outcome)
+    await nowAndLater(store, reopen, async (opened) => {
+      const pending = await opened.pendingDeliveries()
+      assert.deepEqual(
+        pending.map(({ message }) => message),
+        [outcome.reversal, outcome.advice],
+      )
+      assert.deepEqual((await opened.read('auth_1'))?.outcome, outcome)
+      assert.deepEqual((await opened.read('auth_1'))?.deliveries, pending)
+      assert.equal(opened.lastStan('demo-a'), '000003')
+    })
+    const last = await reopen()
+    await last.updateDelivery('auth_1', 'authorization', ACKNOWLEDGED)
+    const [advice, ...others] = await last.pendingDeliveries()
+    assert.deepEqual([advice?.message, others], [outcome.advice, []])
+  })
+
+  inWorld('a counter stops at its count and at its sum, and survives', async (world) => {
+    assert.notEqual(await standInFor(world.store, 'auth_1'), 'over_limit')
+    const reopened = await world.reopen()
+    const tooMuch = [sampleMove({ sumMax: 2 * 2599 - 1 })]
+    assert.equal(await standInFor(reopened, 'auth_2', tooMuch), 'over_limit')
+    assert.notEqual(await standInFor(reopened, 'auth_3'), 'over_limit')
+    const last = await world.reopen()
+    assert.equal(await standInFor(last, 'auth_4'), 'over_limit')
+    const other = [sampleMove({ counter: 'demo-a card tok_2' })]
+    assert.notEqual(await standInFor(last, 'auth_5', other), 'over_limit')
+  })
+
+  inWorld('one move over its limit leaves all alone, and the claim open', async ({ store }) => {
+    const card = sampleMove({ countMax: 1 })
+    const isFull = [card, sampleMove({ counter: 'demo-a bin 476173', countMax: 0 })]
+    assert.equal(await standInFor(store, 'auth_1', isFull), 'over_limit')
+    assert.equal((await store.read('auth_1'))?.outcome, null)
+    assert.deepEqual(await store.pendingDeliveries(), [])
+    assert.notEqual(await standInFor(store, 'auth_2', [card]), 'over_limit')
+    const declined = sampleOutcome('auth_1', { outcome: 'declined' })
+    assert.deepEqual(await store.record(declined), declined)
+  })
+
+  inWorld('of many in one tick only as many pass as fit', async ({ store, reopen }) => {
+    const ids = ['auth_1', 'auth_2', 'auth_3', 'auth_4', 'auth_5']
+    await Promise.all(ids.map((id) => store.claim(sampleIntent(id))))
+    const results = await Promise.all(ids.map((id) => store.recordStandIn(sampleStandIn(id))))
+    assert.equal(results.filter((result) => result !== 'over_limit').length, 2)
+    assert.equal(await standInFor(await reopen(), 'auth_6'), 'over_limit')
+  })
+
+  inWorld('an outcome that came second moves nothing', async ({ store }) => {
+    await store.claim(sampleIntent('auth_1'))
+    const declined = sampleOutcome('auth_1', { outcome: 'declined' })
+    const [first, second] = await Promise.all([
+      store.record(declined),
+      store.recordStandIn(sampleStandIn('auth_1')),
+    ])
+    assert.deepEqual([first, second], [declined, declined])
+    assert.notEqual(await standInFor(store, 'auth_2'), 'over_limit')
+    assert.notEqual(await standInFor(store, 'auth_3'), 'over_limit')
+    assert.equal(await standInFor(store, 'auth_4'), 'over_limit')
+  })
+
+  inWorld('a new window begins at zero', async (world) => {
+    const move = sampleMove({ countMax: 1 })
+    assert.notEqual(await standInFor(world.store, 'auth_1', [move]), 'over_limit')
+    assert.equal(await standInFor(world.store, 'auth_2', [move]), 'over_limit')
+    world.advance(WINDOW_MS)
+    const next = { ...move, windowEndMs: WINDOW_END_MS + WINDOW_MS }
+    assert.notEqual(await standInFor(world.store, 'auth_3', [next]), 'over_limit')
+    assert.equal(await standInFor(await world.reopen(), 'auth_4', [next]), 'over_limit')
+  })
 }
 
 /** A step of `auth_1`. */
@@ -497,12 +658,20 @@ function testLookups(inWorld: InWorld): void {
 
   inWorld('a token finds its newest sealed card', async ({ store, reopen }) => {
     const card = { keyId: 2, iv: new Uint8Array(12), sealed: new Uint8Array([1, 2, 3]) }
+    const told = sampleIntent('adv_1', {
+      kind: 'advice',
+      cardToken: 'tok_3',
+      attempt: sampleAttempt({ card, stan: '000051' }),
+    })
+    await store.accept(told, sampleOutcome('adv_1', { cause: 'accepted', decision: null }))
     await store.claim(sampleIntent('auth_1'))
     await store.claim(sampleIntent('auth_2', { attempt: sampleAttempt({ card }) }))
     await store.claim(sampleIntent('auth_3', { attempt: null }))
     await nowAndLater(store, reopen, async (opened) => {
       assert.deepEqual(await opened.findCard('demo', 'tok_1'), card)
       assert.equal(await opened.findCard('demo', 'tok_2'), undefined)
+      assert.deepEqual(await opened.findCard('demo', 'tok_3'), card)
+      assert.deepEqual((await opened.read('adv_1'))?.attempts, [told.attempt])
       assert.equal(await opened.findCard('other', 'tok_1'), undefined)
     })
   })

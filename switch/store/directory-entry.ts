@@ -63,6 +63,8 @@ export class DirectoryEntry {
   isIndexed = false
   /** Listed as open in the index. */
   isListed = false
+  /** Listed in the index as one with a dead letter. */
+  hasDeadListed = false
   isResident = false
   /** Records on their way to the disk. */
   inFlight = 0

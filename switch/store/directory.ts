@@ -10,6 +10,8 @@
 //   c acquirer token                           position of the newest claim with a sealed card
 //   o id                                       empty: open
 //   d id                                       empty: has a delivery that is pending
+//   x id                                       empty: has a dead letter
+//   s counter                                  stand-in: window's end, count, sum, last position
 //
 // Everything before the covered position is in the index; it is moved in the same write.
 
@@ -25,12 +27,14 @@ import { Fifo } from './fifo.ts'
 import type { StoreLimits } from './limits.ts'
 import type { DeliveryRecord, LogRecord } from './log-record.ts'
 import type { IndexPut, RecordIndex } from './record-index.ts'
+import { StandInCounters } from './stand-in-counters.ts'
 import {
   type Attempt,
   type Intent,
   type Outcome,
   type QueuedMessage,
   queuedBy,
+  type StandInMove,
 } from './transaction-store.ts'
 
 const INDEX_VERSION = 1
@@ -65,6 +69,8 @@ export class Directory {
   readonly #byCard = new Map<string, DirectoryEntry>()
   readonly #open = new Set<DirectoryEntry>()
   readonly #pending = new Set<DeliveryEntry>()
+  readonly #dead = new Set<DeliveryEntry>()
+  readonly #standIn: StandInCounters
   readonly #stans = new Map<string, string>()
   /** Entries that the index lacks or has an older state of, by `changedAt`. */
   readonly #changed = new Fifo<DirectoryEntry>()
@@ -78,6 +84,7 @@ export class Directory {
     this.#limits = limits
     this.#logId = extent.logId
     this.#appliedAt = extent.firstPosition
+    this.#standIn = new StandInCounters(limits.standInCountersMax)
   }
 
   /**
@@ -126,6 +133,21 @@ export class Directory {
   /** Deliveries that are neither acknowledged nor dead, oldest first. */
   pendingDeliveries(): DeliveryEntry[] {
     return [...this.#pending].sort((a, b) => a.messageAt - b.messageAt)
+  }
+
+  /** Transactions with a pending delivery and a late answer. */
+  pendingAnsweredLate(): DirectoryEntry[] {
+    const entries = this.pendingDeliveries().map(({ transaction }) => transaction)
+    return [...new Set(entries)].filter(({ lateAts }) => lateAts.length > 0)
+  }
+
+  deadLetters(): DeliveryEntry[] {
+    return [...this.#dead]
+  }
+
+  /** Takes what a stood-in approval needs of its counters. False: nothing is taken. */
+  takeStandIn(moves: readonly StandInMove[], nowMs: number): boolean {
+    return this.#standIn.take(moves, nowMs)
   }
 
   lastStan(issuer: string): string {
@@ -210,12 +232,12 @@ export class Directory {
           entry.notSent = true
         })
       case 'outcome':
-        this.#noteOutcome(record.outcome)
+        this.#noteOutcome(record.outcome, position)
         return this.#change(record.outcome.id, position, (entry) => {
           this.#applyOutcome(entry, record.outcome, position)
         })
       case 'accepted':
-        this.#noteOutcome(record.outcome)
+        this.#noteOutcome(record.outcome, position)
         return this.#applyClaim(record.intent, position, (entry) => {
           this.#applyOutcome(entry, record.outcome, position)
         })
@@ -246,6 +268,7 @@ export class Directory {
       savedAts.push(entry.lastAt)
       putEntry(puts, entry)
     }
+    this.#standIn.putChanged(puts)
     puts.push({ key: META, value: packr.pack(this.#meta()) })
     await this.#index.write(puts)
     for (let i = 0; i < batch.length; i++) {
@@ -255,17 +278,16 @@ export class Directory {
     }
   }
 
-  #noteOutcome(outcome: Outcome): void {
-    const message = queuedBy(outcome)
-    if (message !== null) this.#noteMessage(message)
+  #noteOutcome(outcome: Outcome, position: number): void {
+    for (const message of queuedBy(outcome)) this.#noteMessage(message)
+    if (outcome.standIn !== undefined) this.#standIn.apply(outcome.standIn, position)
   }
 
   #applyOutcome(entry: DirectoryEntry, outcome: Outcome, position: number): void {
     entry.outcomeAt = position
     entry.phase = 'recorded'
     this.#open.delete(entry)
-    const message = queuedBy(outcome)
-    if (message !== null) this.#applyMessage(entry, message, position)
+    for (const message of queuedBy(outcome)) this.#applyMessage(entry, message, position)
   }
 
   /** `further`: what else the claim's own record says. */
@@ -332,6 +354,8 @@ export class Directory {
       delivery.lastResponseCode = record.lastResponseCode
       if (record.state === 'queued') this.#pending.add(delivery)
       else this.#pending.delete(delivery)
+      if (record.state === 'dead') this.#dead.add(delivery)
+      else this.#dead.delete(delivery)
     })
   }
 
@@ -407,13 +431,20 @@ export class Directory {
           this.#pending.add(delivery)
         }
       }
+      for (const entry of this.#listed('x')) {
+        entry.hasDeadListed = true
+        for (const delivery of entry.deliveries) {
+          if (delivery.state === 'dead') this.#dead.add(delivery)
+        }
+      }
+      this.#standIn.restore(this.#index)
       return Math.max(covered, extent.firstPosition)
     } catch {
       return undefined
     }
   }
 
-  *#listed(list: 'o' | 'd'): Generator<DirectoryEntry> {
+  *#listed(list: List): Generator<DirectoryEntry> {
     const all = this.#index.list(listKey(list, ''), Number.MAX_SAFE_INTEGER, 'ascending')
     for (const { key } of all) {
       const entry = this.find(key.slice(listKey(list, '').length))
@@ -440,6 +471,11 @@ function putEntry(puts: IndexPut[], entry: DirectoryEntry): void {
   if (isPending !== wasPending) {
     puts.push({ key: listKey('d', id), value: isPending ? EMPTY : null })
   }
+  const hasDead = entry.deliveries.some(({ state }) => state === 'dead')
+  if (hasDead !== entry.hasDeadListed) {
+    puts.push({ key: listKey('x', id), value: hasDead ? EMPTY : null })
+    entry.hasDeadListed = hasDead
+  }
   puts.push({ key: joinKey('t', id), value: encodeEntry(entry) })
   if (entry.isIndexed) return
   entry.isIndexed = true
@@ -460,7 +496,10 @@ function joinKey(kind: string, first: string, second?: string): string {
   return second === undefined ? head : `${head}${second.length}:${second}:`
 }
 
-function listKey(list: 'o' | 'd', id: string): string {
+/** Open transactions, those with a pending delivery, those with a dead letter. */
+type List = 'o' | 'd' | 'x'
+
+function listKey(list: List, id: string): string {
   return `${list}:${id}`
 }
 

@@ -7,7 +7,7 @@ import { Directory } from './directory.ts'
 import { type DeliveryEntry, DirectoryEntry, NOWHERE } from './directory-entry.ts'
 import { type Flush, GroupCommit } from './group-commit.ts'
 import { STORE_LIMITS, type StoreLimits } from './limits.ts'
-import { decodeRecord, encodeRecord, type LogRecord } from './log-record.ts'
+import { decodeRecord, encodeRecord, type LogRecord, messagesOf } from './log-record.ts'
 import type { RecordIndex } from './record-index.ts'
 import { type CutTail, type LogProblem, SegmentLog } from './segment-log.ts'
 import {
@@ -210,13 +210,19 @@ class EmbeddedStore implements TransactionStore {
 
   async accept(intent: Intent, outcome: Outcome): Promise<ClaimResult> {
     if (!this.#commit.isWritable) throw this.#notWritable()
-    const message = queuedBy(outcome)
-    const isOwn = outcome.id === intent.id && (message?.transactionId ?? intent.id) === intent.id
-    if (!isOwn) throw new Error(`what ${intent.id} is accepted with names another transaction`)
+    const messages = queuedBy(outcome)
+    const isOwn = messages.every(({ transactionId }) => transactionId === intent.id)
+    if (!isOwn || outcome.id !== intent.id) {
+      throw new Error(`what ${intent.id} is accepted with names another transaction`)
+    }
     const taken = this.#takeClaim(intent)
     if (!(taken instanceof DirectoryEntry)) return this.#notTaken(taken)
     taken.phase = 'recording'
-    if (message !== null) this.#take(taken, message)
+    if (intent.attempt !== null) {
+      taken.attemptCount = 1
+      this.#directory.noteStan(intent.attempt.issuer, intent.attempt.stan)
+    }
+    for (const message of messages) this.#take(taken, message)
     const { ownership } = this
     return this.#writeStep({ kind: 'accepted', intent, ownership, outcome }, taken, intent)
   }
@@ -269,21 +275,37 @@ class EmbeddedStore implements TransactionStore {
   }
 
   async record(outcome: Outcome): Promise<Outcome> {
+    if (outcome.standIn !== undefined) throw new Error(`${outcome.id} stands in: recordStandIn`)
+    return this.#recordFirst(outcome)
+  }
+
+  async recordStandIn(outcome: Outcome): Promise<Outcome | 'over_limit'> {
+    const moves = outcome.standIn
+    if (moves === undefined) throw new Error(`${outcome.id} moves no stand-in counter`)
+    const { phase } = this.#known(outcome.id)
+    const isFirst = phase !== 'recording' && phase !== 'recorded'
+    if (isFirst && !this.#directory.takeStandIn(moves, this.#options.clock.now())) {
+      return 'over_limit'
+    }
+    return this.#recordFirst(outcome)
+  }
+
+  async #recordFirst(outcome: Outcome): Promise<Outcome> {
     const entry = this.#known(outcome.id)
     if (entry.phase === 'recording' || entry.phase === 'recorded') {
       await this.#settled()
       return this.#readOutcome(entry.outcomeAt)
     }
     const { reversal } = outcome
-    if (outcome.advice !== undefined) throw new Error(`an advice is accepted, not recorded`)
-    if (reversal !== null && reversal.transactionId !== outcome.id) {
-      throw new Error(`the reversal of ${outcome.id} names ${reversal.transactionId}`)
+    for (const { transactionId, step } of queuedBy(outcome)) {
+      if (transactionId === outcome.id) continue
+      throw new Error(`the ${step} message of ${outcome.id} names ${transactionId}`)
     }
     entry.phase = 'recording'
     // One entry by (transaction, step): what is queued already reaches the issuer.
     const isQueued = reversal !== null && entry.delivery(reversal.step) !== undefined
     const recorded = isQueued ? { ...outcome, reversal: null } : outcome
-    if (recorded.reversal !== null) this.#take(entry, recorded.reversal)
+    for (const message of queuedBy(recorded)) this.#take(entry, message)
     return this.#write({ kind: 'outcome', outcome: recorded }, entry, recorded)
   }
 
@@ -340,7 +362,7 @@ class EmbeddedStore implements TransactionStore {
     return this.#whileOpen(async () => {
       const position = this.#directory.findCard(acquirer, cardToken)
       if (position === undefined) return undefined
-      const { intent } = await this.#readRecord(position, ['claim'])
+      const { intent } = await this.#readRecord(position, ['claim', 'accepted'])
       return intent.attempt?.card ?? undefined
     })
   }
@@ -374,6 +396,25 @@ class EmbeddedStore implements TransactionStore {
     return this.#whileOpen(() =>
       this.#readAll(this.#directory.pendingDeliveries(), (entry) => this.#readDelivery(entry)),
     )
+  }
+
+  pendingLateApprovals(): Promise<readonly LateAnswer[]> {
+    return this.#whileOpen(async () => {
+      const positions = this.#directory.pendingAnsweredLate().flatMap(({ lateAts }) => lateAts)
+      const records = await this.#readAll(positions, (at) => this.#readRecord(at, ['late_answer']))
+      return records.map(({ answer }) => answer).filter(({ approved }) => approved)
+    })
+  }
+
+  deadLetters(): Promise<ReadonlyMap<string, number>> {
+    return this.#whileOpen(async () => {
+      const counts = new Map<string, number>()
+      for (const delivery of this.#directory.deadLetters()) {
+        const { issuer } = (await this.#readDelivery(delivery)).message
+        counts.set(issuer, (counts.get(issuer) ?? 0) + 1)
+      }
+      return counts
+    })
   }
 
   lastStan(issuer: string): string {
@@ -479,8 +520,8 @@ class EmbeddedStore implements TransactionStore {
   async #readDelivery(delivery: DeliveryEntry): Promise<Delivery> {
     const { state, sends, lastResponseCode, messageAt } = delivery
     const record = decodeRecord(await this.#log.read(messageAt))
-    const message = 'outcome' in record ? queuedBy(record.outcome) : messageOfQueued(record)
-    if (message === null) throw new Error(`record ${messageAt} holds no message`)
+    const message = messagesOf(record).find(({ step }) => step === delivery.step)
+    if (message === undefined) throw new Error(`record ${messageAt} holds no message`)
     return { message, state, sends, lastResponseCode }
   }
 
@@ -523,10 +564,6 @@ class EmbeddedStore implements TransactionStore {
       timers.clear(deadline)
     }
   }
-}
-
-function messageOfQueued(record: LogRecord): QueuedMessage | null {
-  return record.kind === 'queued' ? record.message : null
 }
 
 /** The system's own errors have a code; anything else is a bug and goes up. */

@@ -32,6 +32,11 @@ export interface StoreLimits {
   readonly indexBatchTransactions: number
   /** Attempts of one transaction: routes of a BIN are two or three. */
   readonly attemptsMax: number
+  /**
+   * Counters of stand-in in memory, those of a window that is over included until room is needed:
+   * about 150 bytes each, 15 MB. A card takes one: beyond it no further card is stood in for.
+   */
+  readonly standInCountersMax: number
   /** Late answers of one transaction that `read` shows; further ones are in the log only. */
   readonly lateAnswersMax: number
 }
@@ -48,6 +53,7 @@ export const STORE_LIMITS: StoreLimits = {
   indexLagTransactionsMax: 65_536,
   indexBatchTransactions: 256,
   attemptsMax: 8,
+  standInCountersMax: 100_000,
   lateAnswersMax: 16,
 }
 

@@ -8,6 +8,7 @@ import {
   sampleIntent,
   sampleOutcome,
   sampleReversal,
+  sampleStandIn,
   sampleStep,
 } from './conformance.ts'
 import { decodeRecord, encodeRecord, type LogRecord } from './log-record.ts'
@@ -32,6 +33,7 @@ const RECORDS: readonly LogRecord[] = [
       approved: true,
     },
   },
+  { kind: 'outcome', outcome: sampleStandIn('auth_1') },
   { kind: 'queued', message: sampleReversal('auth_1') },
   {
     kind: 'delivery',

@@ -1,4 +1,5 @@
-// `fixtures/format-1.segment` was written by the version before steps of a payment were stored.
+// `fixtures/format-1.segment` was written by the version before steps of a payment were stored,
+// `format-2.segment` by the version before an advice could stand beside a reversal.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -6,17 +7,26 @@ import test from 'node:test'
 import { systemClock, systemTimers } from '../adapters/system-clock.ts'
 import { createSeededRandom, SimulatedDisk } from '../simulation/index.ts'
 import { auditLog } from './audit.ts'
-import { sampleAttempt, sampleIntent, sampleOutcome, sampleReversal } from './conformance.ts'
+import {
+  sampleAdvice,
+  sampleAttempt,
+  sampleIntent,
+  sampleOutcome,
+  sampleReversal,
+  sampleStandIn,
+  sampleStep,
+} from './conformance.ts'
 import { openEmbeddedStore } from './embedded-store.ts'
 import { MemoryRecordIndex } from './record-index.ts'
 import { decodeHeader, HEADER_BYTES, segmentName } from './segment.ts'
 
 const FORMAT_1 = readFileSync(new URL('./fixtures/format-1.segment', import.meta.url))
+const FORMAT_2 = readFileSync(new URL('./fixtures/format-2.segment', import.meta.url))
 
-async function olderDisk(): Promise<SimulatedDisk> {
+async function olderDisk(segment = FORMAT_1): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk({ random: createSeededRandom(1) })
   const file = await disk.open(segmentName(0))
-  await file.append(FORMAT_1)
+  await file.append(segment)
   await file.sync()
   await file.close()
   return disk
@@ -73,10 +83,34 @@ test('what is new goes to a segment of the new format, and both are read', async
     formats.push(header.kind === 'readable' ? header.format : header.kind)
     await file.close()
   }
-  assert.deepEqual(formats, [1, 2])
+  assert.deepEqual(formats, [1, 3])
   const second = await open(disk)
   assert.deepEqual((await second.read('auth_1'))?.steps, ['cap_1'])
   assert.deepEqual((await second.read('cap_1'))?.intent, intent)
+  await second.close()
+  const audit = await auditLog(disk)
+  assert.ok(audit.ok)
+  assert.deepEqual(audit.audit.contradictions, [])
+})
+
+test('a log of format 2 reads as it was written, and takes what is new', async () => {
+  const disk = await olderDisk(FORMAT_2)
+  const store = await open(disk)
+  const captured = await store.read('cap_1')
+  assert.deepEqual(captured?.intent, sampleStep('cap_1', 1))
+  assert.deepEqual(captured?.outcome?.advice, sampleAdvice('cap_1'))
+  assert.deepEqual((await store.read('auth_1'))?.steps, ['cap_1', 'ref_1'])
+  const refund = await store.read('ref_1')
+  assert.deepEqual(refund?.deliveries[0]?.message, sampleReversal('ref_1', { step: 'refund' }))
+  assert.deepEqual([...(await store.deadLetters())], [['demo-a', 1]])
+  assert.equal((await store.pendingDeliveries()).length, 1)
+
+  await store.claim(sampleIntent('auth_2'))
+  assert.deepEqual(await store.recordStandIn(sampleStandIn('auth_2')), sampleStandIn('auth_2'))
+  await store.close()
+  const second = await open(disk)
+  assert.deepEqual((await second.read('auth_2'))?.outcome, sampleStandIn('auth_2'))
+  assert.equal((await second.pendingDeliveries()).length, 3)
   await second.close()
   const audit = await auditLog(disk)
   assert.ok(audit.ok)

@@ -3,9 +3,9 @@
 
 import type { Disk } from '../ports.ts'
 import { openForReading } from './audit.ts'
-import { decodeRecord, type LogRecord } from './log-record.ts'
+import { decodeRecord, type LogRecord, messagesOf } from './log-record.ts'
 import type { LogProblem } from './segment-log.ts'
-import { type Delivery, type QueuedMessage, queuedBy } from './transaction-store.ts'
+import type { Delivery } from './transaction-store.ts'
 
 export type QueueListing =
   | { readonly ok: true; readonly deliveries: readonly Delivery[] }
@@ -38,13 +38,8 @@ function take(deliveries: Map<string, Delivery>, record: LogRecord): void {
     else deliveries.set(key, { message: known.message, state, sends, lastResponseCode })
     return
   }
-  const message = messageOf(record)
-  if (message === null) return
-  const key = `${message.transactionId} ${message.step}`
-  deliveries.set(key, { message, state: 'queued', sends: 0, lastResponseCode: null })
-}
-
-function messageOf(record: LogRecord): QueuedMessage | null {
-  if (record.kind === 'queued') return record.message
-  return 'outcome' in record ? queuedBy(record.outcome) : null
+  for (const message of messagesOf(record)) {
+    const key = `${message.transactionId} ${message.step}`
+    deliveries.set(key, { message, state: 'queued', sends: 0, lastResponseCode: null })
+  }
 }

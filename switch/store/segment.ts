@@ -15,8 +15,11 @@
 
 import { crc32 } from 'node:zlib'
 
-/** 2 added the record kind 9 and fields at the ends of rows; 1 is read as it is. */
-export const FORMAT_VERSION = 2
+/**
+ * 2 added the record kind 9 and fields at the ends of rows; 3 an advice beside a reversal, and what
+ * stands in. 1 and 2 are read as they are.
+ */
+export const FORMAT_VERSION = 3
 const FORMAT_OLDEST = 1
 export const HEADER_BYTES = 40
 export const FRAME_BYTES = 12

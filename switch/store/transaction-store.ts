@@ -47,7 +47,7 @@ export const STEP_KINDS = ['capture', 'reversal', 'refund', 'increment'] as cons
 export type StepKind = (typeof STEP_KINDS)[number]
 
 /** The kinds of work a claim can stand for; recovery (`switch/recover.ts`) treats each its way. */
-export type IntentKind = 'financial' | 'inquiry' | StepKind
+export type IntentKind = 'financial' | 'inquiry' | 'advice' | StepKind
 
 /** Which step of which payment a transaction is. */
 export interface PaymentStep {
@@ -58,7 +58,7 @@ export interface PaymentStep {
 }
 
 export interface Intent {
-  /** `auth_` (or `cap_`, `rev_`, `ref_`, `inc_`) and a ULID: sorts by time. */
+  /** `auth_` (or `adv_`, `cap_`, `rev_`, `ref_`, `inc_`) and a ULID: sorts by time. */
   readonly id: string
   readonly kind: IntentKind
   readonly acquirer: string
@@ -97,22 +97,33 @@ export type OutcomeCause =
   | 'partial_not_supported'
   /** The acquirer reversed it before the issuer had answered. */
   | 'acquirer_reversal'
-  /** A capture or a reversal: the issuer is told, not asked. */
+  /** A capture, a reversal or an advice: the issuer is told, not asked. */
   | 'accepted'
+  /** The switch answered for its issuer, within the issuer's policy. */
+  | 'stand_in'
 
 /** An advice or reversal that must reach an issuer; its wire numbers never change once queued. */
 export interface QueuedMessage {
   /** `(transaction, step)`: at most one entry for each. */
   readonly transactionId: string
-  /** `fail_over` reverses the attempt that followed a reversed one. */
-  readonly step: 'authorization' | 'fail_over' | StepKind
+  /**
+   * `fail_over` reverses the attempt that followed a reversed one; `advice` tells what was decided
+   * without the issuer.
+   */
+  readonly step: 'authorization' | 'fail_over' | 'advice' | StepKind
   readonly issuer: string
-  /** 0420 reversal, 0220 capture advice; repeats go out as 0421 and 0221. */
-  readonly mti: '0420' | '0220'
+  /**
+   * 0420 reversal, 0220 capture or financial advice, 0120 authorization advice; repeats go out as
+   * 0421, 0221 and 0121.
+   */
+  readonly mti: '0420' | '0220' | '0120'
   readonly stan: string
   readonly transmittedAt: string
   readonly rrn: string
-  /** What is being reversed, in the numbers we sent (DE90 is made of it). */
+  /**
+   * What is reversed or captured, in the numbers we sent (DE90 is made of it). Of an `advice`: what
+   * it tells; the advice has numbers of its own, and what follows names those.
+   */
   readonly original: Attempt
   readonly cause:
     | 'timeout'
@@ -121,13 +132,19 @@ export interface QueuedMessage {
     | 'partial_not_supported'
     | 'acquirer'
     | 'capture'
+    | 'stand_in'
+    | 'advice'
   readonly queuedAtMs: number
   /** DE4 where it is not the original's: what is captured, or all that was authorized by then. */
   readonly amount?: number
   /** DE95 of a partial reversal: what stands after it. */
   readonly replacementAmount?: number
-  /** DE38 of the authorization that is captured. */
+  /** DE38 of the authorization that is captured or told. */
   readonly approvalCode?: string
+  /** DE39 of an `advice`: what was answered without the issuer. */
+  readonly responseCode?: string
+  /** Why an `advice` was not a request: a message reason code of ISO 8583:1993, four digits. */
+  readonly reasonCode?: string
 }
 
 export type DeliveryState = 'queued' | 'acknowledged' | 'dead'
@@ -155,13 +172,34 @@ export interface Outcome {
   readonly decision: Decision | null
   /** Queued in the same store transaction. */
   readonly reversal: QueuedMessage | null
-  /** A capture advice, queued in the same store transaction; never beside a reversal. */
+  /** An advice, queued in the same store transaction, behind the reversal where there is one. */
   readonly advice?: QueuedMessage
+  /** Moved in the same store transaction; `recordStandIn` only. */
+  readonly standIn?: readonly StandInMove[]
 }
 
-/** What an outcome has the issuer told, or null. */
-export function queuedBy(outcome: Outcome): QueuedMessage | null {
-  return outcome.reversal ?? outcome.advice ?? null
+/** What an outcome has the issuer told, in the order in which it must hear it. */
+export function queuedBy({ reversal, advice }: Outcome): readonly QueuedMessage[] {
+  const messages: QueuedMessage[] = []
+  if (reversal !== null) messages.push(reversal)
+  if (advice !== undefined) messages.push(advice)
+  return messages
+}
+
+/**
+ * What one stood-in approval adds to one counter: 1 to its count and `amount` to its sum. A counter
+ * belongs to its window; one that has none in this window begins at zero.
+ */
+export interface StandInMove {
+  /** Names issuer, kind and token or BIN; never a PAN. */
+  readonly counter: string
+  /** Milliseconds since 1970: windows that end at different times count apart. */
+  readonly windowEndMs: number
+  /** Integer minor units. */
+  readonly amount: number
+  /** Neither count nor sum may pass its limit by the move. */
+  readonly countMax: number
+  readonly sumMax: number
 }
 
 /** An issuer's answer after the outcome: recorded, changes nothing. */
@@ -254,6 +292,13 @@ export interface TransactionStore {
    * StoreFault.
    */
   record(outcome: Outcome): Promise<Outcome>
+  /**
+   * `record` for an approval in the issuer's place: its counters (`outcome.standIn`) are checked and
+   * moved in the same store transaction, one after another among all processes. `over_limit`: one of
+   * them would pass its limit, so nothing was stored or moved, and the transaction is open as
+   * before. Where another outcome came first nothing is moved either.
+   */
+  recordStandIn(outcome: Outcome): Promise<Outcome | 'over_limit'>
   recordLateAnswer(answer: LateAnswer): Promise<void>
   /** A reversal on its own (a late approval recorded without one). False: it was there already. */
   queue(message: QueuedMessage): Promise<boolean>
@@ -276,6 +321,10 @@ export interface TransactionStore {
   openTransactions(): Promise<readonly Transaction[]>
   /** Deliveries not yet acknowledged or dead, oldest first. */
   pendingDeliveries(): Promise<readonly Delivery[]>
+  /** Approvals among the late answers to transactions that have a pending delivery. */
+  pendingLateApprovals(): Promise<readonly LateAnswer[]>
+  /** Dead deliveries by issuer; issuers without one are absent. */
+  deadLetters(): Promise<ReadonlyMap<string, number>>
   /** The last STAN drawn toward an issuer, by its newest attempt or queued message, or '000000'. */
   lastStan(issuer: string): string
   readonly ownership: Ownership
