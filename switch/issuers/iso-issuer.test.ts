@@ -497,7 +497,7 @@ test('a reversal goes out as 0420, its repeat as 0421, and both keep their numbe
   await time.advance(50)
   const message = reversalOf(issuer, attemptOf(issuer))
   for (const isRepeat of [false, true]) {
-    const delivered = watch(issuer.deliver(message, pan, isRepeat, 8_000))
+    const delivered = watch(issuer.deliver(message, card, isRepeat, 8_000))
     await time.advance(50)
     assert.deepEqual(delivered.result, { kind: 'answered', responseCode: '00' })
   }
@@ -512,7 +512,7 @@ test('a reversal without an answer is unknown, and its late answer reaches nobod
     answer: (request) => [{ afterMs: 9_000, message: answerOf(request, '00') }],
   })
   await time.advance(50)
-  const delivered = watch(issuer.deliver(reversalOf(issuer, attemptOf(issuer)), pan, false, 8_000))
+  const delivered = watch(issuer.deliver(reversalOf(issuer, attemptOf(issuer)), card, false, 8_000))
   await time.advance(20_000)
   assert.deepEqual(delivered.result, { kind: 'unknown' })
   assert.equal(late.length, 0)
@@ -606,7 +606,7 @@ test('a host that answers echoes only: the breaker opens, and nothing more is as
   assert.deepEqual(await issuer.ask(attemptOf(issuer), card, 500), { kind: 'not_sent' })
   assert.equal(simulated.received.filter(({ mti }) => mti === '0100').length, 3)
   const queued = reversalOf(issuer, attemptOf(issuer))
-  assert.deepEqual(await issuer.deliver(queued, pan, false, 500), { kind: 'not_sent' })
+  assert.deepEqual(await issuer.deliver(queued, card, false, 500), { kind: 'not_sent' })
   // The echo is answered: a trial goes out, times out, and it opens for twice as long.
   await time.advance(1_000)
   assert.deepEqual(issuer.connections, ['half_open'])
@@ -693,7 +693,7 @@ test('a reversal waits for the connection of its request while that lives, then 
     simulated.receivedOn[simulated.received.findIndex(({ fields }) => fields[11] === stan)]
   for (const attempt of attempts.slice(0, 6)) {
     const reversal = reversalOf(issuer, attempt)
-    const delivered = watch(issuer.deliver(reversal, pan, false, 500))
+    const delivered = watch(issuer.deliver(reversal, card, false, 500))
     await time.advance(50)
     assert.equal(delivered.result?.kind, 'answered')
     assert.equal(connectionOf(reversal.stan), connectionOf(attempt.stan))
@@ -701,7 +701,7 @@ test('a reversal waits for the connection of its request while that lives, then 
   const [last] = attempts.slice(-1) as [Attempt]
   simulated.disconnect(connectionOf(last.stan))
   await time.advance(10)
-  const delivered = watch(issuer.deliver(reversalOf(issuer, last), pan, false, 500))
+  const delivered = watch(issuer.deliver(reversalOf(issuer, last), card, false, 500))
   await time.advance(50)
   assert.equal(delivered.result?.kind, 'answered')
 })

@@ -1,6 +1,5 @@
 // An issuer behind an ISO 8583 link: asks, deliveries, and whose answer is whose.
 
-import type { Pan } from '../card-data/index.ts'
 import type { FramingProblem, IsoMessage, IsoProblem } from '../iso8583/index.ts'
 import type { Clock } from '../ports.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
@@ -11,6 +10,7 @@ import type { IsoLinkOptions, IsoLinkPorts, LinkDownReason } from './iso-link.ts
 import type {
   AskResult,
   CardData,
+  DeliveredCard,
   DeliverResult,
   Issuer,
   IssuerAnswer,
@@ -164,7 +164,7 @@ export class IsoIssuer implements Issuer {
 
   async deliver(
     message: QueuedMessage,
-    pan: Pan,
+    card: DeliveredCard,
     isRepeat: boolean,
     timeoutMs: number,
   ): Promise<DeliverResult> {
@@ -176,7 +176,7 @@ export class IsoIssuer implements Issuer {
       this.#inFlight.size >= this.#options.inFlightMax + REVERSALS_IN_FLIGHT_MAX
     const line = isRefused
       ? undefined
-      : this.#sendDelivery(message.original, buildQueued(message, pan, isRepeat))
+      : this.#sendDelivery(message.original, buildQueued(message, card, isRepeat))
     if (line === undefined) {
       this.#counters.notSent++
       return NOT_SENT

@@ -20,6 +20,7 @@ const loaded = loadDialect(readFileSync(dialectFile, 'utf8'), 'iso8583-1987-asci
 assert.ok(loaded.ok)
 const dialect: Dialect = loaded.dialect
 const pan = Pan.parse('4761739001010119') as Pan
+const card = { pan, expiry: '2912', cvv: undefined }
 
 const digits = (length: number) =>
   fc
@@ -153,8 +154,8 @@ test('a reversal has numbers of its own, and only the MTI of a repeat differs', 
         cause: 'timeout',
         queuedAtMs: 0,
       }
-      const first = throughTheWire(buildQueued(queued, pan, false))
-      const repeat = throughTheWire(buildQueued(queued, pan, true))
+      const first = throughTheWire(buildQueued(queued, card, false))
+      const repeat = throughTheWire(buildQueued(queued, card, true))
       assert.equal(first.mti, '0420')
       assert.equal(repeat.mti, '0421')
       assert.deepEqual(first.fields, repeat.fields)
@@ -182,14 +183,22 @@ test('a capture advice names amount, approval and original; a part reversed, wha
         amount: 700,
         approvalCode: 'A1B2C3',
       }
-      const advice = throughTheWire(buildQueued(queued, pan, false))
+      const advice = throughTheWire(buildQueued(queued, card, false))
       assert.deepEqual(
-        [advice.mti, throughTheWire(buildQueued(queued, pan, true)).mti],
+        [advice.mti, throughTheWire(buildQueued(queued, card, true)).mti],
         ['0220', '0221'],
       )
       assert.equal(advice.fields[4], '000000000700')
       assert.equal(advice.fields[38], 'A1B2C3')
       assert.equal(advice.fields[90], originalDataElements(original))
+      const told = { ...queued, step: 'advice', mti: '0120', responseCode: '00' } as const
+      const standIn = throughTheWire(buildQueued(told, card, true))
+      assert.equal(standIn.mti, '0121')
+      assert.deepEqual(
+        [14, 38, 39].map((field) => standIn.fields[field]),
+        ['2912', 'A1B2C3', '00'],
+      )
+      assert.equal(standIn.fields[90], undefined)
       const { approvalCode: _, ...rest } = queued
       const partial: QueuedMessage = {
         ...rest,
@@ -198,7 +207,7 @@ test('a capture advice names amount, approval and original; a part reversed, wha
         cause: 'acquirer',
         replacementAmount: 250,
       }
-      const reversal = throughTheWire(buildQueued(partial, pan, false))
+      const reversal = throughTheWire(buildQueued(partial, card, false))
       assert.equal(String(reversal.fields[95]).slice(0, 12), '000000000250')
       assert.equal(reversal.fields[38], undefined)
     }),

@@ -2,18 +2,19 @@
 // Pure functions; bytes and framing are the dialect's.
 //
 //   0100 0200   2 3 4 7 11 14 18 22 32 37 41 42 43 48 49; 90 in a refund and an increment
-//   0220 0221   2 3 4 7 11 18 22 32 37 38 41 42 43 49 90
+//   0220 0221   2 3 4 7 11 18 22 32 37 38 41 42 43 49 90            a capture
+//   0120 0121 0220 0221   2 3 4 7 11 14 18 22 32 37 38 39 41 42 43 49      what was decided for it
 //   0420 0421   2 3 4 7 11 18 22 32 37 41 42 43 49 90; 95 where a part is reversed
 //   0800        7 11 70
 //   0810        7 11 39 70
 //
 // DE25, local time (DE12, DE13) and the approval code of a reversed approval are not in the durable
-// attempt, so they are left out rather than invented.
+// attempt, so they are left out rather than invented. Why an advice was no request has no field of
+// its own in this edition.
 
-import type { Pan } from '../card-data/index.ts'
 import type { FieldValue, IsoMessage } from '../iso8583/index.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
-import type { CardData } from './issuer.ts'
+import type { CardData, DeliveredCard } from './issuer.ts'
 
 /** DE70 of ISO 8583:1987, as far as a link needs it. */
 export const NETWORK_CODE = { signOn: '001', signOff: '002', echo: '301' } as const
@@ -54,11 +55,15 @@ export function buildRequest(attempt: Attempt, card: CardData): IsoMessage {
   return { mti: attempt.mti, fields }
 }
 
-/** 0420 or 0220 of a queued message, 0421 or 0221 as its repeat: nothing but the MTI differs. */
-export function buildQueued(message: QueuedMessage, pan: Pan, isRepeat: boolean): IsoMessage {
+/** 0420, 0220 or 0120 of a queued message, 0421, ... as its repeat: nothing but the MTI differs. */
+export function buildQueued(
+  message: QueuedMessage,
+  card: DeliveredCard,
+  isRepeat: boolean,
+): IsoMessage {
   const original = message.original
   const fields: (FieldValue | undefined)[] = new Array(96)
-  fields[2] = pan.reveal()
+  fields[2] = card.pan.reveal()
   fields[3] = original.processingCode
   fields[4] = formatAmount(amountOf(message))
   fields[7] = message.transmittedAt
@@ -66,7 +71,11 @@ export function buildQueued(message: QueuedMessage, pan: Pan, isRepeat: boolean)
   fillAttempt(fields, original)
   fields[37] = message.rrn
   if (message.approvalCode !== undefined) fields[38] = message.approvalCode.padEnd(6)
-  fields[90] = originalDataElements(original)
+  if (message.step === 'advice') {
+    // It stands for itself: there is no request that the issuer could know.
+    fields[14] = card.expiry
+    fields[39] = message.responseCode
+  } else fields[90] = originalDataElements(original)
   if (message.replacementAmount !== undefined) {
     fields[95] = formatReplacementAmounts(message.replacementAmount)
   }

@@ -53,6 +53,9 @@ export interface IssuerAnswer {
   readonly passThrough?: AnswerPassThrough
 }
 
+/** What a queued message needs beyond its durable numbers. */
+export type DeliveredCard = Pick<CardData, 'pan' | 'expiry'>
+
 /** How an attempt ended. An unknown outcome is never called failed. */
 export type AskResult =
   | { readonly kind: 'answered'; readonly answer: IssuerAnswer }
@@ -112,12 +115,12 @@ export interface Issuer {
   /** Sends the attempt once and waits for its answer, `timeoutMs` at most. Never rejects. */
   ask(attempt: Attempt, card: CardData, timeoutMs: number): Promise<AskResult>
   /**
-   * Sends a reversal or an advice (0420, 0220; 0421, 0221 as a repeat) and waits for its 0430 or
-   * 0230. Never rejects.
+   * Sends a reversal or an advice (0420, 0220, 0120; 0421, 0221, 0121 as a repeat) and waits for
+   * its 0430, 0230 or 0130. Never rejects.
    */
   deliver(
     message: QueuedMessage,
-    pan: Pan,
+    card: DeliveredCard,
     isRepeat: boolean,
     timeoutMs: number,
   ): Promise<DeliverResult>

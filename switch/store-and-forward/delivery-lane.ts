@@ -15,8 +15,14 @@
 // Order is kept a card: a message waits, `held`, until the one before it of its card was answered
 // (91 and 96 are no answers) or is dead. Cards don't wait for each other.
 
-import type { Pan } from '../card-data/index.ts'
-import { backOffMs, type DeadlineEntry, Deadlines, type Issuer, NO_STAN } from '../issuers/index.ts'
+import {
+  backOffMs,
+  type DeadlineEntry,
+  Deadlines,
+  type DeliveredCard,
+  type Issuer,
+  NO_STAN,
+} from '../issuers/index.ts'
 import type { Clock, Random, TimerHandle, Timers } from '../ports.ts'
 import type {
   Attempt,
@@ -70,7 +76,7 @@ export type DeadLetterCause =
   /** Queued for longer than the limit allows: what it says is of another time. */
   | 'too_old'
 
-export type UnsealCard = (card: SealedCard) => { readonly pan: Pan; readonly expiry: string }
+export type UnsealCard = (card: SealedCard) => DeliveredCard
 
 /** What all lanes share. */
 export interface LaneContext {
@@ -421,8 +427,8 @@ export class DeliveryLane {
     if (card === null) return this.#bury(entry, 'card_erased', null)
     const spent = this.#limitReached(entry)
     if (spent !== null) return this.#bury(entry, spent, entry.lastResponseCode)
-    const pan = this.#unsealPan(card)
-    if (pan === undefined) return this.#cardUnreadable(entry)
+    const opened = this.#open(card)
+    if (opened === undefined) return this.#cardUnreadable(entry)
     const isRepeat = entry.sends > 0
     if (!entry.isSendStored) {
       // Durable before its bytes leave, so that after a crash it goes out as the repeat it may be.
@@ -430,7 +436,7 @@ export class DeliveryLane {
       entry.isSendStored = true
     }
     const { answerTimeoutMs } = this.#context.limits
-    const result = await issuer.deliver(message, pan, isRepeat, answerTimeoutMs)
+    const result = await issuer.deliver(message, opened, isRepeat, answerTimeoutMs)
     if (result.kind === 'not_sent') return this.#notSent(issuer, entry)
     entry.sends++
     if (result.kind === 'unknown') return this.#repeat(entry, null)
@@ -447,7 +453,7 @@ export class DeliveryLane {
   }
 
   #verdictOf(entry: Entry, responseCode: string): Verdict {
-    if (entry.message.mti === '0220') return adviceVerdictOf(responseCode)
+    if (entry.message.mti !== '0420') return adviceVerdictOf(responseCode)
     return verdictOf(responseCode, this.#isSettled(entry))
   }
 
@@ -459,9 +465,9 @@ export class DeliveryLane {
     return ageMs > limits.ageMaxMs && !isRequeued ? 'too_old' : null
   }
 
-  #unsealPan(card: SealedCard): Pan | undefined {
+  #open(card: SealedCard): DeliveredCard | undefined {
     try {
-      return this.#context.unseal(card).pan
+      return this.#context.unseal(card)
     } catch {
       return undefined
     }
