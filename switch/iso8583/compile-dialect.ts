@@ -37,6 +37,7 @@ export function compileDialect(spec: DialectSpec): Dialect {
   return {
     name: spec.name,
     version: spec.version,
+    headerBytes: spec.header.reduce((sum, part) => sum + part.bytes, 0),
     fieldName: (field) => names.get(String(field)) ?? `field ${field}`,
     decode,
     encode,

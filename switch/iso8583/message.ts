@@ -72,6 +72,8 @@ export interface Dialect {
   readonly name: string
   /** The edition of ISO 8583 that it follows: decides codes and the shape of original data. */
   readonly version: 1987 | 1993 | 2003
+  /** Before the MTI. */
+  readonly headerBytes: number
   /** What a field, or a subfield by its path (`43.1`), is called, for people; else `field N`. */
   fieldName(field: number | string): string
   /** Never throws, whatever the bytes. */
