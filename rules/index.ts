@@ -29,9 +29,15 @@ export {
   newList,
   removeFromList,
 } from './lists/index.ts'
-export { compileRuleSet } from './load.ts'
+export {
+  compileFallback,
+  compileRuleSet,
+  compileRuleSetInSlices,
+  type Fallback,
+} from './load.ts'
 export { createLocalTime, type LocalTime } from './local-time.ts'
 export * from './outcome.ts'
 export type { RuleFile } from './problem.ts'
+export { bundleRuleFiles, filesOfBundle, type RuleBundle } from './rule-bundle.ts'
 export * from './rule-set.ts'
 export { type PackTestReport, type PackTestResult, runPackTests } from './run-pack-tests.ts'

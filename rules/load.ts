@@ -28,7 +28,9 @@ import {
 import { createLists, type Lists } from './lists/index.ts'
 import { compareText, createProblemList, type ProblemList, type RuleFile } from './problem.ts'
 import { type LoadedRule, readPack } from './read-pack.ts'
+import { filesOfBundle, type RuleBundle } from './rule-bundle.ts'
 import type { RuleDescription, RuleProblem, RuleSet, RuleSetResult } from './rule-set.ts'
+import { atOnce, inSlices, type Steps } from './steps.ts'
 import { readYaml } from './yaml/index.ts'
 
 /** What a folder holds, read and checked but not yet compiled. */
@@ -45,9 +47,27 @@ export interface LoadedRules {
  * Refused as a whole when anything in it is an error; never throws for what a file holds.
  */
 export function compileRuleSet(files: readonly RuleFile[]): RuleSetResult {
+  return atOnce(compile(files))
+}
+
+/**
+ * The same, slice by slice: `pause` is asked between steps, and a promise that it gives is waited
+ * for. `hash` is that of a set which was compiled from the same files before; it is not computed
+ * again, nor are card numbers searched for again.
+ */
+export function compileRuleSetInSlices(
+  files: readonly RuleFile[],
+  hash: string,
+  pause: () => Promise<void> | undefined,
+): Promise<RuleSetResult> {
+  return inSlices(compile(files, hash), pause)
+}
+
+function* compile(files: readonly RuleFile[], hash?: string): Steps<RuleSetResult> {
   const problems = createProblemList()
-  const loaded = readRules(files, problems)
+  const loaded = yield* readInSteps(files, problems, hash)
   if (problems.hasErrors) return { ok: false, problems: problems.sorted() }
+  yield
   return {
     ok: true,
     ruleSet: createRuleSet(loaded),
@@ -58,8 +78,16 @@ export function compileRuleSet(files: readonly RuleFile[]): RuleSetResult {
 
 /** Reads the files of a rules folder; what is sound comes back even where something else is not. */
 export function readRules(files: readonly RuleFile[], problems: ProblemList): LoadedRules {
-  const sound = soundFiles(files, problems)
-  const lists = createLists(
+  return atOnce(readInSteps(files, problems))
+}
+
+function* readInSteps(
+  files: readonly RuleFile[],
+  problems: ProblemList,
+  knownHash?: string,
+): Steps<LoadedRules> {
+  const sound = soundFiles(files, problems, knownHash === undefined)
+  const lists = yield* createLists(
     sound.filter((file) => file.name.startsWith('lists/')),
     problems,
   )
@@ -70,14 +98,16 @@ export function readRules(files: readonly RuleFile[], problems: ProblemList): Lo
   for (const file of sound) {
     if (!file.name.startsWith('packs/') || file.name.endsWith('.test.yaml')) continue
     if (file.name === degradationFile) policy = readPolicy(file, problems)
-    else rules.push(...readPack(file, checker, places, problems))
+    else rules.push(...(yield* readPack(file, checker, places, problems)))
+    yield
   }
   if (!sound.some((file) => file.name === degradationFile)) {
     note(problems, degradationFile, 'warning', 'no_degradation_policy', noPolicyMessage)
   }
   const plan = planOf(rules)
   checkSizes(rules, plan, problems)
-  return { rules, lists, plan, policy: policy ?? cautiousPolicy, hash: hashOf(sound, rules) }
+  const hash = knownHash ?? hashOf(sound, rules)
+  return { rules, lists, plan, policy: policy ?? cautiousPolicy, hash }
 }
 
 const noPolicyMessage =
@@ -94,7 +124,11 @@ function note(
 }
 
 /** The files that may be read, by name. Too big, too many, or with a card number: noted. */
-function soundFiles(files: readonly RuleFile[], problems: ProblemList): readonly RuleFile[] {
+function soundFiles(
+  files: readonly RuleFile[],
+  problems: ProblemList,
+  isNew: boolean,
+): readonly RuleFile[] {
   if (files.length > ruleFilesMax) {
     const message = `a rules folder may have ${ruleFilesMax} files, this one has ${files.length}`
     note(problems, files[0]?.name ?? '', 'error', 'too_many_files', message)
@@ -114,7 +148,7 @@ function soundFiles(files: readonly RuleFile[], problems: ProblemList): readonly
       note(problems, file.name, 'error', 'bad_file_name', 'a pack is a file packs/<typology>.yaml')
       continue
     }
-    refuseCardNumbers(file, problems)
+    if (isNew) refuseCardNumbers(file, problems)
     sound.push(file)
   }
   return sound.sort((a, b) => compareText(a.name, b.name))
@@ -199,6 +233,36 @@ export function createRuleSet({ rules: loaded, plan, lists, policy, hash }: Load
     evaluate: createEvaluate(rules, conditions),
     outcomeWhenMissing: (missing, channel, baseAmount) =>
       outcomeWhenMissing(policy, missing, channel, baseAmount),
+  }
+}
+
+/** What decides where no worker answers: the policy and the exchange rates of a rule set. */
+export interface Fallback extends Pick<RuleSet, 'hash' | 'outcomeWhenMissing'> {
+  readonly baseAmount: Lists['baseAmount']
+}
+
+/** The fallback of a set that was compiled before; the rest of its files is not looked at. */
+export function compileFallback(
+  bundle: RuleBundle,
+  pause: () => Promise<void> | undefined,
+): Promise<Fallback> {
+  const isRead = (name: string) => name === 'lists/fx.csv' || name === degradationFile
+  const read = { ...bundle, files: bundle.files.filter(({ name }) => isRead(name)) }
+  return inSlices(readFallback(filesOfBundle(read), bundle.hash), pause)
+}
+
+function* readFallback(files: readonly RuleFile[], hash: string): Steps<Fallback> {
+  const problems = createProblemList()
+  const ofRates = files.filter(({ name }) => name === 'lists/fx.csv')
+  const { baseAmount } = yield* createLists(ofRates, problems)
+  yield
+  const file = files.find(({ name }) => name === degradationFile)
+  const policy = (file && readPolicy(file, problems)) ?? cautiousPolicy
+  return {
+    hash,
+    baseAmount,
+    outcomeWhenMissing: (missing, channel, amount) =>
+      outcomeWhenMissing(policy, missing, channel, amount),
   }
 }
 

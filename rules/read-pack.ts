@@ -5,6 +5,7 @@ import { isTimeZone } from './local-time.ts'
 import type { ProblemList, RuleFile } from './problem.ts'
 import { type PackData, packShape, type RuleData, type Snooze } from './rule-file.ts'
 import { scopedCondition } from './scope.ts'
+import type { Steps } from './steps.ts'
 import { untilMs } from './until.ts'
 import { type DataPath, type Place, readYaml, type YamlData } from './yaml/index.ts'
 
@@ -23,12 +24,12 @@ export interface LoadedRule {
 }
 
 /** The rules of one pack whose conditions check. `places` remembers every id of the whole set. */
-export function readPack(
+export function* readPack(
   file: RuleFile,
   checker: ConditionChecker,
   places: Map<string, string>,
   problems: ProblemList,
-): readonly LoadedRule[] {
+): Steps<readonly LoadedRule[]> {
   const yaml = readYaml(file, packShape, problems)
   // What fits is checked further even when another part doesn't: all problems are told at once.
   const pack = yaml.data as (Partial<PackData> & { rules?: unknown }) | undefined
@@ -44,8 +45,10 @@ export function readPack(
       error([field], 'bad_value', `"${field}" names none; leave it out`)
   }
   const rules: LoadedRule[] = []
-  pack.rules.forEach((entry: Partial<RuleData> | undefined, index) => {
-    if (entry === undefined) return
+  yield
+  for (const [index, entry] of (pack.rules as (Partial<RuleData> | undefined)[]).entries()) {
+    yield
+    if (entry === undefined) continue
     if (typeof entry.id === 'string') {
       const first = places.get(entry.id)
       const place = yaml.place(['rules', index, 'id'])
@@ -60,9 +63,9 @@ export function readPack(
       error(['rules', index, 'overrides'], 'bad_overrides', 'only an approve rule overrides')
     }
     checkScope(entry, (path, code, message) => error(['rules', index, ...path], code, message))
-    if (typeof entry.when !== 'string') return
+    if (typeof entry.when !== 'string') continue
     const condition = readCondition(file, yaml, index, entry.when, checker, problems)
-    if (condition === undefined || !yaml.sound) return
+    if (condition === undefined || !yaml.sound) continue
     rules.push({
       data: entry as RuleData,
       pack: pack as PackData,
@@ -72,7 +75,7 @@ export function readPack(
       place: (...path) => yaml.place(['rules', index, ...path]),
       placeInCondition: (offset) => yaml.placeInText(['rules', index, 'when'], offset),
     })
-  })
+  }
   return rules
 }
 

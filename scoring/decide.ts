@@ -33,7 +33,7 @@ export interface Ruling {
  * currency; NaN is unknown) are what the policy may depend on.
  */
 export function decide(
-  ruleSet: RuleSet,
+  ruleSet: Pick<RuleSet, 'outcomeWhenMissing'>,
   verdict: RuleVerdict,
   missing: MissingParts,
   channel: string,
@@ -76,7 +76,7 @@ const NO_STEPS: Decision['stepMicros'] = { velocity: 0, features: 0, model: 0, r
  * for that decides alone. `ruleSet` names the set whose policy it was.
  */
 export function decideWithoutWorker(
-  ruleSet: RuleSet,
+  ruleSet: Pick<RuleSet, 'hash' | 'outcomeWhenMissing'>,
   channel: string,
   baseAmount: number,
 ): Decision {

@@ -14,11 +14,14 @@ export {
 export { limitsFit as scoringLimitsFit } from './limits.ts'
 export {
   createScorerPool,
+  readModelSnapshot,
   type ScorerPool,
   type ScorerPoolInfo,
   type ScorerPoolOptions,
   type ScorerPoolResult,
   type ScorerPoolStats,
+  type ScoringChange,
+  type ScoringChanged,
 } from './pool.ts'
 export * from './ports.ts'
 export * from './request.ts'
@@ -35,7 +38,7 @@ export {
   type SmartBatchesOptions,
   type SmartBatchesStats,
 } from './smart-batches.ts'
-export type { RedisTls, ScoringInfo, ScoringProblem } from './start.ts'
+export type { ModelSnapshot, RedisTls, ScoringInfo, ScoringProblem } from './start.ts'
 
 /** What `switchyard model` trains with; loaded on demand, since a running switch never needs it. */
 export const loadTraining = () => import('./training/index.ts')

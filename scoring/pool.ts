@@ -2,19 +2,29 @@
 // worker threads with them, and scores through smart batches. What no worker answers in time is
 // decided here, by the analysts' policy for missing parts.
 
-import { compileRuleSet, type Lists, type RuleFile, type RuleSet, readRuleFiles } from '#rules'
+import {
+  bundleRuleFiles,
+  compileFallback,
+  compileRuleSet,
+  type Fallback,
+  type RuleBundle,
+  type RuleFile,
+  readRuleFiles,
+} from '#rules'
 import { openModelFolder, ScoringThreads } from './adapters/index.ts'
 import { decideWithoutWorker } from './decide.ts'
 import {
   CLOSE_TIMEOUT_MS,
   MODEL_FILE_BYTES_MAX,
   QUEUE_DEPTH_MAX,
+  SLICE_MS,
   VELOCITY_DEADLINE_MAX_MS,
 } from './limits.ts'
 import type { Clock, Timers } from './ports.ts'
 import type { Decision, Scorer, ScoringRequest, VelocityOutcome } from './request.ts'
-import { SmartBatches, type SmartBatchesStats } from './smart-batches.ts'
+import { type BatchRunner, SmartBatches, type SmartBatchesStats } from './smart-batches.ts'
 import {
+  type Edition,
   MODEL_FILES,
   type ModelSnapshot,
   type RedisOptions,
@@ -22,10 +32,13 @@ import {
   type ScoringInfo,
   type ScoringProblem,
 } from './start.ts'
+import { warmUpCaller } from './warm-up.ts'
 
 export interface ScorerPoolOptions {
   /** Holds `packs/` and `lists/`. */
   readonly rulesDir: string
+  /** What is read instead of that folder, where it is given: a set that was kept. */
+  readonly ruleFiles?: readonly RuleFile[]
   /** The folder of one model: `model.onnx` and `manifest.json`. */
   readonly modelFolder: string
   /** Absent: embedded counters, and exactly one worker, whatever `workers` says. */
@@ -57,12 +70,30 @@ export interface ScorerPoolStats extends SmartBatchesStats {
   readonly lastFault: string | null
 }
 
+/** Other rules, another model, or both at once; what is left out stays. */
+export interface ScoringChange {
+  /** Compiled, tested and bundled before: `checkRules`. */
+  readonly rules?: RuleBundle
+  readonly model?: ModelSnapshot
+}
+
+export type ScoringChanged =
+  | { readonly ok: true; readonly info: ScorerPoolInfo }
+  /** Everything is as it was. */
+  | { readonly ok: false; readonly problems: readonly ScoringProblem[] }
+
 export interface ScorerPool extends Scorer {
+  /** What decides now. */
   readonly info: ScorerPoolInfo
-  readonly ruleSet: RuleSet
   /** Messages waiting for a worker: by this the switch sheds, before it claims. */
   readonly queueDepth: number
   stats(): ScorerPoolStats
+  /**
+   * Has every worker prepare the change beside its traffic, then switches all of them over in one
+   * tick: a message is scored with the old or with the new, never with a part of each. Changes are
+   * made one after the other.
+   */
+  change(change: ScoringChange): Promise<ScoringChanged>
   /** Answers what waits, publishes outcome events, releases the models, ends the threads. */
   close(): Promise<void>
 }
@@ -79,61 +110,70 @@ export async function createScorerPool(options: ScorerPoolOptions): Promise<Scor
   if (!(options.workers >= 1)) throw new RangeError('a pool has one worker at least')
   let ruleFiles: readonly RuleFile[]
   try {
-    ruleFiles = await readRuleFiles(options.rulesDir)
+    ruleFiles = options.ruleFiles ?? (await readRuleFiles(options.rulesDir))
   } catch (error) {
     return { ok: false, problems: [unreadableRules(options.rulesDir, error)] }
   }
-  const rules = compileRuleSet(ruleFiles)
-  if (!rules.ok) {
-    const errors = rules.problems.filter((problem) => problem.severity === 'error')
+  const compiled = compileRuleSet(ruleFiles)
+  if (!compiled.ok) {
+    const errors = compiled.problems.filter((problem) => problem.severity === 'error')
     return { ok: false, problems: errors.map((problem) => ({ kind: 'rules', problem })) }
   }
-  const workers = options.redisUrl === undefined ? 1 : options.workers
-  let batches: SmartBatches | undefined
-  const threads = new ScoringThreads({
-    workers,
-    ruleFiles,
-    model: await readModel(options.modelFolder),
-    redis: redisOptions(options),
-    entityKey: options.entityKey,
-    timers: options.timers,
-    onLanes: () => batches?.wake(),
+  const { ruleSet, lists } = compiled
+  const rules = bundleRuleFiles(ruleFiles, ruleSet.hash)
+  const edition = { number: 1, rules, model: await readModelSnapshot(options.modelFolder) }
+  const { hash, outcomeWhenMissing } = ruleSet
+  const pool = new ThreadedPool(options, edition, {
+    hash,
+    outcomeWhenMissing,
+    baseAmount: lists.baseAmount,
   })
-  const started = await threads.started
-  if (!started.ok) {
-    await threads.close()
-    return started
-  }
-  const { ruleSet, lists } = rules
-  batches = new SmartBatches({
-    runner: threads,
-    clock: options.clock,
-    timers: options.timers,
-    queueDepthMax: options.queueDepthMax ?? QUEUE_DEPTH_MAX,
-    velocityDeadlineMaxMs: options.velocityDeadlineMaxMs ?? VELOCITY_DEADLINE_MAX_MS,
-    decideWithoutWorker: (request) => decideHere(request, ruleSet, lists),
-  })
-  const velocity = options.redisUrl === undefined ? 'embedded' : 'redis'
-  const info: ScorerPoolInfo = { ...started.info, velocity, workers }
-  return { ok: true, pool: new ThreadedPool(threads, batches, ruleSet, info) }
+  const problems = await pool.start()
+  return problems.length === 0 ? { ok: true, pool } : { ok: false, problems }
 }
 
 class ThreadedPool implements ScorerPool {
-  readonly ruleSet: RuleSet
-  readonly info: ScorerPoolInfo
+  readonly #options: ScorerPoolOptions
   readonly #threads: ScoringThreads
   readonly #batches: SmartBatches
+  #edition: Edition
+  #fallback: Fallback
+  #info: ScorerPoolInfo | undefined
+  #changes: Promise<unknown> = Promise.resolve()
+  #closed: Promise<void> | undefined
 
-  constructor(
-    threads: ScoringThreads,
-    batches: SmartBatches,
-    ruleSet: RuleSet,
-    info: ScorerPoolInfo,
-  ) {
-    this.#threads = threads
-    this.#batches = batches
-    this.ruleSet = ruleSet
-    this.info = info
+  constructor(options: ScorerPoolOptions, edition: Edition, fallback: Fallback) {
+    this.#options = options
+    this.#edition = edition
+    this.#fallback = fallback
+    this.#threads = new ScoringThreads({
+      workers: workersOf(options),
+      edition,
+      redis: redisOptions(options),
+      entityKey: options.entityKey,
+      timers: options.timers,
+      onLanes: () => this.#batches?.wake(),
+    })
+    this.#batches = this.#batchesOn(this.#threads)
+  }
+
+  /** Resolves once all workers are warm, with nothing; or with what is wrong, all of it ended. */
+  async start(): Promise<readonly ScoringProblem[]> {
+    const started = await this.#threads.started
+    if (!started.ok) {
+      await this.#threads.close()
+      return started.problems
+    }
+    this.#info = this.#describe(started.info)
+    const warming = this.#batchesOn(this.#threads.warmUp)
+    await warmUpCaller((request, deadlineMs) => warming.score(request, deadlineMs))
+    await warming.drain(CLOSE_TIMEOUT_MS)
+    this.#threads.endWarmUp()
+    return []
+  }
+
+  get info(): ScorerPoolInfo {
+    return this.#info as ScorerPoolInfo
   }
 
   get queueDepth(): number {
@@ -157,10 +197,83 @@ class ThreadedPool implements ScorerPool {
     }
   }
 
-  async close(): Promise<void> {
+  change(change: ScoringChange): Promise<ScoringChanged> {
+    const changed = this.#changes.then(() => this.#change(change))
+    this.#changes = changed.catch(() => undefined)
+    return changed
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     await this.#batches.drain(CLOSE_TIMEOUT_MS)
     await this.#threads.close()
   }
+
+  async #change({ rules, model }: ScoringChange): Promise<ScoringChanged> {
+    if (this.#closed !== undefined) {
+      return { ok: false, problems: [{ kind: 'worker', message: 'the switch is ending' }] }
+    }
+    const before = this.#edition
+    const edition: Edition = {
+      number: before.number + 1,
+      rules: rules ?? before.rules,
+      // Numbered here, so that no two snapshots share a number.
+      model: model === undefined ? before.model : { ...model, revision: before.number + 1 },
+    }
+    // A number is never used twice, not even by what is refused.
+    this.#edition = { ...before, number: edition.number }
+    const fallback =
+      rules === undefined ? this.#fallback : await compileFallback(rules, this.#slices())
+    const prepared = await this.#threads.prepare(edition)
+    if (!prepared.ok) return prepared
+    // The switch-over, in the tick in which the last worker was heard of: no batch is made between
+    // these lines, and no worker has come or gone since.
+    this.#threads.use(edition)
+    this.#edition = edition
+    this.#fallback = fallback
+    this.#info = this.#describe(prepared.info)
+    return { ok: true, info: this.#info }
+  }
+
+  #describe(info: ScoringInfo): ScorerPoolInfo {
+    const velocity = this.#options.redisUrl === undefined ? 'embedded' : 'redis'
+    return { ...info, velocity, workers: workersOf(this.#options) }
+  }
+
+  #batchesOn(runner: BatchRunner): SmartBatches {
+    const { clock, timers, queueDepthMax, velocityDeadlineMaxMs } = this.#options
+    return new SmartBatches({
+      runner,
+      clock,
+      timers,
+      queueDepthMax: queueDepthMax ?? QUEUE_DEPTH_MAX,
+      velocityDeadlineMaxMs: velocityDeadlineMaxMs ?? VELOCITY_DEADLINE_MAX_MS,
+      decideWithoutWorker: (request) => decideHere(request, this.#fallback),
+    })
+  }
+
+  /** What must be done on this thread may not hold the sockets up. */
+  #slices(): () => Promise<void> | undefined {
+    const { clock, timers } = this.#options
+    let endsMs = clock.monotonic() + SLICE_MS
+    return () => {
+      if (clock.monotonic() < endsMs) return undefined
+      return new Promise((resolve) => {
+        timers.set(0, () => {
+          endsMs = clock.monotonic() + SLICE_MS
+          resolve()
+        })
+      })
+    }
+  }
+}
+
+function workersOf({ redisUrl, workers }: ScorerPoolOptions): number {
+  return redisUrl === undefined ? 1 : workers
 }
 
 function redisOptions({ redisUrl, redisTls }: ScorerPoolOptions): RedisOptions | null {
@@ -177,16 +290,30 @@ function unreadableRules(rulesDir: string, error: unknown): ScoringProblem {
   }
 }
 
-function decideHere(request: ScoringRequest, ruleSet: RuleSet, lists: Lists): Decision {
+function decideHere(request: ScoringRequest, fallback: Fallback): Decision {
   const { amount, currency, arrivedAtMs, channel } = request
-  return decideWithoutWorker(ruleSet, channel, lists.baseAmount(amount, currency, arrivedAtMs))
+  const baseAmount = fallback.baseAmount(amount, currency, arrivedAtMs)
+  return decideWithoutWorker(fallback, channel, baseAmount)
 }
 
-/** Reads a model folder whole, so that all workers, later ones too, get the same bytes. */
-async function readModel(path: string): Promise<ModelSnapshot> {
+/**
+ * Reads a model folder whole, so that all workers, later ones too, get the same bytes. The pool
+ * gives it its revision when it is changed to.
+ */
+export async function readModelSnapshot(path: string): Promise<ModelSnapshot> {
   const folder = openModelFolder(path)
   const files = await Promise.all(
-    MODEL_FILES.map(async (name) => [name, await folder.read(name, MODEL_FILE_BYTES_MAX)] as const),
+    MODEL_FILES.map(async (name) => {
+      const file = await folder.read(name, MODEL_FILE_BYTES_MAX)
+      return [name, file.ok ? { ok: true as const, bytes: shared(file.bytes) } : file] as const
+    }),
   )
-  return { path, files: Object.fromEntries(files) }
+  return { path, revision: 1, files: Object.fromEntries(files) }
+}
+
+/** The bytes where every thread can read them. */
+function shared(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length))
+  copy.set(bytes)
+  return copy
 }

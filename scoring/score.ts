@@ -35,6 +35,8 @@ export interface ScoringOptions {
   readonly clock: Clock
   /** For entity tokens: 16 bytes or more, derived for this purpose alone. */
   readonly entityKey: Uint8Array
+  /** Of the same key, with its warm cache; absent: a new one. */
+  readonly keysOf?: EntityKeyMaker
 }
 
 export interface Scoring {
@@ -103,7 +105,7 @@ class BatchScoring implements Scoring {
     this.#options = options
     this.plan = mergePlans(options.ruleSet.aggregates, FEATURE_AGGREGATES)
     this.#factSource = factSource(options.lists)
-    this.#keysOf = createEntityKeys(options.entityKey)
+    this.#keysOf = options.keysOf ?? createEntityKeys(options.entityKey)
     this.#featureSlots = featureSlots(this.plan)
     this.#entities = this.plan.map((aggregate) => aggregate.entity)
     this.#nothingKnown = {

@@ -1,15 +1,25 @@
 // How a worker is started, and what it and the pool tell each other beside batches.
 
-import type { AggregatePlan, RuleFile, RuleProblem } from '#rules'
+import type { AggregatePlan, RuleBundle, RuleProblem } from '#rules'
 import type { ModelFileResult, ModelFolder, ModelProblem, ScoreBand } from './onnx/index.ts'
 
 /**
- * All that a worker is started with. Rules and model come as the bytes that the main thread read,
- * so every worker, and one that is started again later, has the same.
+ * What a batch is scored with: one rule set and one model. Both come as the bytes that were read
+ * and checked once, in shared memory, so every worker has the same and none copies them.
  */
-export interface WorkerStart {
-  readonly ruleFiles: readonly RuleFile[]
+export interface Edition {
+  /** Only grows; each batch carries the number of its edition. */
+  readonly number: number
+  readonly rules: RuleBundle
   readonly model: ModelSnapshot
+}
+
+/** Names no rules and no model: batches that warm up a start, on counters that are thrown away. */
+export const WARM_UP_EDITION = 0
+
+/** All that a worker is started with; one that is started again later gets today's edition. */
+export interface WorkerStart {
+  readonly edition: Edition
   /** Null: embedded counters, in this one worker. */
   readonly redis: RedisOptions | null
   readonly entityKey: Uint8Array
@@ -37,6 +47,8 @@ export const MODEL_FILES = ['manifest.json', 'model.onnx'] as const
 /** A model folder, read. */
 export interface ModelSnapshot {
   readonly path: string
+  /** Another number for other bytes: a worker keeps the model that it has where it stays. */
+  readonly revision: number
   readonly files: Readonly<Record<string, ModelFileResult>>
 }
 
@@ -47,7 +59,9 @@ export function snapshotFolder(snapshot: ModelSnapshot): ModelFolder {
     async read(name, sizeBytesMax) {
       const file = snapshot.files[name]
       if (file === undefined) return { ok: false, cause: 'missing', message: `${name} is missing` }
-      if (!file.ok || file.bytes.length <= sizeBytesMax) return file
+      if (!file.ok) return file
+      // A copy of its own: the runtime takes no shared memory.
+      if (file.bytes.length <= sizeBytesMax) return { ok: true, bytes: Uint8Array.from(file.bytes) }
       const message = `${name} has ${file.bytes.length} bytes, at most ${sizeBytesMax} are read`
       return { ok: false, cause: 'too_large', message }
     },
@@ -77,13 +91,27 @@ export type ScoringProblem =
 
 /** From a worker to the pool. */
 export type WorkerNotice =
-  | { readonly kind: 'started'; readonly thread: number; readonly info: ScoringInfo }
-  | { readonly kind: 'refused'; readonly thread: number; readonly problems: ScoringProblem[] }
+  /** The worker can score batches of this edition, and is warm. */
+  | {
+      readonly kind: 'prepared'
+      readonly thread: number
+      readonly edition: number
+      readonly info: ScoringInfo
+    }
+  | {
+      readonly kind: 'refused'
+      readonly thread: number
+      readonly edition: number
+      readonly problems: readonly ScoringProblem[]
+    }
   | { readonly kind: 'released'; readonly thread: number }
   /** A bug in the worker: it releases its model and ends; the pool starts another. */
   | { readonly kind: 'failed'; readonly thread: number; readonly message: string }
 
 /** From the pool to all of its workers. */
-export interface WorkerOrder {
-  readonly kind: 'release'
-}
+export type WorkerOrder =
+  | { readonly kind: 'release' }
+  /** Answered by `prepared` or `refused`. */
+  | { readonly kind: 'prepare'; readonly edition: Edition }
+  /** No batch of this edition will come any more. */
+  | { readonly kind: 'retire'; readonly edition: number }

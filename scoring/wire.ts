@@ -4,7 +4,7 @@
 // structures; docs/decisions/0007-scoring-pool.md). Both ends are one build of one program: the
 // bytes never cross a trust boundary, so nothing here defends itself against foreign bytes.
 //
-//   batch    = [ velocityDeadlineMs, requests, outcomes ]
+//   batch    = [ edition, velocityDeadlineMs, requests, outcomes ]
 //   request  = [ id, eventHash, arrivedAtMs, acquirer, type, amount, currency, channel,
 //                card:     token, bin, country?, expiry?,
 //                merchant: id, mcc, name?, city?, country?, latitude?, longitude?, timeZone?,
@@ -47,6 +47,11 @@ export interface ScoringBatch {
   readonly velocityDeadlineMs: number
 }
 
+/** A batch on its way, with the number of the edition that it is to be scored with. */
+export interface SentBatch extends ScoringBatch {
+  readonly edition: number
+}
+
 /** What a worker answers. */
 export interface DecidedBatch extends ScoredBatch {
   /** Outcome events that velocity did not take since the last answer. */
@@ -65,17 +70,20 @@ function pack(value: unknown): Uint8Array<ArrayBuffer> {
   return new Uint8Array(packr.pack(value))
 }
 
-export function encodeBatch(batch: ScoringBatch): Uint8Array<ArrayBuffer> {
+export function encodeBatch(batch: ScoringBatch, edition: number): Uint8Array<ArrayBuffer> {
   return pack([
+    edition,
     batch.velocityDeadlineMs,
     batch.requests.map(requestToRow),
     batch.outcomes.map(outcomeToRow),
   ])
 }
 
-export function decodeBatch(bytes: Uint8Array): ScoringBatch {
-  const [velocityDeadlineMs, requests, outcomes] = unpackr.unpack(bytes) as [number, Row[], Row[]]
+export function decodeBatch(bytes: Uint8Array): SentBatch {
+  const row = unpackr.unpack(bytes) as [number, number, Row[], Row[]]
+  const [edition, velocityDeadlineMs, requests, outcomes] = row
   return {
+    edition,
     velocityDeadlineMs,
     requests: requests.map(rowToRequest),
     outcomes: outcomes.map(rowToOutcome),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { createProblemList } from '../problem.ts'
+import { atOnce } from '../steps.ts'
 import { addToList, type ListEdit, type ListEntry, newList, removeFromList } from './edit.ts'
 import { createNamedList } from './named-list.ts'
 
@@ -55,7 +56,7 @@ test('whatever is added is on the list, and gone when it is removed', () => {
   })
   const listOf = (text: string) => {
     const problems = createProblemList()
-    const list = createNamedList({ name: 'lists/x.csv', text }, problems)
+    const list = atOnce(createNamedList({ name: 'lists/x.csv', text }, problems))
     assert.deepEqual(problems.sorted(), [])
     return list
   }

@@ -2,15 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { createProblemList } from '../problem.ts'
+import { atOnce } from '../steps.ts'
 import { parseCidr, parseIpv4, parseIpv6 } from './address.ts'
 import { createLists, type Lists } from './lists.ts'
 
 function listsOf(files: Readonly<Record<string, string>>): { lists: Lists; problems: string[] } {
   const problems = createProblemList()
-  const lists = createLists(
-    Object.entries(files).map(([name, text]) => ({ name: `lists/${name}`, text })),
-    problems,
-  )
+  const named = Object.entries(files).map(([name, text]) => ({ name: `lists/${name}`, text }))
+  const lists = atOnce(createLists(named, problems))
   const places = problems.sorted().map(({ file, line, message }) => `${file}:${line} ${message}`)
   return { lists, problems: places }
 }

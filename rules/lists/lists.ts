@@ -1,6 +1,7 @@
 // The lists that rules and scoring look values up in, read from lists/*.csv.
 
 import type { ProblemList, RuleFile } from '../problem.ts'
+import type { Steps } from '../steps.ts'
 import { createCountryOfBin, createCountryOfIp } from './countries.ts'
 import { createBaseAmount } from './exchange-rates.ts'
 import { createNamedList, type NamedList } from './named-list.ts'
@@ -30,18 +31,19 @@ export function isReservedList(name: string): boolean {
 export const listNamePattern = /^[a-z0-9][a-z0-9-]{0,63}$/
 
 /** Reads the files under lists/. Everything wrong is noted, with its line. */
-export function createLists(files: readonly RuleFile[], problems: ProblemList): Lists {
+export function* createLists(files: readonly RuleFile[], problems: ProblemList): Steps<Lists> {
   const tables = new Map<string, Table | undefined>()
   const named = new Map<string, NamedList>()
   for (const file of files) {
+    yield
     const name = file.name.replace(/^lists\//, '').replace(/\.csv$/, '')
     if (!listNamePattern.test(name)) {
       const message = 'a list is named in small letters, digits and dashes: lists/open-proxies.csv'
       listProblem(problems, file.name, 1, message, 'bad_list_name')
       continue
     }
-    if (isReservedList(name)) tables.set(name, readTable(file, problems))
-    else named.set(name, createNamedList(file, problems))
+    if (isReservedList(name)) tables.set(name, yield* readTable(file, problems))
+    else named.set(name, yield* createNamedList(file, problems))
   }
   return {
     baseAmount: createBaseAmount(tables.get('fx'), problems),

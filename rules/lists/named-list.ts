@@ -9,6 +9,7 @@
 
 import { nearest } from '../language/index.ts'
 import type { ProblemList, RuleFile } from '../problem.ts'
+import type { Steps } from '../steps.ts'
 import { untilLooks, untilMs } from '../until.ts'
 import { type AddressRange, parseCidr } from './address.ts'
 import { binRange, cidrMessage, createAddressLookup, createBinLookup } from './countries.ts'
@@ -57,10 +58,10 @@ interface Collector {
 }
 
 /** Reads a named list. What is wrong is noted with its line; the list is then refused whole. */
-export function createNamedList(file: RuleFile, problems: ProblemList): NamedList {
+export function* createNamedList(file: RuleFile, problems: ProblemList): Steps<NamedList> {
   let collector = collectValues()
   let kind: ListKind = 'value'
-  scanTable(file, problems, (columns) => {
+  yield* scanTable(file, problems, (columns) => {
     const found = kindOf(columns)
     if (found === undefined) {
       listProblem(problems, file.name, 1, kindMessage)

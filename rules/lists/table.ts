@@ -2,6 +2,7 @@
 // double quotes, with "" for one inside (RFC 4180), but may not span lines.
 
 import type { ProblemList, RuleFile } from '../problem.ts'
+import type { Steps } from '../steps.ts'
 
 export interface TableRow {
   readonly line: number
@@ -15,11 +16,15 @@ export interface Table {
 }
 
 /** Reads a list file; undefined when it has no header. Notes lines that don't fit the header. */
-export function readTable(file: RuleFile, problems: ProblemList): Table | undefined {
+export function* readTable(file: RuleFile, problems: ProblemList): Steps<Table | undefined> {
   const rows: TableRow[] = []
-  const columns = scanTable(file, problems, () => (line, fields) => rows.push({ line, fields }))
+  const takeRow: TakeRow = (line, fields) => rows.push({ line, fields })
+  const columns = yield* scanTable(file, problems, () => takeRow)
   return columns === undefined ? undefined : { file: file.name, columns, rows }
 }
+
+/** Lines between two steps: about half a millisecond. */
+const linesAStep = 1_024
 
 /** Takes the fields of one entry; there are as many as columns. */
 export type TakeRow = (line: number, fields: readonly string[]) => void
@@ -29,11 +34,11 @@ export type TakeRow = (line: number, fields: readonly string[]) => void
  * `start` is told the header and gives what takes the entries, or undefined to read no further.
  * Returns the header; undefined when there is none.
  */
-export function scanTable(
+export function* scanTable(
   file: RuleFile,
   problems: ProblemList,
   start: (columns: readonly string[]) => TakeRow | undefined,
-): readonly string[] | undefined {
+): Steps<readonly string[] | undefined> {
   let columns: readonly string[] | undefined
   let take: TakeRow | undefined
   let line = 0
@@ -43,6 +48,7 @@ export function scanTable(
     const text = file.text.slice(at, file.text[end - 1] === '\r' ? end - 1 : end)
     at = end + 1
     line++
+    if (line % linesAStep === 0) yield
     if (isIgnored(text)) continue
     const fields = splitFields(text)
     if (fields === undefined) {

@@ -3,7 +3,7 @@
 
 export { openModelFolder } from './model-files.ts'
 export {
+  type EditionPrepared,
   ScoringThreads,
   type ScoringThreadsOptions,
-  type ThreadsStarted,
 } from './scoring-threads.ts'

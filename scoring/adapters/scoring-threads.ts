@@ -5,7 +5,8 @@
 // - Two tasks a worker: one waits for Redis while the other computes.
 // - Never an AbortSignal: aborting a running task ends the thread, and with a model running in it
 //   the process. For the same reason a thread is ended only after it has released its model.
-// - A worker that dies is started again by Piscina; until it is ready its lanes are gone.
+// - A worker that dies is started again by Piscina, with the edition of that moment; until it is
+//   ready its lanes are gone.
 
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
@@ -14,16 +15,19 @@ import { Piscina } from 'piscina'
 import {
   CLOSE_TIMEOUT_MS,
   CONCURRENT_BATCHES_PER_WORKER,
+  PREPARE_TIMEOUT_MS,
   WORKER_START_TIMEOUT_MS,
 } from '../limits.ts'
 import type { Timers } from '../ports.ts'
 import type { BatchRunner } from '../smart-batches.ts'
-import type {
-  ScoringInfo,
-  ScoringProblem,
-  WorkerNotice,
-  WorkerOrder,
-  WorkerStart,
+import {
+  type Edition,
+  type ScoringInfo,
+  type ScoringProblem,
+  WARM_UP_EDITION,
+  type WorkerNotice,
+  type WorkerOrder,
+  type WorkerStart,
 } from '../start.ts'
 import { type DecidedBatch, decodeDecided, encodeBatch, type ScoringBatch } from '../wire.ts'
 
@@ -34,42 +38,46 @@ export interface ScoringThreadsOptions extends Omit<WorkerStart, 'channel'> {
   readonly onLanes: () => void
 }
 
-export type ThreadsStarted =
+/** Every worker can score with an edition, or the first says why it can't. */
+export type EditionPrepared =
   | { readonly ok: true; readonly info: ScoringInfo }
   | { readonly ok: false; readonly problems: readonly ScoringProblem[] }
+
+/** An edition that is being prepared: who has not answered yet. */
+interface Preparation {
+  readonly edition: Edition
+  readonly threads: Set<number>
+  info: ScoringInfo | undefined
+  readonly settle: (prepared: EditionPrepared) => void
+}
 
 export class ScoringThreads implements BatchRunner {
   readonly #piscina: Piscina<Uint8Array, Uint8Array>
   readonly #channel: BroadcastChannel
   readonly #options: ScoringThreadsOptions
-  /** Threads that have loaded rules and model. */
+  /** What a thread is started with; its edition is the one in use. */
+  readonly #start: { -readonly [Field in keyof WorkerStart]: WorkerStart[Field] }
+  /** Threads that can score with the edition in use. */
   readonly #ready = new Set<number>()
+  /** Batches under way, by their edition. */
+  readonly #underWay = new Map<number, number>()
+  #preparation: Preparation | undefined
   readonly #released = new Set<number>()
   #deaths = 0
   #lastFault: string | null = null
   #closing = false
-  #onStarted: ((started: ThreadsStarted) => void) | undefined
   #onReleased: (() => void) | undefined
   /** Resolves when every worker is ready, or the first says why it can't be. */
-  readonly started: Promise<ThreadsStarted>
+  readonly started: Promise<EditionPrepared>
 
   constructor(options: ScoringThreadsOptions) {
-    const { workers, timers, onLanes: _, ...start } = options
+    const { workers, timers: _, onLanes: __, ...start } = options
     this.#options = options
     const channel = `switchyard-scoring-${randomUUID()}`
     this.#channel = new BroadcastChannel(channel)
     this.#channel.unref()
-    const timeout = timers.set(WORKER_START_TIMEOUT_MS, () => {
-      this.#refuse(`${workers} workers were not ready after ${WORKER_START_TIMEOUT_MS} ms`)
-    })
-    this.started = new Promise<ThreadsStarted>((resolve) => {
-      this.#onStarted = (started) => {
-        this.#onStarted = undefined
-        timers.clear(timeout)
-        resolve(started)
-      }
-    })
-    const workerData: WorkerStart = { ...start, channel }
+    this.#start = { ...start, channel }
+    this.started = this.#awaitAll(start.edition, [], WORKER_START_TIMEOUT_MS)
     this.#piscina = new Piscina({
       filename: fileURLToPath(new URL('../worker.ts', import.meta.url)),
       name: 'scoreBatch',
@@ -81,7 +89,8 @@ export class ScoringThreads implements BatchRunner {
       atomics: 'disabled',
       recordTiming: false,
       execArgv: ['--import', typeScriptInWorkers()],
-      workerData,
+      // The same object for threads that are started later.
+      workerData: this.#start,
     })
     this.#piscina.on('message', (notice: WorkerNotice) => this.#onNotice(notice))
     this.#piscina.on('workerDestroy', () => this.#onDeath())
@@ -110,14 +119,83 @@ export class ScoringThreads implements BatchRunner {
     return this.#lastFault
   }
 
-  async run(batch: ScoringBatch): Promise<DecidedBatch> {
-    const bytes = encodeBatch(batch)
+  run(batch: ScoringBatch): Promise<DecidedBatch> {
+    return this.#run(batch, this.#start.edition.number)
+  }
+
+  /** Batches of a start that is not open yet: scored on counters that are thrown away. */
+  readonly warmUp: BatchRunner = {
+    lanes: CONCURRENT_BATCHES_PER_WORKER,
+    run: (batch) => this.#run(batch, WARM_UP_EDITION),
+  }
+
+  async #run(batch: ScoringBatch, edition: number): Promise<DecidedBatch> {
+    const bytes = encodeBatch(batch, edition)
+    this.#underWay.set(edition, (this.#underWay.get(edition) ?? 0) + 1)
     try {
       return decodeDecided(await this.#piscina.run(bytes, { transferList: [bytes.buffer] }))
     } catch (error) {
       this.#lastFault = (error as Error).message
       throw error
+    } finally {
+      const left = (this.#underWay.get(edition) as number) - 1
+      this.#underWay.set(edition, left)
+      const isOld = edition !== this.#start.edition.number && edition !== WARM_UP_EDITION
+      if (left === 0 && isOld) this.#retire(edition)
     }
+  }
+
+  /**
+   * Has every worker prepare an edition beside its traffic. Nothing is scored with it before `use`;
+   * one that is refused is forgotten everywhere. One at a time.
+   */
+  async prepare(edition: Edition): Promise<EditionPrepared> {
+    if (this.#preparation !== undefined) throw new Error('an edition is being prepared already')
+    const prepared = this.#awaitAll(edition, this.#ready, PREPARE_TIMEOUT_MS)
+    this.#order({ kind: 'prepare', edition })
+    const result = await prepared
+    if (!result.ok) this.#retire(edition.number)
+    return result
+  }
+
+  /** From this tick on batches carry this edition, which every worker has prepared. */
+  use(edition: Edition): void {
+    const before = this.#start.edition.number
+    this.#start.edition = edition
+    if ((this.#underWay.get(before) ?? 0) === 0) this.#retire(before)
+  }
+
+  endWarmUp(): void {
+    this.#retire(WARM_UP_EDITION)
+  }
+
+  #retire(edition: number): void {
+    this.#underWay.delete(edition)
+    if (!this.#closing) this.#order({ kind: 'retire', edition })
+  }
+
+  #order(order: WorkerOrder): void {
+    this.#channel.postMessage(order)
+  }
+
+  /** Resolves when these threads (at a start: as many as there will be) have prepared it. */
+  #awaitAll(
+    edition: Edition,
+    threads: Iterable<number>,
+    timeoutMs: number,
+  ): Promise<EditionPrepared> {
+    const { timers } = this.#options
+    return new Promise((resolve) => {
+      const timeout = timers.set(timeoutMs, () => {
+        this.#refuse(`not every worker was ready after ${timeoutMs} ms`)
+      })
+      const settle = (prepared: EditionPrepared) => {
+        this.#preparation = undefined
+        timers.clear(timeout)
+        resolve(prepared)
+      }
+      this.#preparation = { edition, threads: new Set(threads), info: undefined, settle }
+    })
   }
 
   /**
@@ -128,7 +206,6 @@ export class ScoringThreads implements BatchRunner {
     this.#closing = true
     const { timers } = this.#options
     const alive = this.#piscina.threads.length
-    const order: WorkerOrder = { kind: 'release' }
     let inTime = true
     await new Promise<void>((resolve) => {
       const timeout = timers.set(CLOSE_TIMEOUT_MS, () => {
@@ -140,30 +217,59 @@ export class ScoringThreads implements BatchRunner {
         timers.clear(timeout)
         resolve()
       }
-      this.#channel.postMessage(order)
+      this.#order({ kind: 'release' })
       this.#onReleased()
     })
     this.#ready.clear()
+    this.#refuse('the switch is ending')
     this.#channel.close()
     if (inTime) await this.#piscina.destroy()
   }
 
   #onNotice(notice: WorkerNotice): void {
     if (notice.kind === 'refused') {
-      this.#onStarted?.({ ok: false, problems: notice.problems })
+      if (notice.edition === this.#preparation?.edition.number) {
+        this.#preparation.settle({ ok: false, problems: notice.problems })
+      }
     } else if (notice.kind === 'failed') {
       this.#lastFault = notice.message
-      this.#refuse(notice.message)
+      if (this.#ready.size === 0) this.#refuse(notice.message)
     } else if (notice.kind === 'released') {
       this.#released.add(notice.thread)
       this.#onReleased?.()
     } else {
-      this.#ready.add(notice.thread)
-      if (this.#ready.size >= this.#options.workers) {
-        this.#onStarted?.({ ok: true, info: notice.info })
-      }
+      this.#onPrepared(notice.thread, notice.edition, notice.info)
+    }
+  }
+
+  #onPrepared(thread: number, number: number, info: ScoringInfo): void {
+    const { edition } = this.#start
+    const preparation = this.#preparation
+    if (number === edition.number) {
+      this.#ready.add(thread)
       this.#options.onLanes()
     }
+    if (preparation !== undefined && number === preparation.edition.number) {
+      preparation.info = info
+      preparation.threads.delete(thread)
+      this.#settleWhenAllPrepared()
+    } else if (number !== edition.number) {
+      // It was started before the edition in use was: what it lacks, and what it need not keep.
+      this.#order({ kind: 'prepare', edition })
+      this.#order({ kind: 'retire', edition: number })
+    } else if (preparation !== undefined) {
+      // Started while another edition is being prepared: it may have missed the order.
+      preparation.threads.add(thread)
+      this.#order({ kind: 'prepare', edition: preparation.edition })
+    }
+  }
+
+  #settleWhenAllPrepared(): void {
+    const preparation = this.#preparation
+    if (preparation === undefined || preparation.info === undefined) return
+    const isStart = preparation.edition === this.#start.edition
+    if (isStart ? this.#ready.size < this.#options.workers : preparation.threads.size > 0) return
+    preparation.settle({ ok: true, info: preparation.info })
   }
 
   #onDeath(): void {
@@ -173,12 +279,17 @@ export class ScoringThreads implements BatchRunner {
     queueMicrotask(() => {
       const alive = new Set(this.#piscina.threads.map((thread) => thread.threadId))
       for (const thread of this.#ready) if (!alive.has(thread)) this.#ready.delete(thread)
+      // Maybe of what it prepared: then the others would die of it, too.
+      const awaited = [...(this.#preparation?.threads ?? [])]
+      if (awaited.some((thread) => !alive.has(thread))) {
+        this.#refuse('a worker ended while it prepared')
+      }
       this.#options.onLanes()
     })
   }
 
   #refuse(message: string): void {
-    this.#onStarted?.({ ok: false, problems: [{ kind: 'worker', message }] })
+    this.#preparation?.settle({ ok: false, problems: [{ kind: 'worker', message }] })
   }
 }
 
