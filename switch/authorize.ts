@@ -4,13 +4,12 @@ import { admit, fingerprintOf } from './admit.ts'
 import { ask } from './ask.ts'
 import { identifyCard, type OpenCard, refuseStrayCardNumber } from './card-data/index.ts'
 import { type Asked, claim, hasTraceNumber, prepare } from './claim.ts'
-import { refuseForNow } from './errors.ts'
-import { RETRY_AFTER_SECONDS } from './limits.ts'
 import { type AuthorizationRequest, storedRequest } from './message.ts'
 import { publish } from './publish.ts'
 import { type Ending, record } from './record.ts'
 import { type Reply, respond, respondUnknown } from './respond.ts'
 import { score } from './score.ts'
+import { refuseTraceNumber } from './shed.ts'
 import { riskEffect } from './step-up.ts'
 import { StoreFault } from './store/index.ts'
 import type { RunningAuthorization } from './transaction.ts'
@@ -73,13 +72,6 @@ async function seeThrough(world: World, running: RunningAuthorization): Promise<
     if (error instanceof StoreFault) return respondUnknown()
     throw error
   }
-}
-
-/** Every STAN toward the issuer is taken: refused like any other queue that is full. */
-function refuseTraceNumber(world: World): Reply {
-  world.journal.shed('trace_numbers')
-  const detail = 'too much is in flight to this issuer: retry'
-  return refuseForNow('overloaded', detail, RETRY_AFTER_SECONDS)
 }
 
 /** The request in the one form that is compared and stored: no PAN, no expiry, no CVV. */

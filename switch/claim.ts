@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto'
 import type { ScoringRequest } from '#scoring'
 import type { OpenCard } from './card-data/index.ts'
-import { type Issuer, NO_STAN } from './issuers/index.ts'
+import { type Issuer, NO_STAN, type TracePurpose } from './issuers/index.ts'
 import type {
   AuthorizationRequest,
   AuthorizationType,
@@ -56,16 +56,23 @@ const WIRE_ENTRY_MODES: Readonly<Record<EntryMode, string>> = {
 /** DE22 where the request doesn't say: unknown, PIN capability unknown. */
 const ENTRY_MODE_UNKNOWN = '000'
 
-/** Draws identity and trace numbers and builds everything that later steps read. No effect yet. */
+/** What is told has numbers of the reserve, and the MTI of an advice. */
+export type Saying = 'asked' | 'told'
+
+/**
+ * Draws identity and trace numbers and builds everything that later steps read. No effect yet.
+ * `told`: the issuer is told of it by an advice, not asked.
+ */
 export function prepare(
   world: World,
   asked: Asked,
   route: Route | undefined,
+  saying: Saying = 'asked',
 ): RunningAuthorization {
-  const id = world.identifiers.next('auth_')
+  const id = world.identifiers.next(saying === 'asked' ? 'auth_' : 'adv_')
   const arrivedAtMs = world.clock.now()
   const issuer = route === undefined ? undefined : world.issuers.get(route[0])
-  const attempt = issuer === undefined ? null : attemptAt(world, asked, issuer)
+  const attempt = issuer === undefined ? null : attemptAt(world, asked, issuer, saying)
   if (attempt !== null) world.attemptOwners.set(attempt, id)
   return {
     id,
@@ -93,9 +100,17 @@ export function hasTraceNumber(running: RunningAuthorization): boolean {
 
 /** Durable when it resolves. Rejects with StoreFault. Throws where another claim holds the key. */
 export async function claim(world: World, running: RunningAuthorization): Promise<void> {
-  const intent: Intent = {
+  const kind = isInquiry(running.request.type) ? 'inquiry' : 'financial'
+  const result = await world.store.claim(intentOf(running, kind))
+  // `admit` looked in the same synchronous step, and the embedded store has one process only.
+  if (result.kind !== 'claimed') throw new Error('an admitted key was claimed already')
+  world.journal.step('claim', world.clock.monotonic() - running.startedMs)
+}
+
+export function intentOf(running: RunningAuthorization, kind: Intent['kind']): Intent {
+  return {
     id: running.id,
-    kind: isInquiry(running.request.type) ? 'inquiry' : 'financial',
+    kind,
     acquirer: running.acquirer.id,
     idempotencyKey: running.idempotencyKey,
     fingerprint: running.fingerprint,
@@ -105,10 +120,6 @@ export async function claim(world: World, running: RunningAuthorization): Promis
     request: { ...running.stored },
     attempt: running.attempt,
   }
-  const result = await world.store.claim(intent)
-  // `admit` looked in the same synchronous step, and the embedded store has one process only.
-  if (result.kind !== 'claimed') throw new Error('an admitted key was claimed already')
-  world.journal.step('claim', world.clock.monotonic() - running.startedMs)
 }
 
 export function isInquiry(type: AuthorizationType): boolean {
@@ -121,14 +132,19 @@ export function isVerification({ processingCode }: Pick<Attempt, 'processingCode
 }
 
 /** One try at one issuer, in numbers of our own; NO_STAN where none is free. */
-export function attemptAt(world: World, asked: Asked, issuer: Issuer): Attempt {
+export function attemptAt(
+  world: World,
+  asked: Asked,
+  issuer: Issuer,
+  saying: Saying = 'asked',
+): Attempt {
   const { request, acquirer, card } = asked
-  const trace = issuer.drawTraceNumbers('request')
+  const trace = issuer.drawTraceNumbers(PURPOSES[saying])
   const kind = WIRE_KINDS[request.type]
   const mode = request.terminal.entryMode
   return {
     issuer: issuer.name,
-    mti: kind.mti,
+    mti: saying === 'asked' ? kind.mti : adviceMti(kind.mti),
     processingCode: kind.processingCode,
     stan: trace.stan,
     transmittedAt: trace.transmittedAt,
@@ -143,6 +159,13 @@ export function attemptAt(world: World, asked: Asked, issuer: Issuer): Attempt {
     entryMode: mode === undefined ? ENTRY_MODE_UNKNOWN : WIRE_ENTRY_MODES[mode],
     card: world.vault.seal(card),
   }
+}
+
+const PURPOSES: Readonly<Record<Saying, TracePurpose>> = { asked: 'request', told: 'reversal' }
+
+/** What tells an issuer of what it was not asked: 0100 gives 0120, 0200 gives 0220. */
+export function adviceMti(mti: string): '0120' | '0220' {
+  return mti.startsWith('01') ? '0120' : '0220'
 }
 
 /** DE43 (ISO 8583:1987): name 25 characters, city 13, country 2; ASCII, accents taken off. */

@@ -83,6 +83,7 @@ export const ERRORS = {
     title: 'More than an amount may be',
     responseCode: '13',
   },
+  no_route: { status: 422, title: 'No issuer takes this card', responseCode: '92' },
   unknown_card_token: { status: 422, title: 'The card token is not known' },
   idempotency_key_reused: { status: 422, title: 'The key was used for another request' },
   overloaded: { status: 503, title: 'Too many requests are in flight' },

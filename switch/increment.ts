@@ -21,7 +21,7 @@ export function increment(
 }
 
 function incrementOnce(world: World, step: RunningStep) {
-  const { mti, processingCode } = lastAttempt(step)
+  const { processingCode } = lastAttempt(step)
   const { acceptsPartialApproval } = step.acquirer
-  return askStep(world, step, { mti, processingCode, acceptsPartialApproval })
+  return askStep(world, step, { mti: '0100', processingCode, acceptsPartialApproval })
 }

@@ -2,12 +2,19 @@
 
 import type { Decision } from '#scoring'
 import type { AskedAttempt } from './ask.ts'
-import { isInquiry, isVerification } from './claim.ts'
-import type { AskResult, Issuer, IssuerAnswer } from './issuers/index.ts'
+import { adviceMti, isInquiry, isVerification } from './claim.ts'
+import type { AskResult, Issuer, IssuerAnswer, TraceNumbers } from './issuers/index.ts'
 import { type Answered, answerBody, type Ruling } from './respond.ts'
 import { isApproval, isResponseCode, RESPONSE_CODE } from './response-codes.ts'
 import type { RiskEffect } from './step-up.ts'
-import type { Attempt, Outcome, OutcomeCause, QueuedMessage, Transaction } from './store/index.ts'
+import {
+  type Attempt,
+  type Outcome,
+  type OutcomeCause,
+  type QueuedMessage,
+  queuedBy,
+  type Transaction,
+} from './store/index.ts'
 import type { RunningAuthorization } from './transaction.ts'
 import type { World } from './world.ts'
 
@@ -52,7 +59,7 @@ export async function record(
     cause: conclusion.cause,
     issuerResponseCode: conclusion.issuerAnswer?.responseCode ?? null,
     answer: answerBody(
-      answered(running, ending),
+      answered(running, issuerOf(running, ending)),
       conclusion,
       running.acquirer.discloseRisk ? decision : null,
     ),
@@ -63,12 +70,22 @@ export async function record(
   // One group: the mark lies before the outcome in the log, so a crash between finds it.
   const marked = wasNotSent ? world.store.markNotSent(running.id) : undefined
   const [recorded] = await Promise.all([world.store.record(outcome), marked])
-  if (recorded.reversal !== null) world.storeAndForward.enqueue(recorded.reversal)
+  await handOver(world, running, ending, recorded)
+  world.journal.step('record', world.clock.monotonic() - startedMs)
+  return recorded
+}
+
+/** Gives what is recorded to store-and-forward, whoever recorded it. Rejects with StoreFault. */
+export async function handOver(
+  world: World,
+  running: RunningAuthorization,
+  ending: Ending,
+  recorded: Outcome,
+): Promise<void> {
+  for (const message of queuedBy(recorded)) world.storeAndForward.enqueue(message)
   if (recorded.cause === 'acquirer_reversal' && ending.by === 'issuer') {
     await reverseFurther(world, running, ending, recorded)
   }
-  world.journal.step('record', world.clock.monotonic() - startedMs)
-  return recorded
 }
 
 function reversalOf(
@@ -82,7 +99,8 @@ function reversalOf(
   return queuedReversal(world, running.id, attempt, issuer, cause, reversalStep)
 }
 
-function answered(running: RunningAuthorization, ending: Ending): Answered {
+/** What the answer says of the request. `issuer`: who was asked or told. */
+export function answered(running: RunningAuthorization, issuer: string | undefined): Answered {
   return {
     id: running.id,
     type: running.request.type,
@@ -90,12 +108,16 @@ function answered(running: RunningAuthorization, ending: Ending): Answered {
     currency: running.request.currency,
     stan: running.request.stan,
     rrn: running.rrn,
-    issuer: ending.by === 'issuer' ? ending.asked.issuer.name : running.issuer?.name,
+    issuer,
     // Nothing sealed, nothing behind the token: it could not be used.
     cardToken: running.attempt === null ? undefined : running.cardToken,
     maskedPan: running.card.pan.masked,
     createdAtMs: running.arrivedAtMs,
   }
+}
+
+function issuerOf(running: RunningAuthorization, ending: Ending): string | undefined {
+  return ending.by === 'issuer' ? ending.asked.issuer.name : running.issuer?.name
 }
 
 function conclude(running: RunningAuthorization, ending: Ending): Conclusion {
@@ -195,6 +217,29 @@ export function queuedReversal(
     original,
     cause,
     queuedAtMs: world.clock.now(),
+  }
+}
+
+/** What was decided without the issuer, to be told in these numbers until it knows. */
+export function queuedAdvice(
+  world: Pick<World, 'clock'>,
+  transactionId: string,
+  original: Attempt,
+  trace: TraceNumbers,
+  told: Pick<QueuedMessage, 'cause' | 'approvalCode' | 'responseCode' | 'reasonCode'>,
+): QueuedMessage {
+  const { stan, transmittedAt, rrn } = trace
+  return {
+    transactionId,
+    step: 'advice',
+    issuer: original.issuer,
+    mti: adviceMti(original.mti),
+    stan,
+    transmittedAt,
+    rrn,
+    original,
+    queuedAtMs: world.clock.now(),
+    ...told,
   }
 }
 

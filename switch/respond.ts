@@ -38,6 +38,8 @@ export interface Ruling {
   readonly responseCode: string
   /** Where the issuer's word decided. */
   readonly issuerAnswer: IssuerAnswer | undefined
+  /** The switch answered in the issuer's place. */
+  readonly isStandIn?: boolean
 }
 
 /**
@@ -64,7 +66,7 @@ export function answerBody(
     ...(answered.stan === undefined ? {} : { stan: answered.stan }),
     rrn: answered.rrn,
     ...(answered.issuer === undefined ? {} : { issuer: answered.issuer }),
-    standIn: false,
+    standIn: ruling.isStandIn === true,
     card: {
       ...(answered.cardToken === undefined ? {} : { token: answered.cardToken }),
       masked: answered.maskedPan,

@@ -1,6 +1,7 @@
-// The acquirers' HTTP: `POST /v1/authorizations`, `GET /v1/authorizations/{id}` and `?rrn=`, and the
-// steps of a payment below them (payment-path.ts).
+// The acquirers' HTTP: `POST /v1/authorizations`, `GET /v1/authorizations/{id}` and `?rrn=`, the
+// steps of a payment below them (payment-path.ts), and `POST /v1/advices`.
 
+import { ADVICES_PATH } from '../advise.ts'
 import { Authenticator } from '../authenticate.ts'
 import { ERRORS, problemDocument, type Refusal, refuse, refuseForNow } from '../errors.ts'
 import { RETRY_AFTER_SECONDS, RRN_MATCHES_MAX } from '../limits.ts'
@@ -28,7 +29,10 @@ import {
   stepOfPath,
 } from './payment-path.ts'
 import type { StreamApi } from './stream.ts'
-import { refuseKey, takeAuthorization } from './take-authorization.ts'
+import { refuseKey, takeAdvice, takeAuthorization } from './take-authorization.ts'
+
+/** What begins a payment. */
+const FIRST_PATHS: readonly string[] = [COLLECTION, ADVICES_PATH]
 
 const NO_BODY = new Uint8Array(0)
 
@@ -73,7 +77,7 @@ export function createAcquirerApi(world: World): AcquirerApi {
       }
       if (request.method === 'POST') {
         const step = stepOfPath(request.path)
-        if (step !== undefined || request.path === COLLECTION) {
+        if (step !== undefined || FIRST_PATHS.includes(request.path)) {
           return post(world, acquirer, request, step)
         }
       }
@@ -100,8 +104,8 @@ export function createAcquirerApi(world: World): AcquirerApi {
 }
 
 /**
- * An authorization, or a step of one. Everything up to its story is synchronous: the body is gone
- * after the first await.
+ * An authorization, an advice, or a step of one. Everything up to its story is synchronous: the
+ * body is gone after the first await.
  */
 function post(
   world: World,
@@ -125,9 +129,11 @@ function post(
   if (content.kind === 'refused') return refused(content)
   const traceparent = request.headers.get('traceparent')
   const taken =
-    step === undefined
-      ? takeAuthorization(world, acquirer, key, content.value, traceparent)
-      : postStep(world, acquirer, key, step, content.value)
+    step !== undefined
+      ? postStep(world, acquirer, key, step, content.value)
+      : request.path === ADVICES_PATH
+        ? takeAdvice(world, acquirer, key, content.value)
+        : takeAuthorization(world, acquirer, key, content.value, traceparent)
   if (!(taken instanceof Promise)) return refused(taken)
   const answerKind = acceptedKind(request.headers.get('accept'), kind)
   return taken.then((reply) => replyResponse(world, reply, answerKind))

@@ -2,8 +2,11 @@
 //
 //   POST {id}/captures, /reversals, /refunds, /increments
 //   POST /v1/reversals, by the acquirer's own numbers
-//   GET  {id} of an authorization or a step, {id}/captures/{step id}
+//   GET  {id} of an authorization, an advice or a step, {id}/captures/{step id}
+//
+// An advice begins a payment as an authorization does: POST /v1/advices, GET /v1/advices/{id}.
 
+import { ADVICES_PATH } from '../advise.ts'
 import { capture } from '../capture.ts'
 import type { Refusal } from '../errors.ts'
 import { increment } from '../increment.ts'
@@ -19,7 +22,7 @@ export const COLLECTION = '/v1/authorizations'
 const REVERSALS = '/v1/reversals'
 
 const ULID = '[0-9A-HJKMNP-TV-Z]{26}'
-const IDENTIFIER = new RegExp(`^(auth|cap|rev|ref|inc)_${ULID}$`)
+const IDENTIFIER = new RegExp(`^(auth|adv|cap|rev|ref|inc)_${ULID}$`)
 /** A payment's id, the kind of step, and where it is asked for one step its id. */
 const STEPS = new RegExp(
   `^${COLLECTION}/([^/]+)/(captures|reversals|refunds|increments)(?:/([^/]+))?$`,
@@ -68,13 +71,18 @@ export function postStep(
 /** Whose it is stays to be checked. */
 export async function findByPath(world: World, path: string): Promise<Transaction | undefined> {
   const [, paymentId, plural = '', stepId] = STEPS.exec(path) ?? []
-  const own = path.startsWith(`${COLLECTION}/`) ? path.slice(COLLECTION.length + 1) : ''
-  const id = stepId ?? own
+  const id = stepId ?? ownId(path)
   if (!IDENTIFIER.test(id)) return undefined
   const found = await world.store.read(id)
   if (stepId === undefined) return found
   const isThere = found?.intent.payment?.paymentId === paymentId
   return isThere && found?.intent.kind === KINDS[plural] ? found : undefined
+}
+
+function ownId(path: string): string {
+  if (path.startsWith(`${COLLECTION}/`)) return path.slice(COLLECTION.length + 1)
+  const id = path.startsWith(`${ADVICES_PATH}/`) ? path.slice(ADVICES_PATH.length + 1) : ''
+  return id.startsWith('adv_') ? id : ''
 }
 
 /** The answers to the steps of these payments, RRN_STEPS_MAX at most. */

@@ -1,6 +1,8 @@
 // An authorization from wherever it came, once it is read: its key and its fields are checked, then
 // it is authorized. HTTP and WebSocket meet here, so that both give the same answers.
 
+import { parseAdvice } from '../advice-request.ts'
+import { advise } from '../advise.ts'
 import { authorize } from '../authorize.ts'
 import { type Refusal, refuse } from '../errors.ts'
 import { IDEMPOTENCY_KEY_CHARACTERS_MAX } from '../limits.ts'
@@ -35,6 +37,17 @@ export function takeAuthorization(
   const authorization = parseAuthorization(body)
   if ('kind' in authorization) return authorization
   return authorize(world, acquirer, key, authorization, traceOf(traceparent))
+}
+
+/** The same for an advice. */
+export function takeAdvice(
+  world: World,
+  acquirer: Acquirer,
+  key: string,
+  body: unknown,
+): Refusal | Promise<Reply> {
+  const advice = parseAdvice(body)
+  return 'kind' in advice ? advice : advise(world, acquirer, key, advice)
 }
 
 /** W3C Trace Context: the text as it came when it is well-formed. */

@@ -68,6 +68,7 @@ export class Journal {
   readonly #linkEvents: Tally
   readonly #acquirerLinkEvents: Tally
   readonly #failOvers: Tally
+  readonly #standIns: Tally
 
   constructor(options: JournalOptions) {
     this.log = options.log
@@ -103,10 +104,11 @@ export class Journal {
     this.#degraded = tally('degraded_total', 'Decisions made without a part', ['part'])
     this.#shed = tally('shed_total', 'Refused at the door', ['cause'])
     this.#reversals = tally('reversals_total', 'Reversals queued', ['cause'])
-    this.#paymentSteps = tally('payment_steps_total', 'Captures, reversals, refunds, increments', [
-      'step',
-      'outcome',
-    ])
+    this.#paymentSteps = tally(
+      'payment_steps_total',
+      'Captures, reversals, refunds, increments, advices',
+      ['step', 'outcome'],
+    )
     this.#replays = tally('idempotent_replays_total', 'First answers given again', [])
     this.#ruleHits = tally('rule_hits_total', 'Rules that fired', ['rule', 'mode'])
     this.#unknownRules = tally('rules_unknown_total', 'Rules that a missing value left unknown', [])
@@ -125,6 +127,7 @@ export class Journal {
       ['listener', 'event'],
     )
     this.#failOvers = tally('fail_overs_total', 'Asked at a further issuer', ['from', 'to'])
+    this.#standIns = tally('stand_in_total', 'Approved in the place of the issuer', ['issuer'])
     gauge(registry, 'switchyard_build_info', 'Version', ['version', 'node'], () => [
       [{ version: options.version, node: process.version }, 1],
     ])
@@ -228,8 +231,12 @@ export class Journal {
     this.#reversals.add(cause)
   }
 
-  /** The end of a step of a payment. */
-  stepTaken(step: StepKind, outcome: Outcome): void {
+  stoodIn(issuer: string): void {
+    this.#standIns.add(issuer)
+  }
+
+  /** The end of a step of a payment, or of an advice. */
+  stepTaken(step: StepKind | 'advice', outcome: Outcome): void {
     this.#paymentSteps.add(step, outcome.outcome)
   }
 

@@ -1,10 +1,10 @@
 // Leaf of a step that needs nobody's answer: accepted durably, and the issuer is told until it knows.
 
-import { type Refusal, refuseForNow } from '../errors.ts'
+import type { Refusal } from '../errors.ts'
 import { NO_STAN } from '../issuers/index.ts'
-import { RETRY_AFTER_SECONDS } from '../limits.ts'
 import { stepBody } from '../respond.ts'
 import { RESPONSE_CODE } from '../response-codes.ts'
+import { refuseTraceNumber } from '../shed.ts'
 import type { Outcome, QueuedMessage } from '../store/index.ts'
 import type { World } from '../world.ts'
 import { answeredStep, lastAttempt, stepIntent } from './step-record.ts'
@@ -18,11 +18,7 @@ export type Told = Pick<QueuedMessage, 'mti' | 'cause'> &
 export function tell(world: World, step: RunningStep, told: Told): QueuedMessage | Refusal {
   const original = lastAttempt(step)
   const trace = world.traceNumbers(original.issuer).drawTraceNumbers('reversal')
-  if (trace.stan === NO_STAN) {
-    world.journal.shed('trace_numbers')
-    const detail = 'too much is in flight to this issuer: retry'
-    return refuseForNow('overloaded', detail, RETRY_AFTER_SECONDS)
-  }
+  if (trace.stan === NO_STAN) return refuseTraceNumber(world)
   return {
     transactionId: step.id,
     step: step.request.kind,

@@ -1,12 +1,12 @@
 // Leaf of a step that the issuer must agree to: its attempt is durable before its bytes leave, and
 // what nobody knows is declined 91 with one reversal of this step.
 
-import { type Refusal, refuseForNow } from '../errors.ts'
+import type { Refusal } from '../errors.ts'
 import { type AskResult, NO_STAN, originalDataElements } from '../issuers/index.ts'
-import { RETRY_AFTER_SECONDS } from '../limits.ts'
 import { apply } from '../payment.ts'
 import { concludeAsked, queuedReversal } from '../record.ts'
 import { stepBody } from '../respond.ts'
+import { refuseTraceNumber } from '../shed.ts'
 import type { Attempt, Outcome } from '../store/index.ts'
 import type { World } from '../world.ts'
 import { answeredStep, lastAttempt, stepIntent } from './step-record.ts'
@@ -33,11 +33,7 @@ export async function askStep(
     if (!isTold) return refuseInProgress()
   }
   const attempt = attemptOf(world, step, question)
-  if (attempt.stan === NO_STAN) {
-    world.journal.shed('trace_numbers')
-    const detail = 'too much is in flight to this issuer: retry'
-    return refuseForNow('overloaded', detail, RETRY_AFTER_SECONDS)
-  }
+  if (attempt.stan === NO_STAN) return refuseTraceNumber(world)
   const claimed = await world.store.claim(stepIntent(step, attempt))
   if (claimed.kind === 'existing') throw new Error('an admitted key was claimed already')
   if (claimed.kind === 'stale') return 'stale'

@@ -63,11 +63,22 @@ export function storedStep(
   return { answered: { ...own, rrn, issuer, createdAtMs }, before }
 }
 
-/** The attempt that the issuer answered last: what a step of the payment is about. */
+/**
+ * What the issuer knows a transaction by: the request that it answered last, or the advice that
+ * told it of what it was not asked. Undefined where it was neither asked nor told.
+ */
+export function originalOf({ attempts, outcome }: Transaction): Attempt | undefined {
+  const advice = outcome?.advice
+  if (advice?.step !== 'advice') return attempts.at(-1)
+  const { mti, stan, transmittedAt, rrn, original } = advice
+  return { ...original, mti, stan, transmittedAt, rrn }
+}
+
+/** What a step of the payment is about, in the numbers that the issuer knows. */
 export function lastAttempt(step: RunningStep): Attempt {
-  const attempt = step.authorization.attempts.at(-1)
-  if (attempt === undefined) throw new Error('a payment that holds money was asked of nobody')
-  return attempt
+  const original = originalOf(step.authorization)
+  if (original === undefined) throw new Error('a payment that holds money was asked of nobody')
+  return original
 }
 
 /** DE38 of the authorization, where the issuer gave one. */
