@@ -109,6 +109,10 @@ function printStats(audit: LogAudit, holderPid: number | undefined): number {
       `${count} (${audit.bytesByKind[kind as keyof LogAudit['bytesByKind']]} bytes)`,
     ]),
     ...Object.entries(audit.outcomes),
+    ...Object.entries(audit.labels).map(([kind, count]): [string, unknown] => [
+      `labelled ${kind}`,
+      count,
+    ]),
     ['open claims', audit.openClaims],
     ['pending deliveries', audit.pendingDeliveries],
     ['first claim', timeOf(audit.firstClaimAtMs)],

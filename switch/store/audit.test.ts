@@ -54,6 +54,13 @@ async function filledDisk(): Promise<SimulatedDisk> {
     responseCode: '00',
     approved: true,
   })
+  const label = {
+    transactionId: 'auth_2',
+    kind: 'chargeback' as const,
+    knownAtMs: 1,
+    recordedAtMs: 2,
+  }
+  await store.recordLabel(label)
   await store.close()
   return disk
 }
@@ -96,8 +103,10 @@ describe('log audit', () => {
       queued: 1,
       delivery: 1,
       late_answer: 1,
+      label: 1,
     })
-    assert.equal(found.records, 11)
+    assert.equal(found.records, 12)
+    assert.deepEqual(found.labels, { chargeback: 1 })
     assert.deepEqual(found.outcomes, { approved: 1, declined: 1 })
     assert.deepEqual([found.openClaims, found.pendingDeliveries], [1, 1])
     assert.deepEqual(found.contradictions, [])
@@ -109,7 +118,7 @@ describe('log audit', () => {
     const disk = await filledDisk()
     const whole = disk.contents(NAME)
     disk.damage(NAME, 0, () => whole.slice(0, -3))
-    assert.equal((await audit(disk)).records, 10)
+    assert.equal((await audit(disk)).records, 11)
     assert.ok(((await audit(disk)).tornTail?.bytes ?? 0) > 0)
     disk.damage(NAME, 80, (bytes) => bytes.map((byte, i) => (i === 0 ? byte ^ 1 : byte)))
     const damaged = await auditLog(disk)
@@ -160,7 +169,7 @@ describe('log export', () => {
       return undefined
     })
     assert.equal(problem, undefined)
-    assert.equal(lines.length, 11)
+    assert.equal(lines.length, 12)
     const text = lines.join('\n')
     const { iv, sealed } = sampleAttempt().card as { iv: Uint8Array; sealed: Uint8Array }
     for (const bytes of [iv, sealed]) assert.ok(!text.includes(Buffer.from(bytes).toString('hex')))

@@ -20,6 +20,8 @@ export interface LogAudit {
   readonly recordsByKind: Readonly<Partial<Record<LogRecord['kind'], number>>>
   readonly bytesByKind: Readonly<Partial<Record<LogRecord['kind'], number>>>
   readonly outcomes: Readonly<Record<string, number>>
+  /** Labels by their kind. */
+  readonly labels: Readonly<Record<string, number>>
   readonly openClaims: number
   readonly pendingDeliveries: number
   /** Milliseconds since 1970 of the first and last claim; null where there is none. */
@@ -110,6 +112,7 @@ class Auditor {
   readonly #records: Partial<Record<LogRecord['kind'], number>> = {}
   readonly #bytes: Partial<Record<LogRecord['kind'], number>> = {}
   readonly #outcomes: Record<string, number> = {}
+  readonly #labels: Record<string, number> = {}
   readonly #contradictions: Contradiction[] = []
   /** The oldest segments were removed: a record's claim may have gone with them. */
   readonly #isShortened: boolean
@@ -148,6 +151,7 @@ class Auditor {
       recordsByKind: this.#records,
       bytesByKind: this.#bytes,
       outcomes: this.#outcomes,
+      labels: this.#labels,
       openClaims,
       pendingDeliveries,
       firstClaimAtMs: this.#firstClaimAtMs,
@@ -216,6 +220,11 @@ class Auditor {
         const story = this.#stories.get(record.transactionId)
         if (story === undefined) return this.#orphan(record.transactionId)
         return story.isOpen ? undefined : `${record.transactionId} has an attempt after its outcome`
+      }
+      case 'label': {
+        const { transactionId, kind } = record.label
+        this.#labels[kind] = (this.#labels[kind] ?? 0) + 1
+        return this.#stories.has(transactionId) ? undefined : this.#orphan(transactionId)
       }
       case 'late_answer': {
         const { transactionId } = record.answer

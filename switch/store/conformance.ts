@@ -7,6 +7,7 @@ import type { Decision } from '#scoring'
 import {
   type Attempt,
   type Intent,
+  type Label,
   type Outcome,
   type QueuedMessage,
   type StandInMove,
@@ -140,6 +141,7 @@ export function testTransactionStore(name: string, open: () => Promise<StoreWorl
     testDeliveries(inWorld)
     testStandIn(inWorld)
     testSteps(inWorld)
+    testLabels(inWorld)
     testLookups(inWorld)
     testEnds(inWorld)
   })
@@ -172,6 +174,7 @@ function testClaims(inWorld: InWorld): void {
         deliveries: [],
         lateAnswers: [],
         steps: [],
+        labels: [],
       })
     })
   })
@@ -631,6 +634,56 @@ function testSteps(inWorld: InWorld): void {
 }
 
 const STALE = { kind: 'stale' } as const
+
+function sampleLabel(id: string, changes: Partial<Label> = {}): Label {
+  const [knownAtMs, recordedAtMs] = [TEST_START_MS + 1_000, TEST_START_MS + 2_000]
+  return { transactionId: id, kind: 'chargeback', knownAtMs, recordedAtMs, ...changes }
+}
+
+function testLabels(inWorld: InWorld): void {
+  inWorld('labels are read back in their order, also after a restart', async (world) => {
+    const { store, reopen } = world
+    await store.claim(sampleIntent('auth_1'))
+    await store.record(sampleOutcome('auth_1'))
+    const first = sampleLabel('auth_1')
+    const second = sampleLabel('auth_1', { kind: 'genuine', knownAtMs: first.knownAtMs - 500 })
+    assert.equal(await store.recordLabel(first), 'recorded')
+    assert.equal(await store.recordLabel(second), 'recorded')
+    await nowAndLater(store, reopen, async (opened) => {
+      assert.deepEqual((await opened.read('auth_1'))?.labels, [first, second])
+    })
+  })
+
+  inWorld('a label that comes again is known, also after a restart', async ({ store, reopen }) => {
+    await store.claim(sampleIntent('auth_1'))
+    const label = sampleLabel('auth_1')
+    const again = { ...label, recordedAtMs: label.recordedAtMs + 5_000 }
+    const both = [store.recordLabel(label), store.recordLabel(again)]
+    assert.deepEqual(await Promise.all(both), ['recorded', 'known'])
+    await nowAndLater(store, reopen, async (opened) => {
+      assert.equal(await opened.recordLabel(again), 'known')
+      assert.deepEqual((await opened.read('auth_1'))?.labels, [label])
+    })
+  })
+
+  inWorld('a label of no transaction is answered, and nothing is stored', async ({ store }) => {
+    assert.equal(await store.recordLabel(sampleLabel('auth_9')), 'unknown')
+    assert.equal(await store.read('auth_9'), undefined)
+  })
+
+  inWorld('a transaction has so many labels and no more', async ({ store }) => {
+    await store.claim(sampleIntent('auth_1'))
+    const results = new Set<string>()
+    let count = 0
+    for (; !results.has('too_many'); count++) {
+      assert.ok(count < 1_000)
+      results.add(await store.recordLabel(sampleLabel('auth_1', { knownAtMs: count })))
+    }
+    assert.deepEqual([...results], ['recorded', 'too_many'])
+    assert.equal((await store.read('auth_1'))?.labels.length, count - 1)
+    assert.equal(await store.recordLabel(sampleLabel('auth_1', { knownAtMs: 0 })), 'known')
+  })
+}
 
 function testLookups(inWorld: InWorld): void {
   inWorld('open transactions are listed oldest first', async ({ store, reopen }) => {

@@ -2,7 +2,7 @@
 // log its records lie. The records themselves stay in the log.
 
 import { Packr } from 'msgpackr'
-import type { Delivery, Intent, PaymentStep, QueuedMessage } from './transaction-store.ts'
+import type { Delivery, Intent, Label, PaymentStep, QueuedMessage } from './transaction-store.ts'
 
 /** A position that is not there (yet). */
 export const NOWHERE = -1
@@ -51,6 +51,10 @@ export class DirectoryEntry {
   notSent = false
   outcomeAt = NOWHERE
   lateAts: number[] = []
+  /** What became known of it; there are few, so they are kept here and not in the log alone. */
+  labels: Label[] = []
+  /** The same with those that are not durable yet. */
+  labelsTaken: Label[] = []
   deliveries: DeliveryEntry[] = []
   /** The newest record that was applied. */
   lastAt = NOWHERE
@@ -105,12 +109,28 @@ export class DirectoryEntry {
     return delivery
   }
 
+  /** Takes a label before it is durable; false where it is taken already. */
+  takeLabel(label: Label): boolean {
+    if (has(this.labelsTaken, label)) return false
+    this.labelsTaken.push(label)
+    return true
+  }
+
+  applyLabel(label: Label): void {
+    if (!has(this.labels, label)) this.labels.push(label)
+    this.takeLabel(label)
+  }
+
   /** Nothing will happen to it unless somebody asks: it may leave memory once the index has it. */
   get isQuiet(): boolean {
     if (this.phase !== 'recorded' || this.inFlight > 0 || this.savedAt !== this.lastAt) return false
     for (const { state } of this.deliveries) if (state === 'queued') return false
     return true
   }
+}
+
+function has(labels: readonly Label[], { kind, knownAtMs }: Label): boolean {
+  return labels.some((one) => one.kind === kind && one.knownAtMs === knownAtMs)
 }
 
 const packr = new Packr({ useRecords: false, moreTypes: true, copyBuffers: true })
@@ -141,6 +161,7 @@ type EntryRow = [
   // Absent in what an older version wrote.
   paymentId?: string | null,
   stepIds?: string[],
+  labels?: [kind: Label['kind'], knownAtMs: number, recordedAtMs: number][],
 ]
 
 /** The entry as the index keeps it: what is durable of it. */
@@ -172,6 +193,7 @@ export function encodeEntry(entry: DirectoryEntry): Uint8Array {
       ]),
     entry.paymentId,
     entry.stepIds,
+    entry.labels.map(({ kind, knownAtMs, recordedAtMs }) => [kind, knownAtMs, recordedAtMs]),
   ]
   return packr.pack(row)
 }
@@ -188,6 +210,10 @@ export function decodeEntry(bytes: Uint8Array): DirectoryEntry {
   )
   entry.stepIds = row[17] ?? []
   entry.stepCount = entry.stepIds.length
+  entry.labels = (row[18] ?? []).map(([kind, knownAtMs, recordedAtMs]) => {
+    return { transactionId: id, kind, knownAtMs, recordedAtMs }
+  })
+  entry.labelsTaken = [...entry.labels]
   entry.claimAt = row[8]
   entry.attemptAts = row[9]
   entry.attemptCount = row[10]

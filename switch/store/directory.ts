@@ -245,6 +245,10 @@ export class Directory {
         return this.#change(record.answer.transactionId, position, (entry) => {
           if (entry.lateAts.length < this.#limits.lateAnswersMax) entry.lateAts.push(position)
         })
+      case 'label':
+        return this.#change(record.label.transactionId, position, (entry) => {
+          entry.applyLabel(record.label)
+        })
       case 'queued':
         this.#noteMessage(record.message)
         return this.#change(record.message.transactionId, position, (entry) => {

@@ -16,6 +16,8 @@ import {
   type Delivery,
   type Intent,
   type KeyEntry,
+  type Label,
+  type LabelResult,
   type LateAnswer,
   type Outcome,
   type Ownership,
@@ -314,6 +316,23 @@ class EmbeddedStore implements TransactionStore {
     return this.#write({ kind: 'late_answer', answer }, entry, undefined)
   }
 
+  async recordLabel(label: Label): Promise<LabelResult> {
+    if (!this.#commit.isWritable) throw this.#notWritable()
+    const entry = this.#directory.find(label.transactionId)
+    if (entry === undefined || entry.claimAt === NOWHERE) return 'unknown'
+    const isFull = entry.labelsTaken.length >= this.#limits.labelsMax
+    const { length } = entry.labelsTaken
+    if (!entry.takeLabel(label)) {
+      await this.#settled()
+      return 'known'
+    }
+    if (isFull) {
+      entry.labelsTaken.length = length
+      return 'too_many'
+    }
+    return this.#write<LabelResult>({ kind: 'label', label }, entry, 'recorded')
+  }
+
   async queue(message: QueuedMessage): Promise<boolean> {
     const entry = this.#known(message.transactionId)
     if (entry.delivery(message.step) !== undefined) {
@@ -495,6 +514,7 @@ class EmbeddedStore implements TransactionStore {
   async #readTransaction(entry: DirectoryEntry): Promise<Transaction> {
     const { notSent, outcomeAt } = entry
     const steps = [...entry.stepIds]
+    const labels = [...entry.labels]
     const deliveries = entry.deliveries.filter(({ messageAt }) => messageAt !== NOWHERE)
     const [claim, attempts, outcome, queued, late] = await Promise.all([
       this.#readRecord(entry.claimAt, ['claim', 'accepted']),
@@ -514,6 +534,7 @@ class EmbeddedStore implements TransactionStore {
       deliveries: queued,
       lateAnswers: late.map(({ answer }) => answer),
       steps,
+      labels,
     }
   }
 

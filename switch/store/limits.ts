@@ -39,6 +39,8 @@ export interface StoreLimits {
   readonly standInCountersMax: number
   /** Late answers of one transaction that `read` shows; further ones are in the log only. */
   readonly lateAnswersMax: number
+  /** Labels of one transaction: its chargeback, what was found out, what was taken back. */
+  readonly labelsMax: number
 }
 
 export const STORE_LIMITS: StoreLimits = {
@@ -55,6 +57,7 @@ export const STORE_LIMITS: StoreLimits = {
   attemptsMax: 8,
   standInCountersMax: 100_000,
   lateAnswersMax: 16,
+  labelsMax: 32,
 }
 
 /** Bytes that a scan reads at once; larger than a frame, so that two reads always hold one. */

@@ -36,6 +36,10 @@ const RECORDS: readonly LogRecord[] = [
   { kind: 'outcome', outcome: sampleStandIn('auth_1') },
   { kind: 'queued', message: sampleReversal('auth_1') },
   {
+    kind: 'label',
+    label: { transactionId: 'auth_1', kind: 'dispute', knownAtMs: 7, recordedAtMs: 1_795_000_000 },
+  },
+  {
     kind: 'delivery',
     transactionId: 'auth_1',
     step: 'authorization',

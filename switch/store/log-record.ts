@@ -10,6 +10,7 @@
 //   queued   7  = [queued message]
 //   delivery 8  = [transaction, step, state, sends, last response code]
 //   accepted 9  = [intent, owner, epoch, outcome]  a step that needed nobody's answer; format 2
+//   label    10 = [transaction, kind, known at, recorded at]                        format 3
 //
 // Intents, attempts, outcomes and the like are rows: their fields in the order of the tables below,
 // without names, which makes them a quarter smaller and a third cheaper than maps (714 bytes and
@@ -23,6 +24,7 @@ import {
   type Attempt,
   type Delivery,
   type Intent,
+  type Label,
   type LateAnswer,
   type Outcome,
   type Ownership,
@@ -43,6 +45,7 @@ export type LogRecord =
   | { readonly kind: 'queued'; readonly message: QueuedMessage }
   | DeliveryRecord
   | AcceptedRecord
+  | { readonly kind: 'label'; readonly label: Label }
 
 export interface AcceptedRecord {
   readonly kind: 'accepted'
@@ -70,6 +73,7 @@ const KINDS = [
   'queued',
   'delivery',
   'accepted',
+  'label',
 ] as const satisfies readonly LogRecord['kind'][]
 
 /** What a record queues, in the order in which the issuer must hear it. */
@@ -228,6 +232,10 @@ function encodeBody(record: LogRecord): Row {
         record.sends,
         record.lastResponseCode,
       ]
+    case 'label': {
+      const { transactionId, kind, knownAtMs, recordedAtMs } = record.label
+      return [transactionId, kind, knownAtMs, recordedAtMs]
+    }
     case 'accepted': {
       const { owner, leaseEpoch } = record.ownership
       return [toRow(INTENT, record.intent), owner, leaseEpoch, toRow(OUTCOME, record.outcome)]
@@ -266,6 +274,11 @@ function decodeBody(kind: LogRecord['kind'], body: Row): LogRecord {
         string | null,
       ]
       return { kind, transactionId, step, state, sends, lastResponseCode }
+    }
+    case 'label': {
+      const row = body as [string, Label['kind'], number, number]
+      const [transactionId, labelKind, knownAtMs, recordedAtMs] = row
+      return { kind, label: { transactionId, kind: labelKind, knownAtMs, recordedAtMs } }
     }
     case 'accepted': {
       const [intent, owner, leaseEpoch, outcome] = body as [Row, string, number, Row]

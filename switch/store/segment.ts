@@ -16,8 +16,8 @@
 import { crc32 } from 'node:zlib'
 
 /**
- * 2 added the record kind 9 and fields at the ends of rows; 3 an advice beside a reversal, and what
- * stands in. 1 and 2 are read as they are.
+ * 2 added the record kind 9 and fields at the ends of rows; 3 an advice beside a reversal, what
+ * stands in, and labels. 1 and 2 are read as they are.
  */
 export const FORMAT_VERSION = 3
 const FORMAT_OLDEST = 1

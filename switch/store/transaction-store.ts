@@ -211,6 +211,31 @@ export interface LateAnswer {
   readonly approved: boolean
 }
 
+/**
+ * What a transaction turned out to be. `chargeback` and `confirmed_fraud` are fraud; `dispute` (a
+ * chargeback about the goods, not about who paid) and `genuine` are not.
+ */
+export const LABEL_KINDS = ['chargeback', 'confirmed_fraud', 'dispute', 'genuine'] as const
+export type LabelKind = (typeof LABEL_KINDS)[number]
+
+export const isFraudLabel = (kind: LabelKind): boolean =>
+  kind === 'chargeback' || kind === 'confirmed_fraud'
+
+/** The truth about a transaction, which arrives later. The one that was known last counts. */
+export interface Label {
+  readonly transactionId: string
+  readonly kind: LabelKind
+  /** When it became known, milliseconds since 1970: a backtest may not know it earlier. */
+  readonly knownAtMs: number
+  readonly recordedAtMs: number
+}
+
+/**
+ * `known`: one of this kind and time was there; `unknown`: no such transaction; `too_many`: it has
+ * as many as a transaction may have. Only `recorded` stored anything.
+ */
+export type LabelResult = 'recorded' | 'known' | 'unknown' | 'too_many'
+
 export interface Transaction {
   readonly intent: Intent
   readonly ownership: Ownership
@@ -223,6 +248,8 @@ export interface Transaction {
   readonly lateAnswers: readonly LateAnswer[]
   /** Ids of the steps that followed an authorization, in their order; empty for a step itself. */
   readonly steps: readonly string[]
+  /** In the order in which they were recorded. */
+  readonly labels: readonly Label[]
 }
 
 /** What is known of an idempotency key. */
@@ -300,6 +327,11 @@ export interface TransactionStore {
    */
   recordStandIn(outcome: Outcome): Promise<Outcome | 'over_limit'>
   recordLateAnswer(answer: LateAnswer): Promise<void>
+  /**
+   * What became known of a transaction; durable when resolved, also where it is `known`. Calls of
+   * one tick share a flush. Rejects with StoreFault.
+   */
+  recordLabel(label: Label): Promise<LabelResult>
   /** A reversal on its own (a late approval recorded without one). False: it was there already. */
   queue(message: QueuedMessage): Promise<boolean>
   /** How a delivery went on. Durable when resolved. */
