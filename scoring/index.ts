@@ -39,6 +39,7 @@ export {
   type SmartBatchesStats,
 } from './smart-batches.ts'
 export type { ModelSnapshot, RedisTls, ScoringInfo, ScoringProblem } from './start.ts'
+export type { Evaluation } from './training/index.ts'
 
 /** What `switchyard model` trains with; loaded on demand, since a running switch never needs it. */
 export const loadTraining = () => import('./training/index.ts')

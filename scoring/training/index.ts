@@ -1,6 +1,7 @@
 export { exportMatrix } from './export.ts'
 export { featureTable } from './feature-table.ts'
 export { DEFAULT_GENERATE_OPTIONS, type GenerateOptions, generateTransactions } from './generate.ts'
+export { type Evaluation, evaluateHandbook } from './handbook/index.ts'
 export type { MatrixInfo } from './matrix.ts'
 export {
   FRAUD_KINDS,

@@ -37,3 +37,31 @@ test('embedded: an approval is recorded only where it is asked for', async () =>
   await all.publish([outcome], 10)
   assert.equal(all.entities, 1)
 })
+
+test('embedded: a longer ring keeps more, and says saturated only when it is full', async () => {
+  const plan = [{ function: 'count', entity: 'card', windowSeconds: 86_400 }] as const
+  const T0 = 1_800_000_000_000
+  const velocity = createEmbeddedVelocity({ ringAttemptsMax: 100 })
+  for (let i = 1; i <= 120; i++) {
+    const [answer] = await velocity.observe([testAttempt(i, T0 + i, { card: 'c' })], plan, 10)
+    assert.equal(answer?.values[0], Math.min(i, 100))
+    assert.equal(answer?.saturated[0], i > 100 ? 1 : 0)
+  }
+  assert.throws(() => createEmbeddedVelocity({ ringAttemptsMax: 681 }), /2 to 680 attempts: 681/)
+})
+
+test('embedded: reading counts what is there and adds nothing', async () => {
+  const plan = [{ function: 'count', entity: 'card', windowSeconds: 86_400 }] as const
+  const T0 = 1_800_000_000_000
+  const velocity = createEmbeddedVelocity()
+  const asked = (atMs: number, card: string) =>
+    velocity.read([testAttempt(99, atMs, { card })], plan)[0]?.values[0]
+  assert.equal(asked(T0, 'c'), 0)
+  await velocity.observe([testAttempt(1, T0, { card: 'c' })], plan, 10)
+  await velocity.observe([testAttempt(2, T0 + 1_000, { card: 'c' })], plan, 10)
+  assert.equal(asked(T0, 'c'), 1)
+  assert.equal(asked(T0 + 1_000, 'c'), 2)
+  assert.equal(asked(T0 + 1_000, 'c'), 2)
+  assert.equal(asked(T0 + 86_400_000, 'c'), 1)
+  assert.equal(velocity.entities, 1)
+})

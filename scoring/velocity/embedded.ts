@@ -7,14 +7,24 @@ import {
   ATTEMPT_BYTES,
   EMBEDDED_BYTES_MAX,
   EMBEDDED_ENTITY_BYTES,
+  RING_ATTEMPTS_MAX,
+  RING_BYTES_MAX,
   TILE_COMPACT_BYTES,
   TILE_HEADER_BYTES,
+  UNIT_BYTES,
 } from './limits.ts'
-import { createWorkspace, emptyAnswers, observeRing, observeTile } from './observe.ts'
+import {
+  createWorkspace,
+  emptyAnswers,
+  observeRing,
+  observeTile,
+  readRing,
+  type Workspace,
+} from './observe.ts'
 import { type CompiledPlan, IS_TILE, planCompiler } from './plan.ts'
 import { type Answer, readEvents } from './ring.ts'
 import { baseBytes, compact, compactionEnd, EMPTY_BASE, type TileBase } from './tile.ts'
-import type { Velocity, VelocityAttempt, VelocityOutcomeEvent } from './velocity.ts'
+import type { Velocity, VelocityAttempt, VelocityOutcomeEvent, VelocityValues } from './velocity.ts'
 import { VelocityError } from './velocity-error.ts'
 
 export interface EmbeddedVelocityOptions {
@@ -22,9 +32,16 @@ export interface EmbeddedVelocityOptions {
   readonly bytesMax?: number
   /** Outcomes worth keeping; default declined and reversed. */
   readonly recordedKinds?: readonly VelocityOutcomeEvent['kind'][]
+  /** Attempts that a ring keeps, where the usual 48 are too few: up to `RING_ATTEMPTS_MAX`. */
+  readonly ringAttemptsMax?: number
 }
 
 export interface EmbeddedVelocity extends Velocity {
+  /**
+   * Answers as of each attempt's time and appends nothing, so the attempt itself is not counted.
+   * Entities whose events are many (ip, merchant, bin) are not read: their values are NaN.
+   */
+  read(attempts: readonly VelocityAttempt[], plan: AggregatePlan): readonly VelocityValues[]
   readonly entities: number
   readonly bytes: number
   /** Entities forgotten for want of memory since the start. */
@@ -44,7 +61,9 @@ export function createEmbeddedVelocity(options: EmbeddedVelocityOptions = {}): E
 
 class Embedded implements EmbeddedVelocity {
   readonly #recordedKinds: readonly VelocityOutcomeEvent['kind'][]
-  readonly #workspace = createWorkspace()
+  readonly #workspace: Workspace
+  /** Stands for an entity of which nothing is known; nobody writes to it. */
+  readonly #unknown = createEventLog(0)
   readonly #compile = planCompiler()
   readonly #cells: Cells
   #isClosed = false
@@ -52,6 +71,7 @@ class Embedded implements EmbeddedVelocity {
   constructor(options: EmbeddedVelocityOptions) {
     this.#recordedKinds = options.recordedKinds ?? RECORDED_KINDS
     this.#cells = new Cells(options.bytesMax ?? EMBEDDED_BYTES_MAX)
+    this.#workspace = createWorkspace(ringBytes(options.ringAttemptsMax))
   }
 
   get entities(): number {
@@ -71,6 +91,20 @@ class Embedded implements EmbeddedVelocity {
     const compiled = this.#compile(plan)
     const answers = emptyAnswers(attempts.length, compiled.size)
     this.#apply(batchAttempts(attempts, ''), compiled, answers)
+    return answers
+  }
+
+  read(attempts: readonly VelocityAttempt[], plan: AggregatePlan) {
+    this.#assertOpen()
+    const compiled = this.#compile(plan)
+    const answers = emptyAnswers(attempts.length, compiled.size)
+    const batch = batchAttempts(attempts, '')
+    for (const entity of batch.entities) {
+      const query = compiled.queries[entity.entity]
+      if (query === undefined || IS_TILE[entity.entity]) continue
+      const log = this.#cells.find(entity.key)?.log ?? this.#unknown
+      readRing(this.#workspace, log, batch, entity, query, answers)
+    }
     return answers
   }
 
@@ -116,6 +150,15 @@ class Embedded implements EmbeddedVelocity {
   }
 }
 
+/** The length of a full ring; less than a unit more than its events, as `RING_BYTES_MAX` is. */
+function ringBytes(attemptsMax: number | undefined): number {
+  if (attemptsMax === undefined) return RING_BYTES_MAX
+  if (!Number.isInteger(attemptsMax) || attemptsMax < 2 || attemptsMax > RING_ATTEMPTS_MAX) {
+    throw new RangeError(`a ring keeps 2 to ${RING_ATTEMPTS_MAX} attempts: ${attemptsMax}`)
+  }
+  return attemptsMax * ATTEMPT_BYTES + UNIT_BYTES / 2
+}
+
 /**
  * Cells in two generations: what is used stands in the young one; when that holds half of the
  * memory it becomes the old one, and what was in the old one and not used since is forgotten.
@@ -138,6 +181,10 @@ class Cells {
 
   get bytes(): number {
     return this.#youngBytes + this.#oldBytes
+  }
+
+  find(key: string): Cell | undefined {
+    return this.#young.get(key) ?? this.#old.get(key)
   }
 
   take(key: string): Cell {

@@ -29,6 +29,12 @@ export const OUTCOME_BYTES = 16
 export const RING_BYTES_MAX = 48 * ATTEMPT_BYTES + 8
 
 /**
+ * Most attempts of a ring that is longer than usual (embedded, offline only): what a tile's log
+ * holds at most (`TILE_LOG_BYTES_MAX`), for which the working memory is made.
+ */
+export const RING_ATTEMPTS_MAX = 680
+
+/**
  * Events of one entity may be appended out of order by this much: clocks of the switch's processes
  * and machines (NTP: milliseconds) and batches under way (tens of milliseconds), with room.
  */

@@ -23,7 +23,6 @@ import {
   readAppended,
   readEvents,
   type WindowTotals,
-  wasCut,
 } from './ring.ts'
 import { answerFromTile, type TileBase } from './tile.ts'
 
@@ -35,12 +34,15 @@ export interface Workspace {
   readonly repeated: Uint8Array
   /** 0 for events that are known to be new everywhere, so need not be looked for. */
   readonly suspected: Uint8Array
+  /** A ring that is exactly this long was cut. */
+  readonly ringBytesMax: number
 }
 
 /** Throws where the limits contradict each other: a bug. */
-export function createWorkspace(): Workspace {
+export function createWorkspace(ringBytesMax = RING_BYTES_MAX): Workspace {
   if (!velocityLimitsFit()) throw new RangeError('the limits of velocity do not fit each other')
   return {
+    ringBytesMax,
     columns: createEventColumns(),
     totals: createWindowTotals(),
     repeated: new Uint8Array(BATCH_MAX),
@@ -57,7 +59,7 @@ export function observeRing(
   query: EntityQuery | undefined,
   answers: readonly Answer[],
 ): void {
-  const { columns, totals, repeated, suspected } = workspace
+  const { columns, totals, repeated, suspected, ringBytesMax } = workspace
   const { bytes, eventBytes } = batch
   const { events } = entity
   reserve(log, events.length * eventBytes)
@@ -68,16 +70,34 @@ export function observeRing(
     else {
       appendBytes(log, bytes, end - eventBytes, eventBytes)
       readAppended(columns, log, eventBytes)
-      cutFront(log, RING_BYTES_MAX)
+      cutFront(log, ringBytesMax)
       dropCut(columns, log)
     }
     if (query === undefined) continue
-    const cut = wasCut(log.end - log.start)
+    const cut = log.end - log.start >= ringBytesMax
     answerFromRing(answers[event] as Answer, query, totals, columns, cut, batch, end)
   }
 }
 
-/** The same for a tile; `log` is without its header. */
+/** Answers from a ring as it is: nothing is appended, so an attempt is not among what it sees. */
+export function readRing(
+  workspace: Workspace,
+  log: EventLog,
+  batch: Batch,
+  entity: BatchEntity,
+  query: EntityQuery,
+  answers: readonly Answer[],
+): void {
+  const { columns, totals, ringBytesMax } = workspace
+  readEvents(columns, log, log.start, log.end)
+  const cut = log.end - log.start >= ringBytesMax
+  for (const event of entity.events) {
+    const end = (event + 1) * batch.eventBytes
+    answerFromRing(answers[event] as Answer, query, totals, columns, cut, batch, end)
+  }
+}
+
+/** What `observeRing` does, for a tile; `log` is without its header. */
 export function observeTile(
   workspace: Workspace,
   log: EventLog,

@@ -22,14 +22,7 @@ import {
   timeOfWords,
 } from './event.ts'
 import type { EventLog } from './event-log.ts'
-import {
-  ATTEMPT_BYTES,
-  BATCH_MAX,
-  DISORDER_MS,
-  RING_BYTES_MAX,
-  TILE_LOG_BYTES_MAX,
-  UNIT_BYTES,
-} from './limits.ts'
+import { ATTEMPT_BYTES, BATCH_MAX, DISORDER_MS, TILE_LOG_BYTES_MAX, UNIT_BYTES } from './limits.ts'
 import type { EntityQuery } from './plan.ts'
 
 /**
@@ -355,11 +348,6 @@ function oldestTime(columns: EventColumns): number {
     oldestMs = Math.min(oldestMs, columns.timesMs[i] as number)
   }
   return oldestMs
-}
-
-/** Whether something was cut off the front of a ring of this length. */
-export function wasCut(ringBytes: number): boolean {
-  return ringBytes >= RING_BYTES_MAX
 }
 
 /**

@@ -2,8 +2,8 @@
 
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
-import { type Command, InvalidArgumentError } from 'commander'
-import { checkModel, loadTraining, type ModelCheck } from '#scoring'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { checkModel, type Evaluation, loadTraining, type ModelCheck } from '#scoring'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 interface TrainArguments {
@@ -20,8 +20,15 @@ interface TrainArguments {
   readonly json?: boolean
 }
 
+interface EvaluateArguments {
+  readonly data: string
+  readonly work: string
+  readonly python: string
+  readonly json?: boolean
+}
+
 export function registerModel(program: Command): void {
-  const model = program.command('model').description('train and check the risk model')
+  const model = program.command('model').description('train, check and evaluate the risk model')
   model
     .command('train')
     .description('generate labelled transactions, train on them, write a model folder')
@@ -49,6 +56,7 @@ export function registerModel(program: Command): void {
     .action(async (folders: string[], options: { json?: boolean }) => {
       process.exitCode = await check(folders, options.json === true)
     })
+  registerEvaluate(model)
   model
     .command('features')
     .description("print the table of the model's inputs as Markdown")
@@ -56,6 +64,25 @@ export function registerModel(program: Command): void {
     .action(async () => {
       const { featureTable } = await loadTraining()
       console.log(featureTable())
+    })
+}
+
+function registerEvaluate(model: Command): void {
+  model
+    .command('evaluate')
+    .description("train and test on published data, beside the publisher's own table")
+    .requiredOption('--data <file>', 'the transactions: .csv or .csv.gz')
+    .addOption(
+      new Option('--protocol <name>', 'handbook: the Fraud Detection Handbook, simulated data')
+        .choices(['handbook'])
+        .makeOptionMandatory(),
+    )
+    .option('--work <dir>', 'for the matrices and the Python environment', defaultWork())
+    .option('--python <command>', 'Python 3.11 or newer, with venv', 'python3')
+    .option('--json', 'one line: {folds, rocAuc, averagePrecision, cardPrecisionAt100, handbook}')
+    .addHelpText('after', example('evaluate --data handbook.csv.gz --protocol handbook'))
+    .action(async (options: EvaluateArguments) => {
+      process.exitCode = await evaluate(options)
     })
 }
 
@@ -95,6 +122,37 @@ async function train(options: TrainArguments): Promise<number> {
     console.error((error as Error).message)
     return 1
   }
+}
+
+async function evaluate({ data, work, python, json }: EvaluateArguments): Promise<number> {
+  const { evaluateHandbook } = await loadTraining()
+  const say = (line: string) => console.error(line)
+  try {
+    const evaluation = await evaluateHandbook({ data, work, python, say })
+    console.log(json === true ? JSON.stringify(evaluation) : evaluationTable(evaluation))
+    return 0
+  } catch (error) {
+    console.error((error as Error).message)
+    return 1
+  }
+}
+
+type Measures = Pick<Evaluation, 'rocAuc' | 'averagePrecision' | 'cardPrecisionAt100'>
+
+function evaluationTable({ folds, handbook, ...mean }: Evaluation): string {
+  const line = (name: string, of: Measures): string => {
+    const numbers = [of.rocAuc, of.averagePrecision, of.cardPrecisionAt100]
+    return [name.padEnd(44), ...numbers.map((each) => each.toFixed(3).padStart(9))].join(' ')
+  }
+  return [
+    [''.padEnd(44), '  ROC AUC', 'avg prec.', 'card@100'.padStart(9)].join(' '),
+    ...folds.map((fold) => line(`our model, training from ${fold.trainStart}`, fold)),
+    line('our model, mean of the folds', mean),
+    ...handbook.flatMap((row) => [
+      line(`15 features, ${row.model}, from ${row.trainStart}`, row),
+      line('  as the Handbook printed it', row.published),
+    ]),
+  ].join('\n')
 }
 
 async function check(named: readonly string[], json: boolean): Promise<number> {
