@@ -1,6 +1,24 @@
-export { loadRules, readRuleFiles, writeRuleFile } from './adapters/index.ts'
+export {
+  type KeptEntry,
+  type KeptSet,
+  type KeptSetResult,
+  keepSet,
+  keptSetsFolder,
+  listKeptSets,
+  loadRules,
+  readKeptSet,
+  readRuleFiles,
+  writeDurably,
+  writeRuleFile,
+} from './adapters/index.ts'
 export * from './aggregate.ts'
 export { isCardNumber } from './card-number.ts'
+export {
+  type CheckedRuleSet,
+  checkRuleSet,
+  type RuleChanges,
+  ruleChanges,
+} from './check-rule-set.ts'
 export type { Confusion, OutcomeCounts } from './confusion.ts'
 export type { Coverage, Unreached } from './coverage.ts'
 export { CURRENCIES, type Currency, currencyByCode, currencyByNumeric } from './currency.ts'

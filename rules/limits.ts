@@ -49,3 +49,12 @@ export const casesMax = 64
 
 /** Levels of a YAML file: a pack has 6, a condition brackets 64 deep; the parser's stack ends at 780. */
 export const yamlNestingMax = 200
+
+/** Sets kept for replays: at five changes a day more than half a year, 40 kB each as shipped. */
+export const keptSetsMax = 1_000
+
+/** Bytes of all kept sets, packed: with lists of 20 MB packed, the last hundred changes. */
+export const keptBytesMax = 2_147_483_648
+
+/** Characters of one set: four lists of the largest size. A set that can't be kept can't decide. */
+export const keptSetBytesMax = 268_435_456
