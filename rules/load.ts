@@ -175,6 +175,19 @@ function planOf(rules: readonly LoadedRule[]): AggregatePlan {
   return [...plan.values()]
 }
 
+function pathsOf(rules: readonly LoadedRule[]): readonly string[] {
+  const paths = new Set<string>()
+  for (const { condition } of rules) {
+    for (const { expression } of condition.readings) {
+      if (expression.op === 'fact') paths.add(expression.fact.path)
+      else if (expression.op === 'inList' && expression.value.op === 'fact') {
+        paths.add(expression.value.fact.path)
+      }
+    }
+  }
+  return [...paths]
+}
+
 function checkSizes(
   rules: readonly LoadedRule[],
   plan: AggregatePlan,
@@ -230,6 +243,7 @@ export function createRuleSet({ rules: loaded, plan, lists, policy, hash }: Load
     hash,
     rules: descriptions,
     aggregates: plan,
+    paths: pathsOf(active),
     evaluate: createEvaluate(rules, conditions),
     outcomeWhenMissing: (missing, channel, baseAmount) =>
       outcomeWhenMissing(policy, missing, channel, baseAmount),

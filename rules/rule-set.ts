@@ -100,6 +100,8 @@ export interface RuleSet {
   readonly rules: readonly RuleDescription[]
   /** The aggregates that the conditions read. */
   readonly aggregates: AggregatePlan
+  /** The request's own paths that the conditions read, once each. */
+  readonly paths: readonly string[]
   /** Evaluates all rules. Never throws. */
   evaluate(input: RuleInput): RuleVerdict
   /** The mildest outcome that the policy (`packs/degradation.yaml`) allows when parts are missing. */

@@ -69,6 +69,7 @@ const NO_RULES: RuleVerdict = {
 const WORKER_MISSING: readonly DegradedPart[] = ['worker']
 const NO_FEATURES = new Float32Array(0)
 const NO_AGGREGATES = new Float64Array(0)
+const NO_LOWER_BOUNDS = new Uint8Array(0)
 const NO_STEPS: Decision['stepMicros'] = { velocity: 0, features: 0, model: 0, rules: 0 }
 
 /**
@@ -96,6 +97,8 @@ export function decideWithoutWorker(
     aggregates: NO_AGGREGATES,
     unknownRules: NO_RULES.unknownRules,
     saturated: [],
+    lookedUp: [Number.isNaN(baseAmount) ? null : baseAmount],
+    lowerBounds: NO_LOWER_BOUNDS,
     stepMicros: NO_STEPS,
   }
 }

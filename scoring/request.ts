@@ -77,6 +77,16 @@ export interface Decision {
   /** Entities whose ring was saturated inside a window that was asked for. */
   readonly saturated: readonly Entity[]
   /**
+   * What rules saw beside the stored request, so that the decision can be replayed: the values of
+   * `LOOKED_UP`, in that order; null is unknown. Decisions of older versions lack it.
+   */
+  readonly lookedUp?: readonly (string | number | null)[] | undefined
+  /**
+   * Bit i is set where aggregate i is only a lower bound; empty where none is. Decisions of older
+   * versions lack it.
+   */
+  readonly lowerBounds?: Uint8Array | undefined
+  /**
    * Microseconds a step, for the metrics: what the message waited for, so each message of a batch
    * has the time of the whole batch. Zero for a step that was not taken.
    */

@@ -23,6 +23,7 @@ import { type FactSource, factSource, factsOf } from './facts.ts'
 import { FEATURE_AGGREGATES, FEATURES, featureSlots, fillFeatures } from './features.ts'
 import { bandOf, type Model } from './onnx/index.ts'
 import type { Clock } from './ports.ts'
+import { lookedUpOf, lowerBoundsOf } from './replay.ts'
 import type { Decision, ScoringRequest } from './request.ts'
 import type { Velocity, VelocityAttempt, VelocityValues } from './velocity/index.ts'
 import type { OutcomeEvent } from './wire.ts'
@@ -100,6 +101,7 @@ class BatchScoring implements Scoring {
   readonly #entities: readonly Entity[]
   /** Stands for the values of a message whose velocity is missing: shared, nobody writes to it. */
   readonly #nothingKnown: VelocityValues
+  readonly #readsExpiry: boolean
 
   constructor(options: ScoringOptions) {
     this.#options = options
@@ -107,6 +109,7 @@ class BatchScoring implements Scoring {
     this.#factSource = factSource(options.lists)
     this.#keysOf = options.keysOf ?? createEntityKeys(options.entityKey)
     this.#featureSlots = featureSlots(this.plan)
+    this.#readsExpiry = options.ruleSet.paths.includes('card.expiry')
     this.#entities = this.plan.map((aggregate) => aggregate.entity)
     this.#nothingKnown = {
       values: new Float64Array(this.plan.length).fill(Number.NaN),
@@ -225,6 +228,8 @@ class BatchScoring implements Scoring {
       aggregates: values,
       unknownRules: verdict.unknownRules,
       saturated: this.#saturatedEntities(saturated),
+      lookedUp: lookedUpOf(facts, this.#readsExpiry),
+      lowerBounds: lowerBoundsOf(saturated),
       stepMicros,
     }
   }

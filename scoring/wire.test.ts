@@ -148,6 +148,11 @@ const decided = fc
           aggregates: fc.float64Array({ minLength: aggregates, maxLength: aggregates }),
           unknownRules: fc.array(text, { maxLength: 3 }),
           saturated: fc.subarray([...ENTITIES]),
+          lookedUp: fc.option(
+            fc.array(fc.oneof(text, fc.nat(), fc.constant(null)), { maxLength: 6 }),
+            { nil: undefined },
+          ),
+          lowerBounds: fc.option(fc.uint8Array({ maxLength: 6 }), { nil: undefined }),
         })
         .map((own) => ({ ...own, ...shared }) as unknown as Decision),
       { minLength: count, maxLength: count },

@@ -20,7 +20,7 @@
 // features, aggregates = binary: float32 and float64 matrices, a row a message, little-endian as in
 //                memory; no features where the model was missing
 //   row      = [ outcome, score?, band?, reasons, disclosedReasons, hits, degraded (bits),
-//                unknownRules, saturated ]
+//                unknownRules, saturated, lookedUp, lowerBounds ]
 //   hit      = [ rule, mode, outcome, reason, disclose, names, values ]
 
 import { Packr, Unpackr } from 'msgpackr'
@@ -222,6 +222,8 @@ type DecisionRow = [
   number,
   readonly string[],
   readonly Entity[],
+  Decision['lookedUp'],
+  Decision['lowerBounds'],
 ]
 type DecidedRow = [
   string | null,
@@ -278,8 +280,8 @@ export function decodeDecided(bytes: Uint8Array): DecidedBatch {
   const [velocity, featureMicros, modelMicros, rules] = steps
   const stepMicros = { velocity, features: featureMicros, model: modelMicros, rules }
   const decisions = rows.map((cells, i): Decision => {
-    const [outcome, score, band, reasons, disclosedReasons, hits, parts, unknownRules, saturated] =
-      cells
+    const [outcome, score, band, reasons, disclosedReasons, hits, parts, unknownRules] = cells
+    const lowerBounds = cells[10]
     return {
       outcome: OUTCOMES[outcome] as RiskOutcome,
       score,
@@ -294,7 +296,10 @@ export function decodeDecided(bytes: Uint8Array): DecidedBatch {
       features: features.slice(i * featureCount, (i + 1) * featureCount),
       aggregates: aggregates.slice(i * aggregateCount, (i + 1) * aggregateCount),
       unknownRules,
-      saturated,
+      saturated: cells[8],
+      lookedUp: cells[9] ?? undefined,
+      // Own memory too: what comes out of the buffer is a view of all of it.
+      lowerBounds: lowerBounds == null ? undefined : new Uint8Array(lowerBounds),
       stepMicros,
     }
   })
@@ -314,6 +319,8 @@ function decisionToRow(decision: Decision): DecisionRow {
     parts,
     decision.unknownRules,
     decision.saturated,
+    decision.lookedUp,
+    decision.lowerBounds,
   ]
 }
 
