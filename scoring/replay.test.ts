@@ -11,7 +11,7 @@ import type { Model } from './onnx/index.ts'
 import { LOOKED_UP, lowerBoundsOf, replay, replayedInput } from './replay.ts'
 import type { Decision, ScoringRequest } from './request.ts'
 import { createScoring } from './score.ts'
-import { generateTransactions } from './training/generate.ts'
+import { generateTransactions } from './training/index.ts'
 import { createEmbeddedVelocity, type Velocity } from './velocity/index.ts'
 import { decodeDecided, encodeDecided } from './wire.ts'
 
