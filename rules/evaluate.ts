@@ -61,11 +61,9 @@ export function createEvaluate(
  * The worst live hit wins, with two exceptions: an approve rule beats review and challenge, and one
  * that overrides decline beats that too.
  */
-function verdictOf(
-  live: readonly ActiveRule[],
-  hits: readonly RuleHit[],
-  unknownRules: readonly string[],
-): RuleVerdict {
+export function outcomeOf(
+  live: readonly Pick<ActiveRule, 'outcome' | 'overridesDecline'>[],
+): RiskOutcome {
   let approved = false
   let overridden = false
   let declined = false
@@ -78,10 +76,17 @@ function verdictOf(
       overridden ||= rule.overridesDecline
     }
   }
-  let outcome: RiskOutcome = 'approve'
-  if (declined && !overridden) outcome = 'decline'
-  else if (!approved && challenged) outcome = 'challenge'
-  else if (!approved && live.length > 0) outcome = 'review'
+  if (declined && !overridden) return 'decline'
+  if (approved || live.length === 0) return 'approve'
+  return challenged ? 'challenge' : 'review'
+}
+
+function verdictOf(
+  live: readonly ActiveRule[],
+  hits: readonly RuleHit[],
+  unknownRules: readonly string[],
+): RuleVerdict {
+  const outcome = outcomeOf(live)
   const reasons: string[] = []
   const disclosedReasons: string[] = []
   for (const rule of live) {

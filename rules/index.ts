@@ -22,8 +22,9 @@ export {
 export type { Confusion, OutcomeCounts } from './confusion.ts'
 export type { Coverage, Unreached } from './coverage.ts'
 export { CURRENCIES, type Currency, currencyByCode, currencyByNumeric } from './currency.ts'
+export { outcomeOf } from './evaluate.ts'
 export { generatedFiles } from './generated.ts'
-export { ENTITY_PATHS } from './language/index.ts'
+export { ENTITY_PATHS, type FactName, factByPath } from './language/index.ts'
 export {
   codeFrame,
   githubReport,

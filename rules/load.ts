@@ -237,7 +237,8 @@ export function createRuleSet({ rules: loaded, plan, lists, policy, hash }: Load
   )
   const descriptions = loaded.map(({ data, pack }): RuleDescription => {
     const { id, title, mode, outcome, reason } = data
-    return { id, title, pack: pack.typology, mode, outcome, reason }
+    const overridesDecline = data.overrides === 'decline'
+    return { id, title, pack: pack.typology, mode, outcome, reason, overridesDecline }
   })
   return {
     hash,

@@ -86,6 +86,8 @@ export interface RuleDescription {
   readonly mode: RuleMode
   readonly outcome: RiskOutcome
   readonly reason: string
+  /** An approve rule that beats decline too. */
+  readonly overridesDecline: boolean
 }
 
 /** Which parts are missing when the policy is asked. */

@@ -1,6 +1,7 @@
 // The door to scoring: a request in, a decision out. What runs the model or talks to Redis is
 // loaded by the worker threads only; importing this door loads neither.
 
+export type * from './backtest/index.ts'
 export { checkModel, type ModelCheck } from './check-model.ts'
 export { decideWithoutWorker } from './decide.ts'
 export {
@@ -43,3 +44,6 @@ export type { Evaluation } from './training/index.ts'
 
 /** What `switchyard model` trains with; loaded on demand, since a running switch never needs it. */
 export const loadTraining = () => import('./training/index.ts')
+
+/** What `switchyard rules backtest` runs: the model in this thread, loaded on demand. */
+export const loadBacktest = () => import('./backtest/index.ts')

@@ -180,13 +180,18 @@ export function nameAndLocation(merchant: AuthorizationRequest['merchant']): str
   return field(merchant.name, 25) + field(merchant.city, 13) + field(merchant.country, 2)
 }
 
+/** The identity of an attempt's velocity event: 64 bits as 16 hex digits. */
+export function eventHashOf(acquirer: string, idempotencyKey: string): string {
+  return hash('sha256', `${acquirer}\n${idempotencyKey}`, 'hex').slice(0, 16)
+}
+
 /** What scoring is asked: tokens and BIN, never a PAN. */
 function scoringRequest(id: string, arrivedAtMs: number, asked: Asked): ScoringRequest {
   const { request, card, cardToken, acquirer, idempotencyKey } = asked
   const country = request.card.country
   return {
     id,
-    eventHash: hash('sha256', `${acquirer.id}\n${idempotencyKey}`, 'hex').slice(0, 16),
+    eventHash: eventHashOf(acquirer.id, idempotencyKey),
     arrivedAtMs,
     acquirer: acquirer.id,
     type: request.type,

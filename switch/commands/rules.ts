@@ -21,6 +21,7 @@ import {
   sarifReport,
 } from '#rules'
 import { registerRuleLists } from './rule-lists.ts'
+import { registerRulesBacktest } from './rules-backtest.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 const FORMATS = ['text', 'json', 'sarif', 'github'] as const
@@ -74,6 +75,7 @@ export function registerRules(program: Command): void {
       if (options.watch === true && process.exitCode !== 2) await watchFolder(directory, options)
     })
   registerRuleLists(rules, directoryOf)
+  registerRulesBacktest(rules)
   rules
     .command('generate')
     .description("write the editors' JSON Schemas and the page of the language into rules/")

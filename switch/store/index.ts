@@ -14,6 +14,14 @@ export {
 } from './embedded-store.ts'
 export { Fifo } from './fifo.ts'
 export { type Flush, GroupCommit } from './group-commit.ts'
+export {
+  findInHistory,
+  type History,
+  type HistoryOpened,
+  openHistory,
+  type PastTransaction,
+  type TransactionFound,
+} from './history.ts'
 export { STORE_LIMITS, type StoreLimits } from './limits.ts'
 export { listQueue, type QueueListing } from './queue-listing.ts'
 export {

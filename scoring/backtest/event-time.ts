@@ -1,0 +1,104 @@
+// Counters in event time: what became of a payment is counted when it was known, between the
+// attempts before and after that moment, as a running switch would have counted it.
+
+import type { AggregatePlan } from '#rules'
+import type {
+  Velocity,
+  VelocityAttempt,
+  VelocityOutcomeEvent,
+  VelocityValues,
+} from '../velocity/index.ts'
+
+export interface EventTimeVelocity extends Velocity {
+  /** Tells beforehand what will become of an attempt, by the hash of its event. */
+  expect(eventHash: string, ending: Ending): void
+}
+
+/** A decline; approvals are counted nowhere. */
+export interface Ending {
+  readonly atMs: number
+  readonly responseCode: string | undefined
+}
+
+/** Nothing waits for anybody here. */
+export const DEADLINE_MS = 60_000
+
+/** Outcomes in one call of velocity. */
+const OUTCOMES_MAX = 64
+
+/** Attempts must come in order of arrival. Owns `velocity`, and closes it. */
+export function eventTimeVelocity(velocity: Velocity): EventTimeVelocity {
+  return new InEventTime(velocity)
+}
+
+class InEventTime implements EventTimeVelocity {
+  readonly #velocity: Velocity
+  readonly #endings = new Map<string, Ending>()
+  /** Of attempts that were observed, in order of their time. */
+  readonly #due: VelocityOutcomeEvent[] = []
+
+  constructor(velocity: Velocity) {
+    this.#velocity = velocity
+  }
+
+  expect(eventHash: string, ending: Ending): void {
+    this.#endings.set(eventHash, ending)
+  }
+
+  async observe(
+    attempts: readonly VelocityAttempt[],
+    plan: AggregatePlan,
+  ): Promise<readonly VelocityValues[]> {
+    const values: VelocityValues[] = []
+    let start = 0
+    const observeUpTo = async (end: number) => {
+      if (end === start) return
+      const run = attempts.slice(start, end)
+      values.push(...(await this.#velocity.observe(run, plan, DEADLINE_MS)))
+      start = end
+    }
+    for (let index = 0; index < attempts.length; index++) {
+      const attempt = attempts[index] as VelocityAttempt
+      if (this.#isDue(attempt.atMs)) {
+        await observeUpTo(index)
+        await this.#tellUpTo(attempt.atMs)
+      }
+      this.#remember(attempt)
+    }
+    await observeUpTo(attempts.length)
+    return values
+  }
+
+  publish(outcomes: readonly VelocityOutcomeEvent[]): Promise<void> {
+    return this.#velocity.publish(outcomes, DEADLINE_MS)
+  }
+
+  close(): Promise<void> {
+    return this.#velocity.close()
+  }
+
+  #isDue(atMs: number): boolean {
+    const first = this.#due[0]
+    return first !== undefined && first.atMs <= atMs
+  }
+
+  async #tellUpTo(atMs: number): Promise<void> {
+    let count = 0
+    while (count < this.#due.length && (this.#due[count]?.atMs ?? 0) <= atMs) count++
+    const due = this.#due.splice(0, count)
+    for (let at = 0; at < due.length; at += OUTCOMES_MAX) {
+      await this.publish(due.slice(at, at + OUTCOMES_MAX))
+    }
+  }
+
+  #remember({ eventHash, keys }: VelocityAttempt): void {
+    const ending = this.#endings.get(eventHash)
+    if (ending === undefined) return
+    this.#endings.delete(eventHash)
+    const { atMs, responseCode } = ending
+    // Answers take seconds, so the place is near the end.
+    let at = this.#due.length
+    while (at > 0 && (this.#due[at - 1]?.atMs ?? 0) > atMs) at--
+    this.#due.splice(at, 0, { eventHash, atMs, keys, kind: 'declined', responseCode })
+  }
+}
