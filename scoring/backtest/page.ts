@@ -1,5 +1,6 @@
 // A backtest as one page that needs nothing else: style and charts are in it, there is no script,
-// and its policy lets a browser fetch nothing. Readable on paper, on a telephone, in light and dark.
+// and its policy lets a browser fetch nothing. Readable on paper, on a telephone, in light and in
+// dark.
 
 import { BASE_CURRENCY, currencyByCode, RISK_OUTCOMES, type RiskOutcome } from '#rules'
 import {

@@ -121,6 +121,6 @@ export interface BacktestReport {
     readonly saturated: number
   }
   readonly badLines: { readonly count: number; readonly first: readonly BadLine[] }
-  /** Stored decisions of the same rule set and model that were decided again, and how many alike. */
+  /** Stored decisions of the same rule set and model, decided again, and how many alike. */
   readonly replayed: { readonly decisions: number; readonly same: number }
 }

@@ -234,7 +234,7 @@ function payment(n: number, amount: number, changes: Partial<PastPayment> = {}):
   }
 }
 
-// Amounts above 100 are declined, above 50 reviewed; those that end in 7 are allowed; shadow above 20.
+// Above 100 is declined, above 50 reviewed; what ends in 7 is allowed; in shadow: above 20.
 const sums = rulesOf([
   {
     name: 'packs/x.yaml',
@@ -242,7 +242,13 @@ const sums = rulesOf([
 rules:
   - { id: x.large, title: t, mode: live, when: amount > 100, outcome: decline, reason: large }
   - { id: x.middle, title: t, mode: live, when: amount > 50, outcome: review, reason: middle }
-  - { id: x.odd, title: t, mode: live, when: amount % 10 == 7, outcome: approve, overrides: decline, reason: odd }
+  - id: x.odd
+    title: t
+    mode: live
+    when: amount % 10 == 7
+    outcome: approve
+    overrides: decline
+    reason: odd
   - { id: x.small, title: t, mode: shadow, when: amount > 20, outcome: decline, reason: small }
 `,
   },

@@ -1,5 +1,5 @@
-// The rows of a CSV or NDJSON file as texts by column, whatever the columns are: payments and labels
-// are both read with it. A line that can't be read is told, never skipped.
+// The rows of a CSV or NDJSON file as texts by column, whatever the columns are: payments and
+// labels are both read with it. A line that can't be read is told, never skipped.
 
 import { lineCharactersMax } from './limits.ts'
 import { fieldsOf, linesOf } from './lines.ts'
