@@ -1,5 +1,5 @@
 // Past payments through the code that scores live ones: the same compiled rules, features, model
-// and decision, on counters of its own. Two rule sets with the same exchange rates share counters and
+// and decision, on counters of its own. Rule sets with the same exchange rates share counters and
 // model: half the work, and what differs between their decisions comes from the rules alone.
 
 import { type AggregatePlan, aggregateKey, type Lists, type RuleSet } from '#rules'
