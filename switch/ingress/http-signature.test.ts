@@ -2,10 +2,15 @@ import assert from 'node:assert/strict'
 import { createHash, createHmac } from 'node:crypto'
 import test from 'node:test'
 import fc from 'fast-check'
+import {
+  type InnerList,
+  readDictionary,
+  signatureBase,
+  signRequest,
+} from '../http-signatures/index.ts'
 import type { Acquirer } from '../world.ts'
 import type { HttpHead } from './http.ts'
-import { SignatureChecker, signatureBase } from './http-signature.ts'
-import { type InnerList, readDictionary } from './structured-fields.ts'
+import { SignatureChecker } from './http-signature.ts'
 
 const SECRET = Buffer.alloc(32, 7)
 const NOW_SECONDS = 1_795_342_800
@@ -214,4 +219,27 @@ test('no header’s value makes it throw', () => {
       assert.equal(check(head), 'signature_invalid')
     }),
   )
+})
+
+test('what our own side signs, the other takes, and only unchanged', () => {
+  const checker = new SignatureChecker([acquirer], 'http', () => NOW_SECONDS * 1_000)
+  const headers = { host: 'switch.example:8080', 'content-digest': DIGEST, 'idempotency-key': 'a' }
+  const head = { method: 'POST', path: '/v1/authorizations', query: '' }
+  const signed = signRequest({ ...head, headers: new Map(Object.entries(headers)) }, 'http', {
+    keyId: 'shop-1',
+    secret: SECRET,
+    createdSeconds: NOW_SECONDS,
+    nonce: 'n-9',
+    covered: COVERED,
+  })
+  const sent = new Map(
+    Object.entries({
+      ...headers,
+      'signature-input': signed.signatureInput,
+      signature: signed.signature,
+    }),
+  )
+  const result = checker.checkHead({ ...head, headers: sent })
+  assert.ok('nonce' in result && result.nonce === 'n-9')
+  assert.ok('kind' in checker.checkHead({ ...head, path: '/v1/reversals', headers: sent }))
 })

@@ -6,8 +6,16 @@
 //
 // The nonce is used up last: a request whose body was changed on the way must not spend it.
 
-import { createHmac, hash, timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Refusal, refuse } from '../errors.ts'
+import {
+  ALGORITHM,
+  type Dictionary,
+  fitsDigest,
+  type InnerList,
+  readDictionary,
+  signatureBase,
+} from '../http-signatures/index.ts'
 import type { Acquirer } from '../world.ts'
 import type { HttpHead } from './http.ts'
 import {
@@ -17,15 +25,6 @@ import {
   SIGNATURES_MAX,
 } from './limits.ts'
 import { Nonces } from './nonces.ts'
-import {
-  type Dictionary,
-  type InnerList,
-  readDictionary,
-  writeInnerList,
-  writeItem,
-} from './structured-fields.ts'
-
-const ALGORITHM = 'hmac-sha256'
 
 /** A signature that fits its head. `admit` settles the rest, once the body is there. */
 export interface SignedHead {
@@ -145,64 +144,6 @@ function findLacking(head: HttpHead, input: InnerList): string | undefined {
   return has('content-digest', 'idempotency-key')
     ? undefined
     : 'content-digest and idempotency-key must be covered'
-}
-
-/** RFC 9421, 2.5; undefined where a component is covered that the request does not have. */
-export function signatureBase(
-  head: HttpHead,
-  scheme: 'http' | 'https',
-  input: InnerList,
-): string | undefined {
-  let base = ''
-  for (const item of input.items) {
-    const value = componentValue(head, scheme, item.value)
-    if (value === undefined) return undefined
-    base += `${writeItem(item)}: ${value}\n`
-  }
-  return `${base}"@signature-params": ${writeInnerList(input)}`
-}
-
-/** RFC 9421, 2.1 and 2.2. */
-function componentValue(
-  head: HttpHead,
-  scheme: 'http' | 'https',
-  name: string,
-): string | undefined {
-  const authority = () => authorityOf(head, scheme)
-  const query = head.query === '' ? '' : `?${head.query}`
-  switch (name) {
-    case '@method':
-      return head.method
-    case '@scheme':
-      return scheme
-    case '@authority':
-      return authority()
-    case '@path':
-      return head.path
-    case '@query':
-      return `?${head.query}`
-    case '@request-target':
-      return `${head.path}${query}`
-    case '@target-uri':
-      return `${scheme}://${authority()}${head.path}${query}`
-    default:
-      return name.startsWith('@') ? undefined : head.headers.get(name)?.trim()
-  }
-}
-
-/** RFC 9421, 2.2.3: lower case, without the scheme's own port. */
-function authorityOf(head: HttpHead, scheme: 'http' | 'https'): string {
-  const host = (head.headers.get('host') ?? '').toLowerCase()
-  const usual = scheme === 'https' ? ':443' : ':80'
-  return host.endsWith(usual) ? host.slice(0, -usual.length) : host
-}
-
-/** RFC 9530. Other algorithms may stand beside it; sha-256 must be there. */
-function fitsDigest(contentDigest: string, body: Uint8Array): boolean {
-  const digest = readDictionary(contentDigest)?.get('sha-256')
-  if (digest?.kind !== 'bytes') return false
-  const expected = hash('sha256', body, 'buffer')
-  return digest.bytes.length === expected.length && timingSafeEqual(digest.bytes, expected)
 }
 
 function refuseSignature(detail: string): Refusal {

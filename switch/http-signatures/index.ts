@@ -1,0 +1,2 @@
+export * from './signature-base.ts'
+export * from './structured-fields.ts'
