@@ -3,10 +3,16 @@
 
 import type { Clock, Timers } from '#scoring'
 import { CardVault, type KeyRing } from './card-data/index.ts'
-import type { Config } from './config/index.ts'
+import { type Config, type IssuerConfig, macKeyOf } from './config/index.ts'
 import { InFlight } from './in-flight.ts'
 import type { Dialect } from './iso8583/index.ts'
-import { createIssuer, type Issuer, type IssuerEvent, TraceBook } from './issuers/index.ts'
+import {
+  createIssuer,
+  type Issuer,
+  type IssuerEvent,
+  type LinkMac,
+  TraceBook,
+} from './issuers/index.ts'
 import { takeLateAnswer } from './late-answers.ts'
 import { IN_FLIGHT_MAX } from './limits.ts'
 import type { Journal } from './observe/index.ts'
@@ -76,7 +82,7 @@ export function assemble(parts: Parts): World {
     const tls = parts.issuerTls?.get(link.name)
     if (link.tls !== undefined && tls === undefined) throw new Error(`no TLS for ${link.name}`)
     const issuer = createIssuer(
-      { ...link, tls },
+      { ...link, tls, mac: macOf(link) },
       {
         transport: parts.transport,
         clock,
@@ -91,6 +97,11 @@ export function assemble(parts: Parts): World {
     issuers.set(link.name, issuer)
   }
   return world
+}
+
+function macOf({ mac }: IssuerConfig): LinkMac | undefined {
+  if (mac === undefined) return undefined
+  return { key: macKeyOf(mac), coversNetwork: mac.coversNetwork ?? true }
 }
 
 /** Ends what a crash left open and takes up the queued reversals: before anything is let in. */

@@ -269,13 +269,6 @@ function readDialects(
         problems.push(`dialect ${source}: ${path} ${reason}`)
       }
   }
-  for (const { name, dialect } of config.issuers) {
-    if ((byName.get(dialect)?.version ?? 1987) === 1987) continue
-    problems.push(
-      `issuers: ${name} has the dialect ${dialect}, which is not of the 1987 edition: links speak ` +
-        'that one only, so it would never sign on',
-    )
-  }
   for (const name of new Set(isoDialects)) {
     if ((byName.get(name)?.version ?? 1987) === 1987) continue
     problems.push(`iso.listeners: ${name} is not of the 1987 edition, which acquirers must speak`)

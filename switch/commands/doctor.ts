@@ -32,7 +32,7 @@ const FLUSH_SLOW_MS = 30
 /** A TCP connection to an issuer takes a round trip. */
 const ISSUER_ANSWER_MS = 2000
 
-const EDITION_ADVICE = 'the switch speaks the 1987 edition to issuers and acquirers: choose one'
+const EDITION_ADVICE = 'acquirers speak the 1987 edition: choose one of it'
 
 export function registerDoctor(program: Command): void {
   program
@@ -212,17 +212,17 @@ async function examineRules(config: Config): Promise<Finding> {
 
 function examineDialects(config: Config): Finding[] {
   const listeners = config.iso?.listeners ?? []
-  const named = [
-    ...config.issuers.map((issuer) => issuer.dialect),
-    ...listeners.flatMap((one) => [one.dialect, ...one.peers.flatMap((p) => p.dialect ?? [])]),
-  ]
-  return [...new Set(named)].map((name) => {
+  const byAcquirers = new Set(
+    listeners.flatMap((one) => [one.dialect, ...one.peers.flatMap((p) => p.dialect ?? [])]),
+  )
+  const byIssuers = config.issuers.map((issuer) => issuer.dialect)
+  return [...new Set([...byIssuers, ...byAcquirers])].map((name) => {
     const result = readDialect(name)
     if (!result.ok) {
       const [first] = result.problems
       return bad('dialect', `${name}: ${first?.path} ${first?.reason}`, 'mend the dialect file')
     }
-    return result.dialect.version === 1987
+    return result.dialect.version === 1987 || !byAcquirers.has(name)
       ? fine('dialect', name)
       : bad('dialect', `${name} is of the ${result.dialect.version} edition`, EDITION_ADVICE)
   })

@@ -4,8 +4,9 @@
 import { createHash } from 'node:crypto'
 import { Compile } from 'typebox/compile'
 import { LineCounter, parseDocument } from 'yaml'
+import { type MacKey, macKeyProblem } from '../iso8583/index.ts'
 import { nearestName } from '../nearest-name.ts'
-import { type Config, ConfigSchema } from './schema.ts'
+import { type Config, ConfigSchema, type IssuerConfig } from './schema.ts'
 
 /** The environment variables that win over the file (default.yaml), and where each belongs. */
 const ENVIRONMENT: Readonly<Record<string, readonly [string, string?]>> = {
@@ -207,10 +208,17 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
   return [...problems, ...checkDeadlines(config)]
 }
 
+/** The key of a link's authentication codes. */
+export function macKeyOf({ algorithm, key }: NonNullable<IssuerConfig['mac']>): MacKey {
+  return { algorithm, key: Buffer.from(key, 'hex') }
+}
+
 /** Issuer links: what belongs together. */
 function checkIssuers({ issuers }: Config): string[] {
   const problems: string[] = []
-  for (const { name, breaker, tls } of issuers) {
+  for (const { name, breaker, tls, mac } of issuers) {
+    const macProblem = mac === undefined ? undefined : macKeyProblem(macKeyOf(mac))
+    if (macProblem !== undefined) problems.push(`issuers: ${name}.mac.key: ${macProblem}`)
     if (breaker !== undefined && breaker.openMinMs > breaker.openMaxMs) {
       problems.push(`issuers: ${name}.breaker.openMinMs must not be above openMaxMs`)
     }
@@ -312,6 +320,10 @@ export function maskConfig(config: Config): unknown {
     ...(config.redisUrl === undefined
       ? {}
       : { redisUrl: config.redisUrl.replace(/\/\/[^@/]*@/, '//***@') }),
+    issuers: config.issuers.map((issuer) => ({
+      ...issuer,
+      ...(issuer.mac === undefined ? {} : { mac: { ...issuer.mac, key: '***' } }),
+    })),
     acquirers: config.acquirers.map((acquirer) => ({
       ...acquirer,
       apiKeySha256: acquirer.apiKeySha256.map(() => '***'),

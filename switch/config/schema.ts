@@ -1,7 +1,7 @@
 // The configuration's one schema: what `default.yaml` and SWITCHYARD_CONFIG may say.
 
 import Type, { type Static } from 'typebox'
-import { FramingWords } from '../iso8583/index.ts'
+import { FramingWords, MAC_ALGORITHMS } from '../iso8583/index.ts'
 
 const closed = { additionalProperties: false } as const
 const port = Type.Integer({ minimum: 0, maximum: 65_535 })
@@ -46,6 +46,19 @@ const IssuerSchema = Type.Object(
     timeoutMs: milliseconds(100, 60_000),
     /** Absent: two bytes, big-endian. */
     framing: Type.Optional(FramingWords),
+    /** DE64 or DE128, under a key that both sides have: set and checked. Absent: neither. */
+    mac: Type.Optional(
+      Type.Object(
+        {
+          algorithm: Type.Enum([...MAC_ALGORITHMS]),
+          /** Hex. */
+          key: Type.String({ pattern: '^([0-9A-Fa-f]{2}){16,64}$' }),
+          /** False: network management goes without. Absent: it has one too. */
+          coversNetwork: Type.Optional(Type.Boolean()),
+        },
+        closed,
+      ),
+    ),
     /** PEM files. Absent: plain TCP. `caFile` absent: the authorities that Node.js ships. */
     tls: Type.Optional(
       Type.Object(

@@ -1,4 +1,5 @@
 export { actionCodeIn, MAC_INCORRECT, responseCodeOf } from './action-codes.ts'
+export { measureTlv, readTlv, writeTlv } from './ber-tlv.ts'
 export { type Diagnosis, diagnose } from './diagnose.ts'
 export type { DialectProblem } from './dialect-words.ts'
 export * from './edition.ts'

@@ -3,7 +3,7 @@
 import { createFraming, type Dialect, defaultFraming, type FramingSpec } from '../iso8583/index.ts'
 import type { TlsClient } from '../ports.ts'
 import { IsoIssuer, type IssuerState } from './iso-issuer.ts'
-import type { IsoLinkPorts } from './iso-link.ts'
+import type { IsoLinkPorts, LinkMac } from './iso-link.ts'
 import type { Issuer, LateIssuerAnswer } from './issuer.ts'
 import type { IssuerEvent } from './issuer-events.ts'
 import {
@@ -29,6 +29,7 @@ export interface IssuerLinkConfig {
   /** PEM texts; absent: plain TCP. */
   readonly tls?: TlsClient | undefined
   readonly framing?: FramingSpec | undefined
+  readonly mac?: LinkMac | undefined
   readonly timeoutMs?: number | undefined
   readonly echoIntervalMs?: number | undefined
   readonly signOnTimeoutMs?: number | undefined
@@ -81,6 +82,7 @@ export function createIssuer(config: IssuerLinkConfig, deps: IssuerDependencies)
       link: {
         address: { host: config.host, port: config.port, tls: config.tls },
         dialect: deps.dialect,
+        mac: config.mac,
         framing: createFraming(config.framing ?? defaultFraming),
         echoIntervalMs: config.echoIntervalMs ?? DEFAULT_ECHO_INTERVAL_MS,
         signOnTimeoutMs: config.signOnTimeoutMs ?? DEFAULT_SIGN_ON_TIMEOUT_MS,

@@ -19,6 +19,7 @@ export class Exchange implements DeadlineEntry<Exchange> {
   readonly transmittedAt: string
   readonly rrn: string
   readonly amount: number
+  readonly standing: number
   readonly terminalId: string
   readonly currencyNumeric: string
   /** Of a request; null for a queued message: no late answer is of use, its repeat is answered. */
@@ -47,6 +48,7 @@ export class Exchange implements DeadlineEntry<Exchange> {
     this.transmittedAt = expected.transmittedAt
     this.rrn = expected.rrn
     this.amount = expected.amount
+    this.standing = expected.standing
     this.terminalId = expected.original.terminalId.trimEnd()
     this.currencyNumeric = expected.original.currencyNumeric
     this.attempt = attempt
@@ -65,6 +67,8 @@ export interface ExpectedAnswer {
   readonly rrn: string
   /** DE4 of the message. */
   readonly amount: number
+  /** What stands after a partial reversal, which is DE4 from 1993 on; else the amount. */
+  readonly standing: number
   readonly original: Attempt
 }
 
@@ -97,7 +101,7 @@ export function mismatchOf(
 
 function amountFits(exchange: Exchange, answer: ParsedAnswer): boolean {
   if (answer.amount === exchange.amount) return true
-  if (exchange.attempt === null) return answer.amount === -1
+  if (exchange.attempt === null) return answer.amount === -1 || answer.amount === exchange.standing
   return (
     answer.responseCode === RESPONSE_CODE.partiallyApproved &&
     answer.amount > 0 &&

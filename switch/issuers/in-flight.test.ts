@@ -22,7 +22,7 @@ function createWorld() {
     const text = String(stan).padStart(6, '0')
     const rrn = `632610${text}`
     const numbers = { stan: text, transmittedAt: '1122100000', rrn }
-    const expected = { answerClass: '011', ...numbers, amount: 100, original }
+    const expected = { answerClass: '011', ...numbers, amount: 100, standing: 100, original }
     const deadlineMs = time.clock.monotonic() + 8_000
     const exchange = new Exchange(expected, original, on, deadlineMs, (result) =>
       results.push(result),
@@ -45,6 +45,7 @@ function answerTo(stan: number): ParsedAnswer {
     terminalId: 'T-1',
     currencyNumeric: '978',
     networkCode: '',
+    passThrough: undefined,
   }
 }
 

@@ -4,9 +4,10 @@ import type { FramingProblem, IsoMessage, IsoProblem } from '../iso8583/index.ts
 import type { Clock } from '../ports.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
 import type { BreakerOptions, BreakerState } from './breaker.ts'
+import { type DialectRoom, roomOf } from './dialect-room.ts'
 import { Exchange, type ExpectedAnswer } from './exchange.ts'
 import { InFlight, type Unmatched } from './in-flight.ts'
-import type { IsoLinkOptions, IsoLinkPorts, LinkDownReason } from './iso-link.ts'
+import type { BadMac, IsoLinkOptions, IsoLinkPorts, LinkDownReason } from './iso-link.ts'
 import type {
   AskResult,
   CardData,
@@ -68,6 +69,7 @@ export class IsoIssuer implements Issuer {
   readonly #options: IsoIssuerOptions
   readonly #clock: Clock
   readonly #book: TraceBook
+  readonly #room: DialectRoom
   readonly #inFlight: InFlight
   readonly #lines: readonly Line[]
   #nextLine = 0
@@ -82,6 +84,7 @@ export class IsoIssuer implements Issuer {
     this.#options = options
     this.#clock = ports.clock
     this.#book = new TraceBook(ports.clock, options.lastStan, options.inFlightMax)
+    this.#room = roomOf(options.link.dialect)
     const window = options.lateAnswerWindowMs
     this.#inFlight = new InFlight(ports.clock, ports.timers, this.#book, window, (exchange) =>
       this.#timedOut(exchange),
@@ -93,6 +96,7 @@ export class IsoIssuer implements Issuer {
       breakerChanged: (line: Line, state: BreakerState) => this.#breakerChanged(line, state),
       messageReceived: (line: Line, message: IsoMessage) => this.#messageReceived(line, message),
       undecodable: (problem: IsoProblem) => this.#undecodable(problem),
+      badMac: (mti: string, verdict: BadMac) => this.#badMac(mti, verdict),
       unencodable: (mti: string, problem: IsoProblem | FramingProblem) =>
         this.#unencodable(mti, problem),
       strayNetworkAnswer: (message: IsoMessage) => {
@@ -153,7 +157,7 @@ export class IsoIssuer implements Issuer {
       attempt.stan === NO_STAN ||
       this.#inFlight.size >= this.#options.inFlightMax ||
       !this.#lines.some((line) => line.takesRequests)
-    const line = isRefused ? undefined : this.#sendRequest(buildRequest(attempt, card))
+    const line = isRefused ? undefined : this.#sendRequest(buildRequest(attempt, card, this.#room))
     if (line === undefined) {
       this.#counters.notSent++
       return Promise.resolve(NOT_SENT)
@@ -176,7 +180,7 @@ export class IsoIssuer implements Issuer {
       this.#inFlight.size >= this.#options.inFlightMax + REVERSALS_IN_FLIGHT_MAX
     const line = isRefused
       ? undefined
-      : this.#sendDelivery(message.original, buildQueued(message, card, isRepeat))
+      : this.#sendDelivery(message.original, buildQueued(message, card, isRepeat, this.#room))
     if (line === undefined) {
       this.#counters.notSent++
       return NOT_SENT
@@ -184,7 +188,8 @@ export class IsoIssuer implements Issuer {
     const { stan, transmittedAt, rrn, original } = message
     const answerClass = answerClassOf(message.mti)
     const amount = amountOf(message)
-    const expected = { answerClass, stan, transmittedAt, rrn, amount, original }
+    const standing = message.replacementAmount ?? amount
+    const expected = { answerClass, stan, transmittedAt, rrn, amount, standing, original }
     const result = await this.#await(expected, null, line, timeoutMs)
     if (result.kind !== 'answered') return { kind: 'unknown' }
     return { kind: 'answered', responseCode: result.answer.responseCode }
@@ -308,6 +313,11 @@ export class IsoIssuer implements Issuer {
     this.#options.onEvent({ kind: 'undecodable_message', issuer: this.name, problem })
   }
 
+  #badMac(mti: string, verdict: BadMac): void {
+    this.#counters.badMacs++
+    this.#options.onEvent({ kind: 'bad_mac', issuer: this.name, mti, verdict })
+  }
+
   #unencodable(mti: string, problem: IsoProblem | FramingProblem): void {
     this.#counters.unencodable++
     this.#options.onEvent({ kind: 'unencodable_message', issuer: this.name, mti, problem })
@@ -344,7 +354,9 @@ export class IsoIssuer implements Issuer {
 
 function expectedOf(attempt: Attempt): ExpectedAnswer {
   const { mti, stan, transmittedAt, rrn, amount } = attempt
-  return { answerClass: answerClassOf(mti), stan, transmittedAt, rrn, amount, original: attempt }
+  const answerClass = answerClassOf(mti)
+  const numbers = { stan, transmittedAt, rrn, amount, standing: amount }
+  return { answerClass, ...numbers, original: attempt }
 }
 
 /** A request's third digit is even, its answer's is one more: 0200 and 0210, 0420 and 0430. */
@@ -358,5 +370,6 @@ function answerOf(answer: ParsedAnswer, exchange: Exchange): IssuerAnswer {
     responseCode: answer.responseCode,
     approvalCode: answer.approvalCode === '' ? null : answer.approvalCode,
     amount: answer.amount === -1 ? exchange.amount : answer.amount,
+    ...(answer.passThrough === undefined ? {} : { passThrough: answer.passThrough }),
   }
 }

@@ -1,4 +1,5 @@
-// One connection to one issuer, kept up: dial, sign on, echo when idle, dial again.
+// One connection to one issuer, kept up: dial, sign on, echo when idle, dial again. Messages are in
+// the words of 1987 here and to its owner; on the wire they are in those of the dialect's edition.
 //
 //            dial            0800 001          0810 00
 //   waiting ─────> connecting ─────> signing_on ─────> up ── 0800 002 of theirs ──> signed_off
@@ -8,13 +9,21 @@
 // The link knows frames, the dialect and network management (08xx); every other message goes to
 // whoever owns it. When it goes down it says so at once, before the socket has closed.
 
-import type {
-  Dialect,
-  Framing,
-  FramingProblem,
-  IsoMessage,
-  IsoProblem,
-  Splitter,
+import {
+  type Dialect,
+  type Edition,
+  type EncodeResult,
+  editionOf,
+  type Framing,
+  type FramingProblem,
+  type IsoMessage,
+  type IsoProblem,
+  type MacKey,
+  type MacVerdict,
+  MessageAuthentication,
+  messageIn,
+  messageOf,
+  type Splitter,
 } from '../iso8583/index.ts'
 import type {
   Address,
@@ -50,6 +59,15 @@ export type LinkDownReason =
   | 'undecodable'
   | 'closing'
 
+export type BadMac = Exclude<MacVerdict, 'right'>
+
+/** DE64 or DE128: set on what we send, and what comes without the right one is not heard. */
+export interface LinkMac {
+  readonly key: MacKey
+  /** False: network management (08xx) goes without, both ways. */
+  readonly coversNetwork: boolean
+}
+
 /** DE39 to a network management code that we don't know: invalid transaction. */
 const NETWORK_UNKNOWN = '12'
 
@@ -57,6 +75,7 @@ export interface IsoLinkOptions {
   readonly address: Address
   readonly dialect: Dialect
   readonly framing: Framing
+  readonly mac?: LinkMac | undefined
   readonly echoIntervalMs: number
   /** For the connection, for the answer to a sign-on, and for the answer to an echo. */
   readonly signOnTimeoutMs: number
@@ -78,6 +97,7 @@ export interface IsoLinkOwner {
   /** Anything but network management. */
   messageReceived(message: IsoMessage): void
   undecodable(problem: IsoProblem): void
+  badMac(mti: string, verdict: BadMac): void
   /** The message could not be put into bytes or a frame: nothing left. */
   unencodable(mti: string, problem: IsoProblem | FramingProblem): void
   /** An 0810 that answers nothing we asked. */
@@ -101,6 +121,8 @@ export class IsoLink {
   readonly #ports: IsoLinkPorts
   readonly #book: TraceBook
   readonly #owner: IsoLinkOwner
+  readonly #edition: Edition
+  readonly #authentication: MessageAuthentication | undefined
   #state: LinkState = 'waiting'
   #connection: Connection | undefined
   #splitter: Splitter | undefined
@@ -122,6 +144,9 @@ export class IsoLink {
     this.#ports = ports
     this.#book = book
     this.#owner = owner
+    this.#edition = editionOf(options.dialect)
+    const { dialect, mac } = options
+    this.#authentication = mac === undefined ? undefined : new MessageAuthentication(dialect)
   }
 
   get isUp(): boolean {
@@ -140,7 +165,7 @@ export class IsoLink {
 
   /** The bytes of a message on any connection of this issuer; undefined: it has none. */
   frame(message: IsoMessage): Uint8Array | undefined {
-    const encoded = this.#options.dialect.encode(message)
+    const encoded = this.#encode(message)
     if (!encoded.ok) {
       this.#owner.unencodable(message.mti, encoded.problem)
       return undefined
@@ -151,6 +176,20 @@ export class IsoLink {
       return undefined
     }
     return frame.bytes
+  }
+
+  #encode(message: IsoMessage): EncodeResult {
+    const { dialect, mac } = this.#options
+    const written = messageIn(this.#edition, message, this.#ports.clock.now())
+    return mac !== undefined && this.#isCovered(message)
+      ? (this.#authentication as MessageAuthentication).encode(written, mac.key)
+      : dialect.encode(written)
+  }
+
+  /** Whether a message (in the words of 1987) has an authentication code. */
+  #isCovered({ mti }: IsoMessage): boolean {
+    const { mac } = this.#options
+    return mac !== undefined && (mac.coversNetwork || mti[1] !== '8')
   }
 
   /** False: certainly nothing left. True: it may have. */
@@ -256,10 +295,19 @@ export class IsoLink {
       return
     }
     this.#undecodableInARow = 0
-    const { message } = decoded
+    const message = messageOf(this.#edition, decoded.message)
+    if (this.#isCovered(message) && !this.#isAuthentic(bytes, decoded.message)) return
     if (message.mti.startsWith('080')) this.#networkRequested(message)
     else if (message.mti.startsWith('081')) this.#networkAnswered(message)
     else this.#owner.messageReceived(message)
+  }
+
+  #isAuthentic(bytes: Uint8Array, message: IsoMessage): boolean {
+    const { key } = this.#options.mac as LinkMac
+    const verdict = (this.#authentication as MessageAuthentication).check(bytes, message, key)
+    if (verdict === 'right') return true
+    this.#owner.badMac(message.mti, verdict)
+    return false
   }
 
   #networkRequested(message: IsoMessage): void {

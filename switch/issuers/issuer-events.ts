@@ -3,7 +3,7 @@
 
 import type { FramingProblem, IsoProblem } from '../iso8583/index.ts'
 import type { MismatchField } from './exchange.ts'
-import type { LinkDownReason } from './iso-link.ts'
+import type { BadMac, LinkDownReason } from './iso-link.ts'
 
 export type IssuerEvent =
   | {
@@ -29,6 +29,13 @@ export type IssuerEvent =
       readonly connection: number
     }
   | UnmatchedAnswer
+  /** An alarm: a message whose authentication code is not right reaches nobody. */
+  | {
+      readonly kind: 'bad_mac'
+      readonly issuer: string
+      readonly mti: string
+      readonly verdict: BadMac
+    }
   | {
       readonly kind: 'undecodable_message'
       readonly issuer: string
@@ -79,6 +86,8 @@ export interface IssuerCounters {
   /** In flight when the connection went. */
   lost: number
   undecodable: number
+  /** Messages whose authentication code was wrong, absent or misplaced. */
+  badMacs: number
   unencodable: number
   linkUps: number
   linkDowns: number
@@ -96,6 +105,7 @@ export function createIssuerCounters(): IssuerCounters {
     timeouts: 0,
     lost: 0,
     undecodable: 0,
+    badMacs: 0,
     unencodable: 0,
     linkUps: 0,
     linkDowns: 0,

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { Pan } from '../card-data/index.ts'
 import { type Dialect, type IsoMessage, loadDialect } from '../iso8583/index.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
+import { roomOf } from './dialect-room.ts'
 import {
   buildNetworkAnswer,
   buildNetworkRequest,
@@ -19,6 +20,7 @@ const dialectFile = new URL('../iso8583/dialects/iso8583-1987-ascii.yaml', impor
 const loaded = loadDialect(readFileSync(dialectFile, 'utf8'), 'iso8583-1987-ascii')
 assert.ok(loaded.ok)
 const dialect: Dialect = loaded.dialect
+const room = roomOf(dialect)
 const pan = Pan.parse('4761739001010119') as Pan
 const card = { pan, expiry: '2912', cvv: undefined }
 
@@ -79,7 +81,7 @@ const present = ({ fields }: IsoMessage) =>
   )
 
 test('a request carries the durable numbers, the card, and nothing else', () => {
-  const message = buildRequest(sample, { pan, expiry: '2912', cvv: '123' })
+  const message = buildRequest(sample, { pan, expiry: '2912', cvv: '123' }, room)
   assert.equal(message.mti, '0100')
   assert.deepEqual(present(message), {
     2: pan.reveal(),
@@ -98,13 +100,18 @@ test('a request carries the durable numbers, the card, and nothing else', () => 
     48: '9203123',
     49: '978',
   })
-  assert.equal(buildRequest(sample, { pan, expiry: '2912', cvv: undefined }).fields[48], undefined)
+  assert.equal(
+    buildRequest(sample, { pan, expiry: '2912', cvv: undefined }, room).fields[48],
+    undefined,
+  )
 })
 
 test('every request goes through the wire and comes back in an answer that says the same', () => {
   fc.assert(
     fc.property(attempts, (attempt) => {
-      const request = throughTheWire(buildRequest(attempt, { pan, expiry: '2912', cvv: '1234' }))
+      const request = throughTheWire(
+        buildRequest(attempt, { pan, expiry: '2912', cvv: '1234' }, room),
+      )
       request.fields[39] = '00'
       request.fields[38] = 'A1B2C3'
       const answer = parseAnswer(throughTheWire({ ...request, mti: '0110' }))
@@ -154,8 +161,8 @@ test('a reversal has numbers of its own, and only the MTI of a repeat differs', 
         cause: 'timeout',
         queuedAtMs: 0,
       }
-      const first = throughTheWire(buildQueued(queued, card, false))
-      const repeat = throughTheWire(buildQueued(queued, card, true))
+      const first = throughTheWire(buildQueued(queued, card, false, room))
+      const repeat = throughTheWire(buildQueued(queued, card, true, room))
       assert.equal(first.mti, '0420')
       assert.equal(repeat.mti, '0421')
       assert.deepEqual(first.fields, repeat.fields)
@@ -183,16 +190,16 @@ test('a capture advice names amount, approval and original; a part reversed, wha
         amount: 700,
         approvalCode: 'A1B2C3',
       }
-      const advice = throughTheWire(buildQueued(queued, card, false))
+      const advice = throughTheWire(buildQueued(queued, card, false, room))
       assert.deepEqual(
-        [advice.mti, throughTheWire(buildQueued(queued, card, true)).mti],
+        [advice.mti, throughTheWire(buildQueued(queued, card, true, room)).mti],
         ['0220', '0221'],
       )
       assert.equal(advice.fields[4], '000000000700')
       assert.equal(advice.fields[38], 'A1B2C3')
       assert.equal(advice.fields[90], originalDataElements(original))
       const told = { ...queued, step: 'advice', mti: '0120', responseCode: '00' } as const
-      const standIn = throughTheWire(buildQueued(told, card, true))
+      const standIn = throughTheWire(buildQueued(told, card, true, room))
       assert.equal(standIn.mti, '0121')
       assert.deepEqual(
         [14, 38, 39].map((field) => standIn.fields[field]),
@@ -207,7 +214,7 @@ test('a capture advice names amount, approval and original; a part reversed, wha
         cause: 'acquirer',
         replacementAmount: 250,
       }
-      const reversal = throughTheWire(buildQueued(partial, card, false))
+      const reversal = throughTheWire(buildQueued(partial, card, false, room))
       assert.equal(String(reversal.fields[95]).slice(0, 12), '000000000250')
       assert.equal(reversal.fields[38], undefined)
     }),

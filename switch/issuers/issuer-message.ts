@@ -1,7 +1,9 @@
-// The messages between us and an issuer, ISO 8583:1987: durable numbers in, fields out, and back.
-// Pure functions; bytes and framing are the dialect's.
+// The messages between us and an issuer in the words of ISO 8583:1987: durable numbers in, fields
+// out, and back. Pure functions; bytes are the dialect's, and what 1993 and 2003 say in other words
+// is carried over by `messageIn` and `messageOf` on the link.
 //
-//   0100 0200   2 3 4 7 11 14 18 22 32 37 41 42 43 48 49; 90 in a refund and an increment
+//   0100 0200   2 3 4 7 11 14 18 22 32 37 41 42 43 48 49; 90 in a refund and an increment;
+//               23 35 45 52 53 55 as the acquirer sent them
 //   0220 0221   2 3 4 7 11 18 22 32 37 38 41 42 43 49 90            a capture
 //   0120 0121 0220 0221   2 3 4 7 11 14 18 22 32 37 38 39 41 42 43 49      what was decided for it
 //   0420 0421   2 3 4 7 11 18 22 32 37 41 42 43 49 90; 95 where a part is reversed
@@ -9,12 +11,13 @@
 //   0810        7 11 39 70
 //
 // DE25, local time (DE12, DE13) and the approval code of a reversed approval are not in the durable
-// attempt, so they are left out rather than invented. Why an advice was no request has no field of
-// its own in this edition.
+// attempt, so they are left out rather than invented. Why an advice was no request (DE25 of later
+// editions) has no field of its own in 1987.
 
 import type { FieldValue, IsoMessage } from '../iso8583/index.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
-import type { CardData, DeliveredCard } from './issuer.ts'
+import { cardCodeIn, chipIn, chipOf, type DialectRoom, trackIn } from './dialect-room.ts'
+import type { AnswerPassThrough, CardData, DeliveredCard, PassThrough } from './issuer.ts'
 
 /** DE70 of ISO 8583:1987, as far as a link needs it. */
 export const NETWORK_CODE = { signOn: '001', signOff: '002', echo: '301' } as const
@@ -37,22 +40,47 @@ export interface ParsedAnswer {
   readonly currencyNumeric: string
   /** DE70. */
   readonly networkCode: string
+  /** What is for the terminal; undefined where there is none. */
+  readonly passThrough: AnswerPassThrough | undefined
 }
 
 /** 0100 or 0200 of an attempt. */
-export function buildRequest(attempt: Attempt, card: CardData): IsoMessage {
-  const fields: (FieldValue | undefined)[] = new Array(50)
+export function buildRequest(attempt: Attempt, card: CardData, room: DialectRoom): IsoMessage {
+  const fields: (FieldValue | undefined)[] = new Array(56)
   fields[2] = card.pan.reveal()
   fields[3] = attempt.processingCode
   fields[4] = formatAmount(attempt.amount)
   fields[7] = attempt.transmittedAt
   fields[11] = attempt.stan
   fields[14] = card.expiry
-  fillAttempt(fields, attempt)
+  fillAttempt(fields, attempt, room)
   fields[37] = attempt.rrn
-  if (card.cvv !== undefined) fields[48] = formatCardCode(card.cvv)
+  if (card.cvv !== undefined) {
+    fields[48] = cardCodeIn(room, card.cvv, !NOT_PRESENT.test(attempt.entryMode))
+  }
+  if (card.passThrough !== undefined) fillPassThrough(fields, card.passThrough, room)
   if (attempt.originalDataElements !== undefined) fields[90] = attempt.originalDataElements
   return { mti: attempt.mti, fields }
+}
+
+/** DE22: keyed in, on file, or e-commerce. */
+const NOT_PRESENT = /^(01|10|81)/
+
+/**
+ * Each where the dialect has room for it. A PIN and what it is encrypted under are written in any
+ * case: an issuer that can't be shown the PIN must not be asked, so the message can't be encoded.
+ */
+function fillPassThrough(
+  fields: (FieldValue | undefined)[],
+  { cardSequence, track2, track1, pinBlock, securityControl, chip }: PassThrough,
+  room: DialectRoom,
+): void {
+  if (room.cardSequence) fields[23] = cardSequence
+  if (track2 !== undefined) fields[35] = trackIn(room, track2)
+  if (room.track1) fields[45] = track1
+  fields[52] = pinBlock
+  if (pinBlock !== undefined) fields[53] = securityControl
+  if (chip !== undefined) fields[55] = chipIn(room, chip)
 }
 
 /** 0420, 0220 or 0120 of a queued message, 0421, ... as its repeat: nothing but the MTI differs. */
@@ -60,6 +88,7 @@ export function buildQueued(
   message: QueuedMessage,
   card: DeliveredCard,
   isRepeat: boolean,
+  room: DialectRoom,
 ): IsoMessage {
   const original = message.original
   const fields: (FieldValue | undefined)[] = new Array(96)
@@ -68,13 +97,14 @@ export function buildQueued(
   fields[4] = formatAmount(amountOf(message))
   fields[7] = message.transmittedAt
   fields[11] = message.stan
-  fillAttempt(fields, original)
+  fillAttempt(fields, original, room)
   fields[37] = message.rrn
   if (message.approvalCode !== undefined) fields[38] = message.approvalCode.padEnd(6)
   if (message.step === 'advice') {
     // It stands for itself: there is no request that the issuer could know.
     fields[14] = card.expiry
     fields[39] = message.responseCode
+    if (room.edition.year !== 1987) fields[25] = message.reasonCode
   } else fields[90] = originalDataElements(original)
   if (message.replacementAmount !== undefined) {
     fields[95] = formatReplacementAmounts(message.replacementAmount)
@@ -96,9 +126,13 @@ export function formatReplacementAmounts(amount: number): string {
 }
 
 /** The fields that a request and its reversal share, as they were durable. */
-function fillAttempt(fields: (FieldValue | undefined)[], attempt: Attempt): void {
+function fillAttempt(
+  fields: (FieldValue | undefined)[],
+  attempt: Attempt,
+  { entryModeDigits }: DialectRoom,
+): void {
   if (attempt.mcc !== '') fields[18] = attempt.mcc
-  if (attempt.entryMode !== '') fields[22] = attempt.entryMode
+  if (attempt.entryMode !== '') fields[22] = attempt.entryMode.padEnd(entryModeDigits, '0')
   if (attempt.acquiringInstitution !== '') fields[32] = attempt.acquiringInstitution
   if (attempt.terminalId !== '') fields[41] = attempt.terminalId.padEnd(8)
   if (attempt.merchantId !== '') fields[42] = attempt.merchantId.padEnd(15)
@@ -153,6 +187,17 @@ export function parseAnswer(message: IsoMessage): ParsedAnswer {
     terminalId: textOf(message, 41).trimEnd(),
     currencyNumeric: textOf(message, 49),
     networkCode: textOf(message, 70),
+    passThrough: passThroughOf(message),
+  }
+}
+
+function passThroughOf(message: IsoMessage): AnswerPassThrough | undefined {
+  const chip = message.fields[55]
+  const additionalAmounts = textOf(message, 54)
+  if (chip === undefined && additionalAmounts === '') return undefined
+  return {
+    ...(chip === undefined ? {} : { chip: chipOf(chip) }),
+    ...(additionalAmounts === '' ? {} : { additionalAmounts }),
   }
 }
 
@@ -170,9 +215,4 @@ function formatAmount(amount: number): string {
 /** Minor units of DE4, or -1. */
 function parseAmount(text: string): number {
   return /^[0-9]{12}$/.test(text) ? Number(text) : -1
-}
-
-/** DE48 in tag, length, value: subelement 92 is the card's verification code (Mastercard's CVC 2). */
-function formatCardCode(cvv: string): string {
-  return `92${String(cvv.length).padStart(2, '0')}${cvv}`
 }

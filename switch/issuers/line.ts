@@ -2,7 +2,13 @@
 
 import type { FramingProblem, IsoMessage, IsoProblem } from '../iso8583/index.ts'
 import { Breaker, type BreakerOptions, type BreakerState } from './breaker.ts'
-import { IsoLink, type IsoLinkOptions, type IsoLinkPorts, type LinkDownReason } from './iso-link.ts'
+import {
+  type BadMac,
+  IsoLink,
+  type IsoLinkOptions,
+  type IsoLinkPorts,
+  type LinkDownReason,
+} from './iso-link.ts'
 import type { TraceBook } from './trace-numbers.ts'
 
 /** How a connection stands: `open` and `half_open` are its breaker's words, and it is connected. */
@@ -15,6 +21,7 @@ export interface LineOwner {
   breakerChanged(line: Line, state: BreakerState): void
   messageReceived(line: Line, message: IsoMessage): void
   undecodable(problem: IsoProblem): void
+  badMac(mti: string, verdict: BadMac): void
   unencodable(mti: string, problem: IsoProblem | FramingProblem): void
   strayNetworkAnswer(message: IsoMessage): void
 }
@@ -45,6 +52,7 @@ export class Line {
       },
       messageReceived: (message) => owner.messageReceived(this, message),
       undecodable: (problem) => owner.undecodable(problem),
+      badMac: (mti, verdict) => owner.badMac(mti, verdict),
       unencodable: (mti, problem) => owner.unencodable(mti, problem),
       strayNetworkAnswer: (message) => owner.strayNetworkAnswer(message),
       echoAnswered: () => this.breaker.probeAnswered(),

@@ -1,7 +1,17 @@
 // An issuer on the simulated network that answers as it is told: late, twice, wrong, or not at all.
 
-import type { Dialect, FieldValue, Framing, IsoMessage } from '../iso8583/index.ts'
-import type { Address, Connection, Timers } from '../ports.ts'
+import {
+  type Dialect,
+  editionOf,
+  type FieldValue,
+  type Framing,
+  type IsoMessage,
+  type MacKey,
+  MessageAuthentication,
+  messageIn,
+  messageOf,
+} from '../iso8583/index.ts'
+import type { Address, Clock, Connection, Timers } from '../ports.ts'
 import type { SimulatedNetwork } from './transport.ts'
 
 /** One answer to send: on its request's connection, or on the newest where that one is gone. */
@@ -16,7 +26,11 @@ export interface SimulatedIssuerOptions {
   readonly dialect: Dialect
   readonly framing: Framing
   readonly timers: Timers
-  /** Everything but network management: any number of answers. */
+  /** Needed from 1993 on, where dates have a year. */
+  readonly clock?: Clock
+  /** Set on what it sends; what comes without the right one throws. */
+  readonly mac?: MacKey
+  /** Everything but network management, in the words of 1987: any number of answers. */
   readonly answer: (request: IsoMessage) => readonly TimedAnswer[]
   /** DE39 to sign-on, sign-off and echo (DE70); null: silence. Absent: always 00. */
   readonly answerNetwork?: (networkCode: string) => string | null
@@ -65,8 +79,16 @@ export function createSimulatedIssuer(options: SimulatedIssuerOptions): Simulate
     return (isOpen ? connection : connections.at(-1))?.write(bytes) ?? false
   }
   const sendBytes = (bytes: Uint8Array): boolean => sendOn(undefined, bytes)
+  const edition = editionOf(dialect)
+  const { mac, clock } = options
+  if (clock === undefined && edition.year !== 1987)
+    throw new Error('dates of this edition need a clock')
+  const authentication = mac === undefined ? undefined : new MessageAuthentication(dialect)
   const send = (message: IsoMessage, connection?: Connection): boolean => {
-    const encoded = dialect.encode(message)
+    const written = messageIn(edition, message, clock?.now() ?? 0)
+    const encoded =
+      mac === undefined ? dialect.encode(written) : authentication?.encode(written, mac)
+    if (encoded === undefined) throw new Error('no authentication')
     if (!encoded.ok) throw new Error(`can't encode: ${encoded.problem.message}`)
     const frame = framing.encode(encoded.bytes)
     if (!frame.ok) throw new Error(`can't frame: ${frame.problem.message}`)
@@ -76,7 +98,10 @@ export function createSimulatedIssuer(options: SimulatedIssuerOptions): Simulate
     const decoded = dialect.decode(payload)
     if (!decoded.ok)
       throw new Error(`the switch sent what can't be read: ${decoded.problem.message}`)
-    const { message } = decoded
+    if (mac !== undefined && authentication?.check(payload, decoded.message, mac) !== 'right') {
+      throw new Error('the switch sent a wrong authentication code')
+    }
+    const message = messageOf(edition, decoded.message)
     received.push(message)
     receivedOn.push(connection)
     if (message.mti === '0810') return

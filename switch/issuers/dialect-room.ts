@@ -1,0 +1,129 @@
+// What only passes through, as far as an issuer's dialect has room for it. Dialects divide chip data
+// and the card's own code in different ways, or have no place for them; each is asked once.
+//
+//   chip        DE55: tags; hex; or a data set that holds the tags (VIP style)
+//   card code   DE48: tag 92 in text; or subelement 92 behind a category code (Mastercard style)
+//   track 2     DE35: with = or D between PAN and expiry
+
+import {
+  type Dialect,
+  type Edition,
+  editionOf,
+  type FieldParts,
+  type FieldValue,
+  measureTlv,
+  mtiIn,
+  readTlv,
+  writeTlv,
+} from '../iso8583/index.ts'
+
+export interface DialectRoom {
+  readonly edition: Edition
+  /** DE22: three digits, or four with a zero behind them (VIP style). */
+  readonly entryModeDigits: 3 | 4
+  readonly cardSequence: boolean
+  readonly track1: boolean
+  readonly track2: '=' | 'D' | null
+  readonly chip: 'tags' | 'hex' | 'data_set' | null
+  readonly cardCode: 'text' | 'subelements' | null
+}
+
+/** The data set of DE55 that chip data stands in, VIP style. */
+const CHIP_DATA_SET = '01'
+
+const SAMPLE_TAGS: FieldParts = new Map([['9F26', '0011223344556677']])
+
+/** Asks a dialect what it has room for, by writing samples. */
+export function roomOf(dialect: Dialect): DialectRoom {
+  const edition = editionOf(dialect)
+  const mti = mtiIn(edition, '0100')
+  const takes = (field: number, value: FieldValue): boolean => {
+    const fields: (FieldValue | undefined)[] = []
+    fields[field] = value
+    return dialect.encode({ mti, fields }).ok
+  }
+  const first = <Form extends string>(
+    field: number,
+    forms: readonly (readonly [Form, FieldValue])[],
+  ) => forms.find(([, value]) => takes(field, value))?.[0] ?? null
+  return {
+    edition,
+    entryModeDigits: edition.year === 1987 && !takes(22, '051') && takes(22, '0510') ? 4 : 3,
+    cardSequence: takes(23, '001'),
+    track1: takes(45, 'B4761739001010119^CARD/TEST^2912201'),
+    track2: first(35, [
+      ['=', '4761739001010119=2912201'],
+      ['D', '4761739001010119D2912201'],
+    ]),
+    chip: first(55, [
+      ['tags', SAMPLE_TAGS],
+      ['data_set', new Map([[CHIP_DATA_SET, SAMPLE_TAGS]])],
+      ['hex', '9F26080011223344556677'],
+    ]),
+    // The edition of 2003 has a place of its own, which the carrying over knows.
+    cardCode:
+      edition.year === 2003
+        ? 'text'
+        : first(48, [
+            ['text', '9203123'],
+            ['subelements', cardCodeElements('123', 'R')],
+          ]),
+  }
+}
+
+/** DE35 as the dialect writes its separator; undefined where it has no DE35. */
+export function trackIn({ track2 }: DialectRoom, track: string): string | undefined {
+  return track2 === null ? undefined : track.replace(/[=D]/, track2)
+}
+
+/** DE55 in the form of the dialect; undefined where it can't be had. */
+export function chipIn({ chip }: DialectRoom, value: FieldValue): FieldValue | undefined {
+  if (chip === null) return undefined
+  if (chip === 'hex') return typeof value === 'string' ? value : hexOf(tagsOf(value))
+  const tags = tagsOf(value)
+  if (tags === undefined) return undefined
+  return chip === 'tags' ? tags : new Map([[CHIP_DATA_SET, tags]])
+}
+
+/** DE55 of an answer as a map of tags; as it came where it can't be read as one. */
+export function chipOf(value: FieldValue): FieldValue {
+  return tagsOf(value) ?? value
+}
+
+/** DE48 with the card's own code (CVC 2 and its like); undefined where there is no place for it. */
+export function cardCodeIn(
+  { cardCode }: DialectRoom,
+  code: string,
+  isCardPresent: boolean,
+): FieldValue | undefined {
+  if (cardCode === null) return undefined
+  if (cardCode === 'text') return `92${String(code.length).padStart(2, '0')}${code}`
+  return cardCodeElements(code, isCardPresent ? 'R' : 'T')
+}
+
+/** Behind the transaction category code: R retail, T without the card. */
+function cardCodeElements(code: string, category: 'R' | 'T'): FieldParts {
+  return new Map([
+    ['TCC', category],
+    ['92', code],
+  ])
+}
+
+function tagsOf(value: FieldValue): FieldParts | undefined {
+  if (typeof value === 'string') {
+    if (!/^([0-9A-F]{2})+$/.test(value)) return undefined
+    const bytes = Buffer.from(value, 'hex')
+    const read = readTlv(bytes, value, 0, bytes.length)
+    return read instanceof Map ? read : undefined
+  }
+  const dataSet = value.get(CHIP_DATA_SET)
+  return dataSet === undefined || typeof dataSet === 'string' ? value : dataSet
+}
+
+function hexOf(tags: FieldParts | undefined): string | undefined {
+  const size = tags === undefined ? 'absent' : measureTlv(tags)
+  if (tags === undefined || typeof size === 'string') return undefined
+  const bytes = Buffer.alloc(size)
+  writeTlv(bytes, 0, tags)
+  return bytes.toString('hex').toUpperCase()
+}
