@@ -1,5 +1,5 @@
-// What a signature of HTTP Message Signatures (RFC 9421) is made over, on both sides: acquirers sign
-// to us, we sign to issuers.
+// What a signature of HTTP Message Signatures (RFC 9421) covers, on both sides: acquirers sign to us,
+// we sign to issuers.
 //
 //   "@method": POST
 //   "@target-uri": https://issuer.example/v1/authorizations
@@ -107,7 +107,7 @@ export interface Signing {
 
 const LABEL = 'sig1'
 
-/** Values of Signature-Input and Signature. Throws where a component is covered that is not there. */
+/** Values of Signature-Input and Signature. Throws where what is covered is not there. */
 export function signRequest(
   head: SignedHead,
   scheme: 'http' | 'https',

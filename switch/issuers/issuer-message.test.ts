@@ -126,6 +126,7 @@ test('every request goes through the wire and comes back in an answer that says 
         terminalId: attempt.terminalId,
         currencyNumeric: attempt.currencyNumeric,
         networkCode: '',
+        passThrough: undefined,
       })
     }),
   )
@@ -244,6 +245,7 @@ test('an answer that lacks everything says nothing, and nothing throws', () => {
     terminalId: '',
     currencyNumeric: '',
     networkCode: '',
+    passThrough: undefined,
   })
   const parts = new Map([['1', 'x']])
   const fields = Array(71).fill(parts)
