@@ -1,5 +1,5 @@
-// What a signature of HTTP Message Signatures (RFC 9421) covers, on both sides: acquirers sign to us,
-// we sign to issuers.
+// What a signature of HTTP Message Signatures (RFC 9421) covers, on both sides: acquirers sign to
+// us, we sign to issuers.
 //
 //   "@method": POST
 //   "@target-uri": https://issuer.example/v1/authorizations
