@@ -21,6 +21,8 @@ export interface ChildOptions {
    * is read into memory.
    */
   readonly logFile?: string
+  /** Whom it runs as: for a server that refuses root. */
+  readonly user?: { readonly uid: number; readonly gid: number }
 }
 
 /** Those that run: a test process that fails half way takes its children with it. */
@@ -62,7 +64,9 @@ export class Child {
   static start(options: ChildOptions): Child {
     const log = options.logFile === undefined ? undefined : openSync(options.logFile, 'a', 0o600)
     const child = spawn(options.program ?? process.execPath, options.args, {
-      cwd: projectFolder,
+      // Another user may not be let into the project's folder.
+      cwd: options.user === undefined ? projectFolder : '/',
+      ...options.user,
       env: { ...process.env, ...options.env },
       // Standard input ends with this process, however it ends; an issuer then ends too.
       stdio: ['pipe', log ?? 'pipe', log ?? 'pipe'],

@@ -11,6 +11,12 @@ export {
   type StartIssuerOptions,
   startIssuer,
 } from './issuer.ts'
+export {
+  postgresMissing,
+  type RunningPostgres,
+  type StartPostgresOptions,
+  startPostgres,
+} from './postgres-server.ts'
 export { type RunningRedis, redisMissing, startRedis } from './redis-server.ts'
 export { type RunningSwitch, type StartSwitchOptions, startSwitch } from './switch.ts'
 export {

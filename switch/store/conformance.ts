@@ -208,10 +208,10 @@ function testClaims(inWorld: InWorld): void {
     await world.store.record(sampleOutcome('auth_1'))
     const reopened = await world.reopen()
     world.advance(TEST_KEY_RETENTION_MS)
-    assert.equal(reopened.findKey('demo', 'done')?.state, 'recorded')
+    assert.equal((await reopened.lookUpKey('demo', 'done'))?.state, 'recorded')
     world.advance(1)
-    assert.equal(reopened.findKey('demo', 'done'), undefined)
-    assert.equal(reopened.findKey('demo', 'open')?.state, 'open')
+    assert.equal(await reopened.lookUpKey('demo', 'done'), undefined)
+    assert.equal((await reopened.lookUpKey('demo', 'open'))?.state, 'open')
     const again = sampleIntent('auth_3', { idempotencyKey: 'done', createdAtMs: TEST_START_MS * 2 })
     assert.deepEqual(await reopened.claim(again), { kind: 'claimed' })
     assert.equal(reopened.findKey('demo', 'done')?.transactionId, 'auth_3')
@@ -252,7 +252,7 @@ function testOutcomes(inWorld: InWorld): void {
       const read = await opened.read('auth_1')
       assert.deepEqual(read?.outcome, outcome)
       assert.ok(read?.outcome?.decision?.features instanceof Float32Array)
-      assert.equal(opened.findKey('demo', 'key of auth_1')?.state, 'recorded')
+      assert.equal((await opened.lookUpKey('demo', 'key of auth_1'))?.state, 'recorded')
     })
   })
 
@@ -561,7 +561,7 @@ function testSteps(inWorld: InWorld): void {
       const read = await opened.read('cap_1')
       assert.deepEqual([read?.intent, read?.outcome], [intent, outcome])
       assert.deepEqual((await opened.read('auth_1'))?.steps, ['cap_1'])
-      assert.equal(opened.findKey('demo', 'key of cap_1')?.state, 'recorded')
+      assert.equal((await opened.lookUpKey('demo', 'key of cap_1'))?.state, 'recorded')
       assert.deepEqual(
         (await opened.pendingDeliveries()).map(({ message }) => message),
         [sampleAdvice('cap_1')],

@@ -198,6 +198,10 @@ class EmbeddedStore implements TransactionStore {
     }
   }
 
+  async lookUpKey(acquirer: string, idempotencyKey: string): Promise<KeyEntry | undefined> {
+    return this.findKey(acquirer, idempotencyKey)
+  }
+
   async claim(intent: Intent): Promise<ClaimResult> {
     if (!this.#commit.isWritable) throw this.#notWritable()
     const taken = this.#takeClaim(intent)

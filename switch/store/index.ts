@@ -23,6 +23,7 @@ export {
   type TransactionFound,
 } from './history.ts'
 export { STORE_LIMITS, type StoreLimits } from './limits.ts'
+export * from './postgres/index.ts'
 export { listQueue, type QueueListing } from './queue-listing.ts'
 export {
   type IndexEntry,

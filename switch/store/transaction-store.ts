@@ -283,6 +283,32 @@ export class StoreFault extends Error {
   readonly code = 'store_fault'
 }
 
+/** What other processes on the same store have to do with this one. */
+export interface StoreSharing {
+  /** STANs toward every issuer that only this process draws: both included. */
+  readonly traceSlot: { readonly first: number; readonly last: number }
+  /**
+   * Whether this process's lease outlives so many milliseconds from now, by the monotonic clock:
+   * nothing may be sent to an issuer whose answer is awaited for longer.
+   */
+  leaseOutlives(durationMs: number): boolean
+  /** Whether it is this process that sends what is queued for the issuer. */
+  ownsLane(issuer: string): boolean
+  /** Whether anything about that original is queued, by any process. Rejects as reads do. */
+  isQueued(original: Attempt): Promise<boolean>
+  /** Says from now on what comes over from others. Once. */
+  watch(events: SharingEvents): void
+}
+
+export interface SharingEvents {
+  /** Open claims of a process that has ended: this one's now, to be recovered. */
+  onAdopted(transactions: readonly Transaction[]): void
+  /** Nobody else sends what is queued for these issuers any more. */
+  onLanesTaken(issuers: readonly string[]): void
+  /** Queued for a lane of this process, by any process; some come twice. */
+  onQueued(deliveries: readonly Delivery[]): void
+}
+
 /**
  * What reads (`read`, `findByRrn`, `findCard` and the lists of recovery) reject with has a `code`:
  * the disk's own error (EIO), LogDamage, or StoreFault once `close` was called.
@@ -293,6 +319,8 @@ export interface TransactionStore {
    * StoreFault once `close` was called.
    */
   findKey(acquirer: string, idempotencyKey: string): KeyEntry | undefined
+  /** The same of what any process knows. Rejects as reads do. */
+  lookUpKey(acquirer: string, idempotencyKey: string): Promise<KeyEntry | undefined>
   /**
    * Makes the intent durable. The key is taken before this returns, so that a second claim of it in
    * the same tick is `existing`. Rejects with StoreFault.
@@ -349,7 +377,7 @@ export interface TransactionStore {
   findByRrn(acquirer: string, rrn: string, limit: number): Promise<readonly Transaction[]>
   /** The newest sealed card behind a token of this acquirer. */
   findCard(acquirer: string, cardToken: string): Promise<SealedCard | undefined>
-  /** Claims without outcome, oldest first; for recovery at start. */
+  /** Claims without outcome that no other process works on, oldest first; for recovery at start. */
   openTransactions(): Promise<readonly Transaction[]>
   /** Deliveries not yet acknowledged or dead, oldest first. */
   pendingDeliveries(): Promise<readonly Delivery[]>
@@ -361,6 +389,8 @@ export interface TransactionStore {
   lastStan(issuer: string): string
   readonly ownership: Ownership
   readonly status: StoreStatus
+  /** Absent where the store is for one process. */
+  readonly sharing?: StoreSharing
   /** Flushes, waits for the reads under way and closes. Afterwards all that is asked rejects. */
   close(): Promise<void>
 }

@@ -1,0 +1,183 @@
+// A real PostgreSQL for tests and load runs: a cluster of its own in a temporary folder, on a free
+// port of loopback. Ended by its handle. As root it runs as another user, because it refuses root.
+
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants, readdirSync } from 'node:fs'
+import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { Child, pause } from './child.ts'
+
+export interface RunningPostgres {
+  /** `postgres://switchyard:...@127.0.0.1:port/switchyard` */
+  readonly url: string
+  readonly port: number
+  readonly pid: number
+  /** Runs SQL as its superuser, in the database `name` or the first one; the rows as text. */
+  sql(text: string, database?: string): string
+  /** Another empty database; its URL. */
+  createDatabase(name: string, template?: string): string
+  /** SIGSTOP to its main process only: those that serve a connection go on. */
+  kill(): Promise<void>
+  /** Starts it again on the same folder and port. */
+  restart(): Promise<void>
+  /** Ends it and removes its folder. */
+  stop(): Promise<void>
+}
+
+export interface StartPostgresOptions {
+  /** Settings as on its command line: `{ synchronous_commit: 'off' }`. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+const READY_TIMEOUT_MS = 30_000
+/** Debian's packages keep the server's programs here, beside the PATH. */
+const PACKAGES_FOLDER = '/usr/lib/postgresql'
+const PASSWORD = 'switchyard-test'
+const OWN_USER = { uid: 0, gid: 0 }
+
+/** The folder of initdb and postgres: `POSTGRES_BIN`, the newest package's, or on the PATH. */
+export function findPostgres(): string | undefined {
+  const candidates = [
+    process.env.POSTGRES_BIN ?? '',
+    ...packageFolders(),
+    ...(process.env.PATH ?? '').split(delimiter),
+  ]
+  return candidates.find((folder) => folder !== '' && isProgram(join(folder, 'initdb')))
+}
+
+function packageFolders(): string[] {
+  try {
+    const versions = readdirSync(PACKAGES_FOLDER).sort((a, b) => Number(b) - Number(a))
+    return versions.map((version) => join(PACKAGES_FOLDER, version, 'bin'))
+  } catch {
+    return []
+  }
+}
+
+function isProgram(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** False, or why tests that need it are skipped: `test(name, { skip: postgresMissing() }, ...)`. */
+export function postgresMissing(): string | false {
+  if (findPostgres() !== undefined) return false
+  return 'no PostgreSQL server on the PATH and none named by POSTGRES_BIN'
+}
+
+/** Starts a server; throws where there is none (`postgresMissing`) or it does not get ready. */
+export async function startPostgres(options: StartPostgresOptions = {}): Promise<RunningPostgres> {
+  const programs = findPostgres()
+  if (programs === undefined) throw new Error(String(postgresMissing()))
+  const user = process.getuid?.() === 0 ? userOf('postgres') : undefined
+  const folder = await mkdtemp(join(tmpdir(), 'switchyard-postgres-'))
+  const data = join(folder, 'data')
+  const passwordFile = join(folder, 'password')
+  await writeFile(passwordFile, PASSWORD, { mode: 0o600 })
+  if (user !== undefined) {
+    await chown(folder, user.uid, user.gid)
+    await chown(passwordFile, user.uid, user.gid)
+  }
+  await chmod(folder, 0o700)
+  run(join(programs, 'initdb'), user, [
+    ...['-D', data, '-U', 'switchyard', '--pwfile', passwordFile, '-A', 'scram-sha-256'],
+    // The cluster's own flush is not what a test waits for.
+    ...['-E', 'UTF8', '--locale', 'C', '--no-sync'],
+  ])
+  const port = await freePort()
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port: String(port),
+    unix_socket_directories: folder,
+    max_connections: '60',
+    shared_buffers: '32MB',
+    log_min_messages: 'warning',
+    ...options.settings,
+  }
+  const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const url = (database: string) =>
+    `postgres://switchyard:${PASSWORD}@127.0.0.1:${port}/${database}`
+  const sql = (text: string, database = 'switchyard') =>
+    run('psql', undefined, ['-qAtX', '-v', 'ON_ERROR_STOP=1', '-c', text, url(database)])
+  const start = async () => {
+    const child = Child.start({
+      title: `postgres on ${port}`,
+      program: join(programs, 'postgres'),
+      args: ['-D', data, ...args],
+      ...(user === undefined ? {} : { user }),
+    })
+    await child.until('it answered', READY_TIMEOUT_MS, async () => answers(url('postgres')))
+    return child
+  }
+  let child = await start()
+  const createDatabase = (name: string, template = 'template0') => {
+    sql(`CREATE DATABASE ${name} TEMPLATE ${template}`, 'postgres')
+    return url(name)
+  }
+  createDatabase('switchyard')
+  return {
+    url: url('switchyard'),
+    port,
+    get pid() {
+      return child.pid
+    },
+    sql,
+    createDatabase,
+    async kill() {
+      await child.kill()
+      // Its other processes notice that it is gone, and end by themselves.
+      await pause(50)
+    },
+    async restart() {
+      for (let tries = 0; ; tries++) {
+        try {
+          child = await start()
+          return
+        } catch (error) {
+          // The old ones' shared memory is freed when the last of them has ended.
+          if (tries === 10) throw error
+          await pause(200)
+        }
+      }
+    },
+    async stop() {
+      child.signal('SIGINT')
+      await child.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function userOf(name: string): typeof OWN_USER {
+  const [uid, gid] = ['-u', '-g'].map((flag) => Number(run('id', undefined, [flag, name])))
+  return { uid: uid as number, gid: gid as number }
+}
+
+/** Runs a program to its end; its output. Throws with what it said where it fails. */
+function run(program: string, user: typeof OWN_USER | undefined, args: readonly string[]): string {
+  const result = spawnSync(program, args, { encoding: 'utf8', cwd: '/', ...user })
+  if (result.status === 0) return result.stdout.trim()
+  throw new Error(`${program}: ${result.error?.message ?? result.stderr}`)
+}
+
+function answers(url: string): true | undefined {
+  const { status } = spawnSync('psql', ['-qAtX', '-c', 'SELECT 1', url], { stdio: 'ignore' })
+  return status === 0 ? true : undefined
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
+}

@@ -1,0 +1,17 @@
+export {
+  type Database,
+  DatabaseError,
+  type DatabaseSession,
+  type Row,
+  type Statement,
+} from './database.ts'
+export type { DatabaseProblem } from './fitness.ts'
+export { POSTGRES_LIMITS, type PostgresLimits, TRACE_SLOTS } from './limits.ts'
+export { type MigrationReport, migrate, pendingMigrations } from './migrate.ts'
+export { SCHEMA_VERSION } from './migrations.ts'
+export {
+  type OpenedPostgresStore,
+  openPostgresStore,
+  type PostgresReport,
+} from './open-store.ts'
+export type { PostgresStoreOptions } from './postgres-store.ts'

@@ -1,0 +1,117 @@
+// Opens the PostgreSQL store: checks the database, makes partitions, takes a lease. A database that
+// is refused was not written to.
+
+import { StoreFault, type TransactionStore } from '../transaction-store.ts'
+import { DatabaseError, type DatabaseSession } from './database.ts'
+import { dayOfTime } from './day.ts'
+import { type DatabaseProblem, findUnfitness } from './fitness.ts'
+import { POSTGRES_LIMITS, type PostgresLimits, TRACE_SLOTS } from './limits.ts'
+import { PostgresStore, type PostgresStoreOptions } from './postgres-store.ts'
+import { Reader } from './reader.ts'
+import { SteadySession } from './steady-session.ts'
+import { TraceMarks, traceSlotOf } from './trace-marks.ts'
+
+/** What a start found. */
+export interface PostgresReport {
+  /** Without outcome, left by ended processes: ours now. */
+  readonly openClaims: number
+  readonly pendingDeliveries: number
+  readonly slot: number
+}
+
+export type OpenedPostgresStore =
+  | { readonly ok: true; readonly store: TransactionStore; readonly report: PostgresReport }
+  | { readonly ok: false; readonly problem: DatabaseProblem }
+
+const OPEN_LEASE = {
+  name: 'open_lease_1',
+  text: 'SELECT lease_epoch, slot FROM switchyard.open_lease($1, $2, $3)',
+}
+
+const MARKS = {
+  name: 'marks_1',
+  text: 'SELECT issuer, stan FROM switchyard.trace_mark WHERE slot = $1',
+}
+
+export const PARTITIONS = {
+  name: 'create_partitions_1',
+  text: 'SELECT switchyard.create_partitions($1, $2) AS made',
+}
+
+/** The first and last day of the partitions that must be there at `nowMs`. */
+export function partitionDays(nowMs: number, aheadDays: number): readonly [number, number] {
+  const today = dayOfTime(nowMs)
+  // Yesterday's too: another process's clock may be a little behind.
+  return [today - 1, today + aheadDays]
+}
+
+export async function openPostgresStore(
+  options: PostgresStoreOptions,
+): Promise<OpenedPostgresStore> {
+  const limits = { ...POSTGRES_LIMITS, ...options.limits }
+  const { database } = options
+  let session: DatabaseSession
+  try {
+    session = await database.connect(limits.connectTimeoutMs)
+  } catch (error) {
+    return unreachable(database.address, error)
+  }
+  try {
+    const problem = await findUnfitness(session)
+    if (problem !== undefined) {
+      session.destroy()
+      return refused(database.address, problem)
+    }
+    return await openOn(session, options, limits)
+  } catch (error) {
+    session.destroy()
+    return unreachable(database.address, error)
+  }
+}
+
+async function openOn(
+  session: DatabaseSession,
+  options: PostgresStoreOptions,
+  limits: PostgresLimits,
+): Promise<OpenedPostgresStore> {
+  const { database, owner, timers, clock } = options
+  await session.query(PARTITIONS, partitionDays(clock.now(), limits.partitionsAheadDays))
+  const [lease] = await session.query(OPEN_LEASE, [owner, limits.leaseMs, TRACE_SLOTS])
+  if (lease === undefined) {
+    session.destroy()
+    const message = `${TRACE_SLOTS} processes use it already, which is as many as have trace numbers`
+    return refused(database.address, { code: 'slots_taken', message })
+  }
+  const slot = Number(lease.slot)
+  const marks = await session.query(MARKS, [slot])
+  const commitSession = new SteadySession(database, limits.connectTimeoutMs, session)
+  const readSession = new SteadySession(database, limits.connectTimeoutMs)
+  const keepSession = new SteadySession(database, limits.connectTimeoutMs)
+  const store = new PostgresStore({
+    options,
+    limits,
+    commitSession,
+    reader: new Reader(readSession, timers, limits),
+    keeper: new Reader(keepSession, timers, limits),
+    sessions: [commitSession, readSession, keepSession],
+    ownership: { owner, leaseEpoch: Number(lease.lease_epoch) },
+    slot,
+    marks: new TraceMarks(
+      traceSlotOf(slot),
+      marks.map(({ issuer, stan }) => [issuer as string, String(stan).padStart(6, '0')] as const),
+    ),
+  })
+  await store.begin()
+  const { openClaims, queuedDeliveries: pendingDeliveries } = store.status
+  return { ok: true, store, report: { openClaims, pendingDeliveries, slot } }
+}
+
+function refused(address: string, { code, message }: DatabaseProblem): OpenedPostgresStore {
+  return { ok: false, problem: { code, message: `${address}: ${message}` } }
+}
+
+function unreachable(address: string, error: unknown): OpenedPostgresStore {
+  if (!(error instanceof DatabaseError) && !(error instanceof StoreFault)) throw error
+  const message = `it does not answer (${error.message}): see that it runs, or mend DATABASE_URL`
+  return refused(address, { code: 'database_unreachable', message })
+}

@@ -1,0 +1,81 @@
+// The conformance suite on a real PostgreSQL, and what only a store of many processes can show.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import {
+  postgresMissing,
+  type RunningPostgres,
+  startPostgres,
+} from '../../../load-tests/processes/index.ts'
+import { openPostgresDatabase } from '../../adapters/postgres-database.ts'
+import { systemTimers } from '../../adapters/system-clock.ts'
+import {
+  type StoreWorld,
+  TEST_KEY_RETENTION_MS,
+  TEST_START_MS,
+  testTransactionStore,
+} from '../conformance.ts'
+import type { TransactionStore } from '../transaction-store.ts'
+import { migrate } from './migrate.ts'
+import { openPostgresStore } from './open-store.ts'
+import type { PostgresStoreOptions } from './postgres-store.ts'
+
+const missing = postgresMissing()
+let server: RunningPostgres
+let databases = 0
+
+if (missing === false) {
+  before(async () => {
+    server = await startPostgres()
+    const session = await openPostgresDatabase(server.url, 'test').connect(5_000)
+    const migrated = await migrate(session, TEST_START_MS, 1)
+    assert.ok(migrated.ok)
+    await session.close()
+  })
+  after(() => server?.stop())
+  testTransactionStore('PostgreSQL', openWorld)
+} else {
+  test('transaction store: PostgreSQL', { skip: missing }, () => {})
+}
+
+async function openWorld(): Promise<StoreWorld> {
+  const url = server.createDatabase(`world_${++databases}`, 'switchyard')
+  let nowMs = TEST_START_MS
+  let starts = 0
+  const stores: TransactionStore[] = []
+  const open = async () => {
+    const clock = { now: () => nowMs, monotonic: () => performance.now() }
+    const store = await openAt(url, { clock, owner: `owner-${++starts}` })
+    stores.push(store)
+    return store
+  }
+  const store = await open()
+  return {
+    store,
+    advance: (durationMs) => {
+      nowMs += durationMs
+    },
+    async reopen() {
+      await stores.at(-1)?.close()
+      return open()
+    },
+    end: async () => {
+      await stores.at(-1)?.close()
+    },
+  }
+}
+
+async function openAt(url: string, changes: Partial<PostgresStoreOptions>) {
+  const opened = await openPostgresStore({
+    database: openPostgresDatabase(url, 'test'),
+    clock: { now: () => TEST_START_MS, monotonic: () => performance.now() },
+    timers: systemTimers,
+    owner: 'owner',
+    keyRetentionMs: TEST_KEY_RETENTION_MS,
+    issuers: ['demo-a', 'demo-b'],
+    ...changes,
+    limits: { partitionsAheadDays: 1, ...changes.limits },
+  })
+  if (!opened.ok) throw new Error(opened.problem.message)
+  return opened.store
+}

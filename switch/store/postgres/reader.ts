@@ -1,0 +1,287 @@
+// Reads: on a connection of their own, so that none waits for a batch. A lost connection is made
+// again once; what takes too long is given up.
+
+import type { TimerHandle, Timers } from '../../ports.ts'
+import { decodeRecord, type LogRecord } from '../log-record.ts'
+import type {
+  Attempt,
+  Delivery,
+  Intent,
+  KeyEntry,
+  LateAnswer,
+  Outcome,
+  QueuedMessage,
+  SealedCard,
+  Transaction,
+} from '../transaction-store.ts'
+import { deliveryStateOf } from './batch.ts'
+import { DatabaseError, type Row, type Statement } from './database.ts'
+import { dayOf } from './day.ts'
+import type { PostgresLimits } from './limits.ts'
+import type { SteadySession } from './steady-session.ts'
+
+const READ: Statement = {
+  name: 'read_1',
+  text: `SELECT t.intent,
+      ARRAY(SELECT r.payload FROM switchyard.record r
+        WHERE r.transaction_id = t.transaction_id AND r.day = t.day ORDER BY r.position) AS records,
+      ARRAY(SELECT s.step_id FROM switchyard.step s
+        WHERE s.payment_id = t.transaction_id AND s.day = t.day ORDER BY s.version) AS steps,
+      ARRAY(SELECT d.message FROM switchyard.delivery d
+        WHERE d.transaction_id = t.transaction_id AND d.day = t.day ORDER BY d.position) AS messages,
+      ARRAY(SELECT ARRAY[d.state::text, d.sends::text, d.last_response_code]
+        FROM switchyard.delivery d
+        WHERE d.transaction_id = t.transaction_id AND d.day = t.day ORDER BY d.position) AS standings
+    FROM switchyard.transaction t WHERE t.transaction_id = $1 AND t.day = $2`,
+}
+
+const KEY: Statement = {
+  name: 'key_1',
+  text: `SELECT k.transaction_id, k.fingerprint, k.created_at_ms,
+      EXISTS (SELECT 1 FROM switchyard.open_claim o
+        WHERE o.transaction_id = k.transaction_id) AS is_open
+    FROM switchyard.claim k WHERE k.acquirer = $1 AND k.idempotency_key = $2`,
+}
+
+const BY_RRN: Statement = {
+  name: 'by_rrn_1',
+  text: `SELECT t.transaction_id FROM switchyard.transaction t
+    WHERE t.acquirer = $1 AND t.rrn = $2 AND NOT t.is_step
+    ORDER BY t.day DESC, t.position DESC LIMIT $3`,
+}
+
+const CARD: Statement = {
+  name: 'card_1',
+  text: `SELECT t.intent FROM switchyard.transaction t
+    WHERE t.acquirer = $1 AND t.card_token = $2 AND t.has_card
+    ORDER BY t.day DESC, t.position DESC LIMIT 1`,
+}
+
+const OPEN: Statement = {
+  name: 'open_1',
+  text: `SELECT o.transaction_id FROM switchyard.open_claim o
+    WHERE o.owner = $1 ORDER BY o.position`,
+}
+
+const PENDING_COLUMNS = `d.message, d.state, d.sends, d.last_response_code`
+
+const PENDING: Statement = {
+  name: 'pending_1',
+  text: `SELECT ${PENDING_COLUMNS} FROM switchyard.delivery d
+    WHERE d.state = 0 ORDER BY d.position`,
+}
+
+const PENDING_SINCE: Statement = {
+  name: 'pending_since_1',
+  text: `SELECT ${PENDING_COLUMNS} FROM switchyard.delivery d
+    WHERE d.state = 0 AND d.issuer = ANY ($1::text[]) AND d.queued_by >= $2::text::xid8
+    ORDER BY d.position`,
+}
+
+/** Everything with a smaller number has ended: a later look needs only what is not below it. */
+const HORIZON: Statement = {
+  name: 'horizon_1',
+  text: 'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon',
+}
+
+const IS_QUEUED: Statement = {
+  name: 'is_queued_1',
+  text: `SELECT EXISTS (SELECT 1 FROM switchyard.delivery d
+    WHERE d.state = 0 AND d.issuer = $1 AND d.original = $2) AS is_queued`,
+}
+
+/** A key, with how old its claim is. */
+export interface FoundKey {
+  readonly entry: KeyEntry
+  readonly createdAtMs: number
+}
+
+export class Reader {
+  readonly #session: SteadySession
+  readonly #timers: Timers
+  readonly #limits: PostgresLimits
+
+  constructor(session: SteadySession, timers: Timers, limits: PostgresLimits) {
+    this.#session = session
+    this.#timers = timers
+    this.#limits = limits
+  }
+
+  async read(id: string): Promise<Transaction | undefined> {
+    const [row] = await this.query(READ, [id, dayOf(id)])
+    return row === undefined ? undefined : this.#transactionOf(row)
+  }
+
+  async readAll(ids: readonly string[]): Promise<Transaction[]> {
+    const all: Transaction[] = []
+    for (const id of ids) {
+      const transaction = await this.read(id)
+      if (transaction !== undefined) all.push(transaction)
+    }
+    return all
+  }
+
+  async findKey(acquirer: string, idempotencyKey: string): Promise<FoundKey | undefined> {
+    const [row] = await this.query(KEY, [acquirer, idempotencyKey])
+    if (row === undefined) return undefined
+    const entry: KeyEntry = {
+      transactionId: row.transaction_id as string,
+      fingerprint: new Uint8Array(row.fingerprint as Uint8Array),
+      state: row.is_open === true ? 'open' : 'recorded',
+    }
+    return { entry, createdAtMs: Number(row.created_at_ms) }
+  }
+
+  async findByRrn(acquirer: string, rrn: string, limit: number): Promise<Transaction[]> {
+    const rows = await this.query(BY_RRN, [acquirer, rrn, limit])
+    return this.readAll(rows.map((row) => row.transaction_id as string))
+  }
+
+  async findCard(acquirer: string, cardToken: string): Promise<SealedCard | undefined> {
+    const [row] = await this.query(CARD, [acquirer, cardToken])
+    return row === undefined ? undefined : (intentOf(row).intent.attempt?.card ?? undefined)
+  }
+
+  async openIdsOf(owner: string): Promise<readonly string[]> {
+    return (await this.query(OPEN, [owner])).map((row) => row.transaction_id as string)
+  }
+
+  async pending(): Promise<readonly Delivery[]> {
+    return (await this.query(PENDING, [])).map(deliveryOf)
+  }
+
+  /** Queued for those issuers since `horizon`, and the horizon for the next look. */
+  async pendingSince(
+    issuers: readonly string[],
+    horizon: string,
+  ): Promise<{ readonly deliveries: readonly Delivery[]; readonly horizon: string }> {
+    const next = await this.horizon()
+    const rows = await this.query(PENDING_SINCE, [issuers, horizon])
+    return { deliveries: rows.map(deliveryOf), horizon: next }
+  }
+
+  async horizon(): Promise<string> {
+    const [row] = await this.query(HORIZON, [])
+    return String(row?.horizon)
+  }
+
+  async isQueued(issuer: string, original: string): Promise<boolean> {
+    const [row] = await this.query(IS_QUEUED, [issuer, original])
+    return row?.is_queued === true
+  }
+
+  /** Rejects with DatabaseError. */
+  async query(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
+    try {
+      return await this.queryOnce(statement, values)
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || error.sqlState !== null) throw error
+      return this.queryOnce(statement, values)
+    }
+  }
+
+  /** The same without a second try, for what must not be done twice unseen. */
+  async queryOnce(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
+    let deadline: TimerHandle
+    const { readDeadlineMs } = this.#limits
+    const late = new Promise<never>((_, reject) => {
+      deadline = this.#timers.set(readDeadlineMs, () => {
+        this.#session.drop()
+        reject(new DatabaseError(`no answer within ${readDeadlineMs} ms`, 'SW003'))
+      })
+    })
+    try {
+      const answer = this.#session.get().then((session) => session.query(statement, values))
+      return await Promise.race([answer, late])
+    } finally {
+      this.#timers.clear(deadline)
+    }
+  }
+
+  #transactionOf(row: Row): Transaction {
+    const { intent, ownership } = intentOf(row)
+    const story = new Story(intent, this.#limits.lateAnswersMax)
+    for (const payload of row.records as Uint8Array[]) story.tell(decodeRecord(payload))
+    const standings = row.standings as [string, string, string | null][]
+    const deliveries = (row.messages as Uint8Array[]).map((bytes, i): Delivery => {
+      const [state, sends, lastResponseCode] = standings[i] as (typeof standings)[number]
+      return {
+        message: messageOf(bytes),
+        state: deliveryStateOf(Number(state)),
+        sends: Number(sends),
+        lastResponseCode,
+      }
+    })
+    return {
+      intent,
+      ownership,
+      attempts: story.attempts,
+      notSent: story.notSent,
+      outcome: story.outcome === null ? null : withQueued(story.outcome, deliveries),
+      deliveries,
+      lateAnswers: story.lateAnswers,
+      steps: row.steps as string[],
+    }
+  }
+}
+
+/** What a transaction's records come to, told one after another. */
+class Story {
+  readonly attempts: Attempt[]
+  notSent = false
+  outcome: Outcome | null = null
+  readonly lateAnswers: LateAnswer[] = []
+  readonly #lateAnswersMax: number
+
+  constructor(intent: Intent, lateAnswersMax: number) {
+    this.attempts = intent.attempt === null ? [] : [intent.attempt]
+    this.#lateAnswersMax = lateAnswersMax
+  }
+
+  tell(record: LogRecord): void {
+    if (record.kind === 'attempt') {
+      this.attempts.push(record.attempt)
+      this.notSent = false
+    } else if (record.kind === 'not_sent') {
+      this.notSent = true
+    } else if (record.kind === 'outcome') {
+      this.outcome = record.outcome
+    } else if (record.kind === 'late_answer' && this.lateAnswers.length < this.#lateAnswersMax) {
+      this.lateAnswers.push(record.answer)
+    }
+  }
+}
+
+/** A reversal that was queued before the outcome came is not the outcome's own. */
+function withQueued(outcome: Outcome, deliveries: readonly Delivery[]): Outcome {
+  const { reversal } = outcome
+  if (reversal === null) return outcome
+  const isOwn = deliveries.some(
+    ({ message }) =>
+      message.step === reversal.step &&
+      message.stan === reversal.stan &&
+      message.transmittedAt === reversal.transmittedAt,
+  )
+  return isOwn ? outcome : { ...outcome, reversal: null }
+}
+
+function intentOf(row: Row): Extract<LogRecord, { kind: 'claim' }> {
+  const record = decodeRecord(row.intent as Uint8Array)
+  if (record.kind !== 'claim') throw new Error(`a transaction begins with ${record.kind}`)
+  return record
+}
+
+function messageOf(bytes: Uint8Array): QueuedMessage {
+  const record = decodeRecord(bytes)
+  if (record.kind !== 'queued') throw new Error(`a delivery holds ${record.kind}`)
+  return record.message
+}
+
+function deliveryOf(row: Row): Delivery {
+  return {
+    message: messageOf(row.message as Uint8Array),
+    state: deliveryStateOf(Number(row.state)),
+    sends: Number(row.sends),
+    lastResponseCode: row.last_response_code as string | null,
+  }
+}
