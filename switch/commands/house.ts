@@ -51,7 +51,7 @@ const WORLD = [
     pattern: /from '(node:)?(fs|fs\/promises|net|tls|http|https|dgram|child_process)'/,
     what: 'I/O',
   },
-  { pattern: /from '(uWebSockets\.js|ioredis|piscina|lmdb|onnxruntime-node)'/, what: 'I/O' },
+  { pattern: /from '(uWebSockets\.js|ioredis|piscina|lmdb|onnxruntime-node|pg)'/, what: 'I/O' },
   { pattern: /\bprocess\.(env|hrtime|on|exit)\b/, what: 'the process' },
 ]
 

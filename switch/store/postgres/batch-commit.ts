@@ -31,6 +31,7 @@ export const STAGE = {
   outcome: 4,
   late: 5,
   delivery: 6,
+  label: 7,
 } as const
 export type Stage = (typeof STAGE)[keyof typeof STAGE]
 
@@ -68,7 +69,7 @@ export interface BatchCommitOptions {
 
 const COMMIT = {
   name: 'commit_batch_1',
-  text: `SELECT switchyard.commit_batch($1, $2, $3, $4, $5, $6, $7, ${parameters(8, 47)}) AS exceptions`,
+  text: `SELECT switchyard.commit_batch(${parameters(60)}) AS exceptions`,
 }
 
 const LOOK_UP = {
@@ -78,8 +79,8 @@ const LOOK_UP = {
     WHERE owner = $1 AND lease_epoch = $2 FOR NO KEY UPDATE`,
 }
 
-function parameters(from: number, to: number): string {
-  return Array.from({ length: to - from + 1 }, (_, i) => `$${from + i}`).join(', ')
+function parameters(count: number): string {
+  return Array.from({ length: count }, (_, i) => `$${i + 1}`).join(', ')
 }
 
 export class BatchCommit {
@@ -213,8 +214,9 @@ export class BatchCommit {
 
   /** The batch's exceptions once it is committed; undefined where writing has ended. */
   async #settle(number: number, batch: Batch): Promise<readonly number[] | undefined> {
-    const { session, owner, leaseEpoch, slot, clock, keyRetentionMs } = this.#options
-    const values = [owner, leaseEpoch, number, slot, clock.now(), keyRetentionMs, ...batch.values()]
+    const { session, owner, leaseEpoch, slot, clock, keyRetentionMs, limits } = this.#options
+    const lease = [owner, leaseEpoch, number, slot]
+    const values = [...lease, clock.now(), keyRetentionMs, limits.labelsMax, ...batch.values()]
     for (let mayBeThere = false; this.#fault === null; ) {
       try {
         const connected = await session.get()

@@ -2,7 +2,14 @@
 // of all rows lie in one buffer, which goes over the wire as it is.
 
 import { encodeRecord, type LogRecord } from '../log-record.ts'
-import type { Delivery, Intent, Ownership, QueuedMessage } from '../transaction-store.ts'
+import type {
+  Delivery,
+  Intent,
+  Label,
+  Ownership,
+  QueuedMessage,
+  StandInMove,
+} from '../transaction-store.ts'
 import { dayOf } from './day.ts'
 
 /** What `commit_batch` says of a write that did not go as usual. */
@@ -13,6 +20,9 @@ export const EXCEPTION = {
   unknown: 4,
   queued: 5,
   acknowledged: 6,
+  overLimit: 7,
+  known: 8,
+  tooMany: 9,
 } as const
 
 /** What a record needs (`commit_batch` knows the numbers). */
@@ -35,7 +45,10 @@ export class Batch {
   size = 0
   #buffer = Buffer.allocUnsafe(FIRST_BYTES)
   #bytes = 0
-  /** Claims: i, id, day, acquirer, key, created, rrn, token, card, open, payment, its day, version, at, length. */
+  /**
+   * Claims: i, id, day, acquirer, key, created, rrn, token, card, open, payment, its day, version,
+   * at, length.
+   */
   readonly #claims: unknown[][] = columns(15)
   /** Records: i, op, id, day, rule, at, length. */
   readonly #records: unknown[][] = columns(7)
@@ -43,6 +56,10 @@ export class Batch {
   readonly #messages: unknown[][] = columns(9)
   /** Delivery updates: i, id, day, step, state, sends, code. */
   readonly #deliveries: unknown[][] = columns(7)
+  /** Stand-in moves: op, counter, window, amount, moves at most, total at most. */
+  readonly #moves: unknown[][] = columns(6)
+  /** Labels: i, id, day, kind, known, recorded. */
+  readonly #labels: unknown[][] = columns(6)
   readonly #stans = new Map<string, string>()
 
   get bytes(): number {
@@ -96,6 +113,17 @@ export class Batch {
     return i
   }
 
+  /** What the outcome `op` moves, all or nothing with it. */
+  move({ counter, windowEndMs, amount, countMax, sumMax }: StandInMove, op: number): void {
+    push(this.#moves, [op, counter, windowEndMs, amount, countMax, sumMax])
+  }
+
+  label({ transactionId: id, kind, knownAtMs, recordedAtMs }: Label): number {
+    const i = this.size++
+    push(this.#labels, [i, id, dayOf(id), kind, knownAtMs, recordedAtMs])
+    return i
+  }
+
   updateDelivery(
     id: string,
     step: QueuedMessage['step'],
@@ -112,7 +140,7 @@ export class Batch {
     this.#stans.set(issuer, stan)
   }
 
-  /** The values of `commit_batch` after its first six. */
+  /** The values of `commit_batch` from `p_blob` on. */
   values(): readonly unknown[] {
     return [
       this.#buffer.subarray(0, this.#bytes),
@@ -120,6 +148,8 @@ export class Batch {
       ...this.#records,
       ...this.#messages,
       ...this.#deliveries,
+      ...this.#moves,
+      ...this.#labels,
       [...this.#stans.keys()],
       [...this.#stans.values()].map(Number),
     ]

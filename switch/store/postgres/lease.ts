@@ -1,6 +1,6 @@
 // The lease of this process: renewed while it lives, and lost for ever once another process has
-// ended it. What it may send to issuers depends on how long it lasts by the monotonic clock, counted
-// from before the renewal was asked for, so it ends here before it ends in the database.
+// ended it. What it may send to issuers depends on how long it lasts by the monotonic clock, which
+// is counted from before the renewal was asked for, so it ends here before it does in the database.
 
 import type { Clock, TimerHandle, Timers } from '../../ports.ts'
 import { LEASE_ENDED } from './batch-commit.ts'

@@ -30,6 +30,8 @@ export interface PostgresLimits {
   readonly partitionsAheadDays: number
   /** Late answers of one transaction that `read` shows; further ones are in the table only. */
   readonly lateAnswersMax: number
+  /** Labels of one transaction: its chargeback, what was found out, what was taken back. */
+  readonly labelsMax: number
 }
 
 export const POSTGRES_LIMITS: PostgresLimits = {
@@ -45,6 +47,7 @@ export const POSTGRES_LIMITS: PostgresLimits = {
   lanePollMs: 250,
   partitionsAheadDays: 31,
   lateAnswersMax: 16,
+  labelsMax: 32,
 }
 
 /**

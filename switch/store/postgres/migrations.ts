@@ -88,9 +88,30 @@ CREATE TABLE switchyard.record (
   transaction_id text COLLATE "C",
   day int,
   position bigint,
+  rule smallint NOT NULL,
   payload bytea NOT NULL,
   PRIMARY KEY (transaction_id, position, day)
 ) PARTITION BY RANGE (day);
+
+-- What a transaction turned out to be.
+CREATE TABLE switchyard.label (
+  transaction_id text COLLATE "C",
+  day int,
+  kind text COLLATE "C",
+  known_at_ms bigint,
+  recorded_at_ms bigint NOT NULL,
+  position bigint NOT NULL,
+  PRIMARY KEY (transaction_id, kind, known_at_ms, day)
+) PARTITION BY RANGE (day);
+
+-- How much was stood in for, by card and by BIN, in one window.
+CREATE TABLE switchyard.stand_in (
+  counter text COLLATE "C",
+  window_end_ms bigint,
+  moves bigint NOT NULL,
+  total bigint NOT NULL,
+  PRIMARY KEY (counter, window_end_ms)
+);
 
 -- The steps of a payment: a version is made once.
 CREATE TABLE switchyard.step (
@@ -117,6 +138,7 @@ CREATE TABLE switchyard.delivery (
   PRIMARY KEY (transaction_id, step, day)
 ) PARTITION BY RANGE (day);
 CREATE INDEX delivery_queued ON switchyard.delivery (issuer, queued_by) WHERE state = 0;
+CREATE INDEX delivery_dead ON switchyard.delivery (issuer) WHERE state = 2;
 `
 
 /**
@@ -132,7 +154,7 @@ DECLARE
   made int := 0;
 BEGIN
   PERFORM pg_advisory_xact_lock(7823641);
-  FOREACH parent IN ARRAY ARRAY['transaction', 'record', 'step', 'delivery'] LOOP
+  FOREACH parent IN ARRAY ARRAY['transaction', 'record', 'step', 'delivery', 'label'] LOOP
     IF to_regclass('switchyard.' || parent || '_early') IS NULL THEN
       EXECUTE format('CREATE TABLE switchyard.%I PARTITION OF switchyard.%I
         FOR VALUES FROM (MINVALUE) TO (%s)', parent || '_early', parent, p_from);
@@ -161,14 +183,17 @@ END $$;
  *   4 unknown       there is no such transaction, or delivery
  *   5 queued        there is such a message already
  *   6 acknowledged  the delivery is, and can't be anything else any more
+ *   7 over limit    a stand-in counter would pass its limit
+ *   8 known         the label is there already
+ *   9 too many      the transaction has as many labels as it may have
  *
- * Rows are taken in the order owner, claim, step, open claim, delivery, trace mark, each sorted, so
- * that two processes do not wait for each other.
+ * Rows are taken in the order owner, claim, step, open claim, counter, delivery, trace mark, each
+ * sorted, so that two processes do not wait for each other.
  */
 const COMMIT_BATCH = `
 CREATE FUNCTION switchyard.commit_batch(
   p_owner text, p_epoch bigint, p_batch bigint, p_slot smallint,
-  p_now_ms bigint, p_retention_ms bigint, p_blob bytea,
+  p_now_ms bigint, p_retention_ms bigint, p_labels_max int, p_blob bytea,
   c_i int[], c_id text[], c_day int[], c_acquirer text[], c_key text[], c_created bigint[],
   c_rrn text[], c_token text[], c_card boolean[], c_open boolean[],
   c_payment text[], c_payment_day int[], c_version int[], c_at int[], c_length int[],
@@ -176,6 +201,9 @@ CREATE FUNCTION switchyard.commit_batch(
   m_i int[], m_op int[], m_id text[], m_day int[], m_step text[], m_issuer text[],
   m_original text[], m_at int[], m_length int[],
   d_i int[], d_id text[], d_day int[], d_step text[], d_state int[], d_sends int[], d_code text[],
+  s_op int[], s_counter text[], s_window bigint[], s_amount bigint[],
+  s_moves_max bigint[], s_total_max bigint[],
+  l_i int[], l_id text[], l_day int[], l_kind text[], l_known bigint[], l_recorded bigint[],
   t_issuer text[], t_stan int[]
 ) RETURNS int[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -268,11 +296,42 @@ BEGIN
       WHERE r.rule = 3 AND NOT EXISTS (SELECT 1 FROM switchyard.transaction t
         WHERE t.transaction_id = r.id AND t.day = r.day);
     x := x || v;
+
+    IF cardinality(s_op) > 0 THEN
+      INSERT INTO switchyard.stand_in (counter, window_end_ms, moves, total)
+      SELECT DISTINCT m.counter COLLATE "C", m.until, 0, 0
+      FROM unnest(s_counter, s_window) AS m(counter, until) ORDER BY 1, 2
+      ON CONFLICT DO NOTHING;
+      PERFORM 1 FROM switchyard.stand_in c
+        WHERE (c.counter, c.window_end_ms) IN
+          (SELECT m.counter, m.until FROM unnest(s_counter, s_window) AS m(counter, until))
+        ORDER BY c.counter, c.window_end_ms FOR UPDATE;
+      FOR s IN SELECT DISTINCT m.op FROM unnest(s_op) AS m(op)
+        WHERE m.op * 10 + 3 <> ALL (x) AND m.op * 10 + 4 <> ALL (x) ORDER BY 1
+      LOOP
+        IF EXISTS (SELECT 1
+          FROM unnest(s_op, s_counter, s_window, s_amount, s_moves_max, s_total_max)
+            AS m(op, counter, until, amount, moves_max, total_max)
+          JOIN switchyard.stand_in c ON c.counter = m.counter AND c.window_end_ms = m.until
+          WHERE m.op = s.op
+            AND (c.moves + 1 > m.moves_max OR c.total + m.amount > m.total_max))
+        THEN
+          x := x || (s.op * 10 + 7);
+        ELSE
+          UPDATE switchyard.stand_in c SET moves = c.moves + 1, total = c.total + m.amount
+          FROM unnest(s_op, s_counter, s_window, s_amount) AS m(op, counter, until, amount)
+          WHERE m.op = s.op AND c.counter = m.counter AND c.window_end_ms = m.until;
+        END IF;
+      END LOOP;
+    END IF;
+
     DELETE FROM switchyard.open_claim k WHERE k.transaction_id IN
-      (SELECT r.id FROM unnest(r_id, r_rule) AS r(id, rule) WHERE r.rule = 1);
-    INSERT INTO switchyard.record (transaction_id, day, position, payload)
-    SELECT r.id, r.day, base + r.i, substring(p_blob FROM r.at + 1 FOR r.length)
-    FROM unnest(r_i, r_op, r_id, r_day, r_at, r_length) AS r(i, op, id, day, at, length)
+      (SELECT r.id FROM unnest(r_op, r_id, r_rule) AS r(op, id, rule)
+       WHERE r.rule = 1 AND r.op * 10 + 7 <> ALL (x));
+    INSERT INTO switchyard.record (transaction_id, day, position, rule, payload)
+    SELECT r.id, r.day, base + r.i, r.rule, substring(p_blob FROM r.at + 1 FOR r.length)
+    FROM unnest(r_i, r_op, r_id, r_day, r_rule, r_at, r_length)
+      AS r(i, op, id, day, rule, at, length)
     WHERE NOT EXISTS (SELECT 1 FROM unnest(x) AS e(code) WHERE e.code / 10 = r.op);
   END IF;
 
@@ -319,6 +378,26 @@ BEGIN
       WHERE u.i NOT IN (SELECT changed.i FROM changed);
     x := x || v;
   END IF;
+
+  FOR s IN SELECT * FROM unnest(l_i, l_id, l_day, l_kind, l_known, l_recorded)
+    AS l(i, id, day, kind, known, recorded) ORDER BY l.id COLLATE "C", l.i
+  LOOP
+    INSERT INTO switchyard.label
+      (transaction_id, day, kind, known_at_ms, recorded_at_ms, position)
+    SELECT s.id, s.day, s.kind, s.known, s.recorded, base + s.i
+    WHERE EXISTS (SELECT 1 FROM switchyard.transaction t
+        WHERE t.transaction_id = s.id AND t.day = s.day)
+      AND p_labels_max > (SELECT count(*) FROM switchyard.label b
+        WHERE b.transaction_id = s.id AND b.day = s.day)
+    ON CONFLICT DO NOTHING;
+    CONTINUE WHEN FOUND;
+    x := x || (s.i * 10 + CASE
+      WHEN EXISTS (SELECT 1 FROM switchyard.label b WHERE b.transaction_id = s.id
+        AND b.day = s.day AND b.kind = s.kind AND b.known_at_ms = s.known) THEN 8
+      WHEN EXISTS (SELECT 1 FROM switchyard.transaction t
+        WHERE t.transaction_id = s.id AND t.day = s.day) THEN 9
+      ELSE 4 END);
+  END LOOP;
 
   IF cardinality(t_issuer) > 0 THEN
     INSERT INTO switchyard.trace_mark (issuer, slot, stan)

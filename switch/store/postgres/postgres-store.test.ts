@@ -16,30 +16,35 @@ import {
   testTransactionStore,
 } from '../conformance.ts'
 import type { TransactionStore } from '../transaction-store.ts'
+import type { DatabaseSession } from './database.ts'
 import { migrate } from './migrate.ts'
 import { openPostgresStore } from './open-store.ts'
 import type { PostgresStoreOptions } from './postgres-store.ts'
 
 const missing = postgresMissing()
 let server: RunningPostgres
-let databases = 0
+/** For what a test looks at, or clears, beside the store. */
+let direct: DatabaseSession
 
 if (missing === false) {
   before(async () => {
     server = await startPostgres()
-    const session = await openPostgresDatabase(server.url, 'test').connect(5_000)
-    const migrated = await migrate(session, TEST_START_MS, 1)
+    direct = await openPostgresDatabase(server.url, 'test').connect(5_000)
+    const migrated = await migrate(direct, TEST_START_MS, 1)
     assert.ok(migrated.ok)
-    await session.close()
   })
-  after(() => server?.stop())
+  after(async () => {
+    await direct?.close()
+    await server?.stop()
+  })
   testTransactionStore('PostgreSQL', openWorld)
 } else {
   test('transaction store: PostgreSQL', { skip: missing }, () => {})
 }
 
 async function openWorld(): Promise<StoreWorld> {
-  const url = server.createDatabase(`world_${++databases}`, 'switchyard')
+  await empty()
+  const { url } = server
   let nowMs = TEST_START_MS
   let starts = 0
   const stores: TransactionStore[] = []
@@ -63,6 +68,16 @@ async function openWorld(): Promise<StoreWorld> {
       await stores.at(-1)?.close()
     },
   }
+}
+
+const TABLES = [
+  ...['owner', 'lane', 'trace_mark', 'claim', 'open_claim', 'stand_in'],
+  ...['transaction', 'record', 'step', 'delivery', 'label'],
+]
+
+/** Another database for each test would cost more than the tests. */
+function empty(): Promise<void> {
+  return direct.script(TABLES.map((table) => `DELETE FROM switchyard.${table};`).join(' '))
 }
 
 async function openAt(url: string, changes: Partial<PostgresStoreOptions>) {

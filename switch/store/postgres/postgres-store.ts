@@ -10,6 +10,8 @@ import {
   type Delivery,
   type Intent,
   type KeyEntry,
+  type Label,
+  type LabelResult,
   type LateAnswer,
   type Outcome,
   type Ownership,
@@ -167,9 +169,9 @@ export class PostgresStore implements TransactionStore {
   }
 
   async accept(intent: Intent, outcome: Outcome): Promise<ClaimResult> {
-    const message = queuedBy(outcome)
-    const isOwn = outcome.id === intent.id && (message?.transactionId ?? intent.id) === intent.id
-    if (!isOwn) throw new Error(`what ${intent.id} is accepted with names another transaction`)
+    const isOwn = queuedBy(outcome).every(({ transactionId }) => transactionId === intent.id)
+    if (!isOwn || outcome.id !== intent.id)
+      throw new Error(`what ${intent.id} is accepted with names another transaction`)
     return this.#take(intent, outcome)
   }
 
@@ -179,17 +181,18 @@ export class PostgresStore implements TransactionStore {
     const known = this.findKey(acquirer, idempotencyKey)
     if (known !== undefined) return { kind: 'existing', entry: known }
     this.#keys.take(intent)
-    const message = outcome === null ? null : queuedBy(outcome)
     if (outcome === null) this.#open.add(intent.id)
     try {
       const code = await this.#write({
         subjects: subjectsOf(intent),
         stage: STAGE.claim,
-        add: (batch) => this.#addClaim(batch, intent, outcome, message),
+        add: (batch) => this.#addClaim(batch, intent, outcome),
       })
       if (code === undefined) {
-        if (outcome !== null) this.#keys.recorded(intent.id)
-        if (message !== null) this.#queued.add(deliveryKey(message))
+        if (outcome !== null) {
+          this.#keys.recorded(intent.id)
+          for (const message of queuedBy(outcome)) this.#queued.add(deliveryKey(message))
+        }
         return CLAIMED
       }
       this.#open.delete(intent.id)
@@ -205,16 +208,12 @@ export class PostgresStore implements TransactionStore {
     return { kind: 'existing', entry: found.entry }
   }
 
-  #addClaim(
-    batch: Batch,
-    intent: Intent,
-    outcome: Outcome | null,
-    message: QueuedMessage | null,
-  ): number {
+  #addClaim(batch: Batch, intent: Intent, outcome: Outcome | null): number {
     const op = batch.claim(intent, this.ownership, outcome === null)
     if (intent.attempt !== null) this.#note(batch, intent.attempt)
-    if (outcome !== null) batch.record(intent.id, RULE.accepted, { kind: 'outcome', outcome }, op)
-    if (message !== null) {
+    if (outcome === null) return op
+    batch.record(intent.id, RULE.accepted, { kind: 'outcome', outcome }, op)
+    for (const message of queuedBy(outcome)) {
       batch.message(message, op)
       this.#note(batch, message)
     }
@@ -248,38 +247,48 @@ export class PostgresStore implements TransactionStore {
   }
 
   async record(outcome: Outcome): Promise<Outcome> {
+    if (outcome.standIn !== undefined) throw new Error(`${outcome.id} stands in: recordStandIn`)
+    return (await this.#recordFirst(outcome)) as Outcome
+  }
+
+  async recordStandIn(outcome: Outcome): Promise<Outcome | 'over_limit'> {
+    if (outcome.standIn === undefined) throw new Error(`${outcome.id} moves no stand-in counter`)
+    return this.#recordFirst(outcome)
+  }
+
+  async #recordFirst(outcome: Outcome): Promise<Outcome | 'over_limit'> {
     this.#mustBeOpen()
     const { id, reversal } = outcome
-    if (outcome.advice !== undefined) throw new Error(`an advice is accepted, not recorded`)
-    if (reversal !== null && reversal.transactionId !== id) {
-      throw new Error(`the reversal of ${id} names ${reversal.transactionId}`)
+    for (const { transactionId, step } of queuedBy(outcome)) {
+      if (transactionId === id) continue
+      throw new Error(`the ${step} message of ${id} names ${transactionId}`)
     }
-    let queuedAt = -1
+    let queuedAt: readonly number[] = []
     let isQueuedBefore = false
-    const code = await this.#write(
-      {
-        subjects: [id],
-        stage: STAGE.outcome,
-        add: (batch) => {
-          const op = batch.record(id, RULE.outcome, { kind: 'outcome', outcome })
-          if (reversal !== null) {
-            queuedAt = batch.message(reversal, op)
-            this.#note(batch, reversal)
-          }
-          return op
-        },
+    const write = {
+      subjects: [id],
+      stage: STAGE.outcome,
+      add: (batch: Batch) => {
+        const op = batch.record(id, RULE.outcome, { kind: 'outcome', outcome })
+        queuedAt = queuedBy(outcome).map((message) => {
+          this.#note(batch, message)
+          return batch.message(message, op)
+        })
+        for (const move of outcome.standIn ?? []) batch.move(move, op)
+        return op
       },
-      (exceptions) => {
-        isQueuedBefore = exceptions.get(queuedAt) === EXCEPTION.queued
-      },
-    )
+    }
+    const code = await this.#write(write, (exceptions) => {
+      const [first] = queuedAt
+      isQueuedBefore = first !== undefined && exceptions.get(first) === EXCEPTION.queued
+    })
+    if (code === EXCEPTION.overLimit) return 'over_limit'
     if (code === EXCEPTION.unknown) throw neverClaimed(id)
     this.#open.delete(id)
     this.#keys.recorded(id)
     if (code === EXCEPTION.decided) return this.#recordedOf(id)
-    if (reversal === null) return outcome
-    this.#queued.add(deliveryKey(reversal))
-    return isQueuedBefore ? { ...outcome, reversal: null } : outcome
+    for (const message of queuedBy(outcome)) this.#queued.add(deliveryKey(message))
+    return reversal !== null && isQueuedBefore ? { ...outcome, reversal: null } : outcome
   }
 
   async #recordedOf(id: string): Promise<Outcome> {
@@ -297,6 +306,18 @@ export class PostgresStore implements TransactionStore {
       add: (batch) => batch.record(transactionId, RULE.known, { kind: 'late_answer', answer }),
     })
     if (code === EXCEPTION.unknown) throw neverClaimed(transactionId)
+  }
+
+  async recordLabel(label: Label): Promise<LabelResult> {
+    this.#mustBeOpen()
+    const code = await this.#write({
+      subjects: [label.transactionId],
+      stage: STAGE.label,
+      add: (batch) => batch.label(label),
+    })
+    if (code === EXCEPTION.known) return 'known'
+    if (code === EXCEPTION.tooMany) return 'too_many'
+    return code === EXCEPTION.unknown ? 'unknown' : 'recorded'
   }
 
   async queue(message: QueuedMessage): Promise<boolean> {
@@ -353,6 +374,14 @@ export class PostgresStore implements TransactionStore {
 
   async pendingDeliveries(): Promise<readonly Delivery[]> {
     return this.#whileOpen().pending()
+  }
+
+  async pendingLateApprovals(): Promise<readonly LateAnswer[]> {
+    return this.#whileOpen().pendingLateApprovals()
+  }
+
+  async deadLetters(): Promise<ReadonlyMap<string, number>> {
+    return this.#whileOpen().deadLetters()
   }
 
   lastStan(issuer: string): string {

@@ -8,6 +8,7 @@ import type {
   Delivery,
   Intent,
   KeyEntry,
+  LabelKind,
   LateAnswer,
   Outcome,
   QueuedMessage,
@@ -24,14 +25,19 @@ const READ: Statement = {
   name: 'read_1',
   text: `SELECT t.intent,
       ARRAY(SELECT r.payload FROM switchyard.record r
-        WHERE r.transaction_id = t.transaction_id AND r.day = t.day ORDER BY r.position) AS records,
+        WHERE r.transaction_id = t.transaction_id AND r.day = t.day
+        ORDER BY r.position) AS records,
       ARRAY(SELECT s.step_id FROM switchyard.step s
         WHERE s.payment_id = t.transaction_id AND s.day = t.day ORDER BY s.version) AS steps,
       ARRAY(SELECT d.message FROM switchyard.delivery d
-        WHERE d.transaction_id = t.transaction_id AND d.day = t.day ORDER BY d.position) AS messages,
+        WHERE d.transaction_id = t.transaction_id AND d.day = t.day
+        ORDER BY d.position) AS messages,
       ARRAY(SELECT ARRAY[d.state::text, d.sends::text, d.last_response_code]
         FROM switchyard.delivery d
-        WHERE d.transaction_id = t.transaction_id AND d.day = t.day ORDER BY d.position) AS standings
+        WHERE d.transaction_id = t.transaction_id AND d.day = t.day ORDER BY d.position) AS standings,
+      ARRAY(SELECT ARRAY[l.kind, l.known_at_ms::text, l.recorded_at_ms::text]
+        FROM switchyard.label l
+        WHERE l.transaction_id = t.transaction_id AND l.day = t.day ORDER BY l.position) AS labels
     FROM switchyard.transaction t WHERE t.transaction_id = $1 AND t.day = $2`,
 }
 
@@ -88,6 +94,21 @@ const IS_QUEUED: Statement = {
   name: 'is_queued_1',
   text: `SELECT EXISTS (SELECT 1 FROM switchyard.delivery d
     WHERE d.state = 0 AND d.issuer = $1 AND d.original = $2) AS is_queued`,
+}
+
+/** Rule 3: late answers (batch.ts). */
+const LATE_APPROVALS: Statement = {
+  name: 'late_approvals_1',
+  text: `SELECT r.payload FROM switchyard.record r
+    WHERE r.rule = 3 AND (r.transaction_id, r.day) IN
+      (SELECT d.transaction_id, d.day FROM switchyard.delivery d WHERE d.state = 0)
+    ORDER BY r.position`,
+}
+
+const DEAD: Statement = {
+  name: 'dead_1',
+  text: `SELECT d.issuer, count(*)::int AS letters FROM switchyard.delivery d
+    WHERE d.state = 2 GROUP BY d.issuer`,
 }
 
 /** A key, with how old its claim is. */
@@ -148,6 +169,19 @@ export class Reader {
 
   async pending(): Promise<readonly Delivery[]> {
     return (await this.query(PENDING, [])).map(deliveryOf)
+  }
+
+  async pendingLateApprovals(): Promise<readonly LateAnswer[]> {
+    const rows = await this.query(LATE_APPROVALS, [])
+    const records = rows.map(({ payload }) => decodeRecord(payload as Uint8Array))
+    return records.flatMap((record) =>
+      record.kind === 'late_answer' && record.answer.approved ? [record.answer] : [],
+    )
+  }
+
+  async deadLetters(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.query(DEAD, [])
+    return new Map(rows.map(({ issuer, letters }) => [issuer as string, Number(letters)]))
   }
 
   /** Queued for those issuers since `horizon`, and the horizon for the next look. */
@@ -221,6 +255,12 @@ export class Reader {
       deliveries,
       lateAnswers: story.lateAnswers,
       steps: row.steps as string[],
+      labels: (row.labels as [LabelKind, string, string][]).map(([kind, known, recorded]) => ({
+        transactionId: intent.id,
+        kind,
+        knownAtMs: Number(known),
+        recordedAtMs: Number(recorded),
+      })),
     }
   }
 }
