@@ -28,16 +28,19 @@ const READ: Statement = {
         WHERE r.transaction_id = t.transaction_id AND r.day = t.day
         ORDER BY r.position) AS records,
       ARRAY(SELECT s.step_id FROM switchyard.step s
-        WHERE s.payment_id = t.transaction_id AND s.day = t.day ORDER BY s.version) AS steps,
+        WHERE s.payment_id = t.transaction_id AND s.day = t.day
+        ORDER BY s.version) AS steps,
       ARRAY(SELECT d.message FROM switchyard.delivery d
         WHERE d.transaction_id = t.transaction_id AND d.day = t.day
         ORDER BY d.position) AS messages,
       ARRAY(SELECT ARRAY[d.state::text, d.sends::text, d.last_response_code]
         FROM switchyard.delivery d
-        WHERE d.transaction_id = t.transaction_id AND d.day = t.day ORDER BY d.position) AS standings,
+        WHERE d.transaction_id = t.transaction_id AND d.day = t.day
+        ORDER BY d.position) AS standings,
       ARRAY(SELECT ARRAY[l.kind, l.known_at_ms::text, l.recorded_at_ms::text]
         FROM switchyard.label l
-        WHERE l.transaction_id = t.transaction_id AND l.day = t.day ORDER BY l.position) AS labels
+        WHERE l.transaction_id = t.transaction_id AND l.day = t.day
+        ORDER BY l.position) AS labels
     FROM switchyard.transaction t WHERE t.transaction_id = $1 AND t.day = $2`,
 }
 
