@@ -10,6 +10,7 @@ import { type Ending, record } from './record.ts'
 import { type Reply, respond, respondUnknown } from './respond.ts'
 import { score } from './score.ts'
 import { refuseTraceNumber } from './shed.ts'
+import { standIn } from './stand-in/index.ts'
 import { riskEffect } from './step-up.ts'
 import { StoreFault } from './store/index.ts'
 import type { RunningAuthorization } from './transaction.ts'
@@ -65,7 +66,8 @@ async function seeThrough(world: World, running: RunningAuthorization): Promise<
         : running.issuer === undefined
           ? { by: 'no_route' }
           : { by: 'issuer', asked: await ask(world, running) }
-    const outcome = await record(world, running, decision, ending)
+    const stoodIn = await standIn(world, running, decision, ending)
+    const outcome = stoodIn ?? (await record(world, running, decision, ending))
     publish(world, running, outcome)
     return respond(outcome)
   } catch (error) {

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { Compile } from 'typebox/compile'
 import { LineCounter, parseDocument } from 'yaml'
+import { currencyByCode } from '#rules'
 import { type MacKey, macKeyProblem } from '../iso8583/index.ts'
 import { nearestName } from '../nearest-name.ts'
 import { type Config, ConfigSchema, type IssuerConfig } from './schema.ts'
@@ -193,7 +194,7 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
       problems.push(`routes: there is no issuer ${name}${hint}`)
     }
   }
-  problems.push(...checkIssuers(config))
+  problems.push(...checkIssuers(config), ...checkStandIn(config))
   const bins = config.routes.flatMap((route) => route.bins)
   if (new Set(bins).size < bins.length) problems.push('routes: each BIN once')
   if (!config.behindTlsTerminator) {
@@ -211,6 +212,25 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
 /** The key of a link's authentication codes. */
 export function macKeyOf({ algorithm, key }: NonNullable<IssuerConfig['mac']>): MacKey {
   return { algorithm, key: Buffer.from(key, 'hex') }
+}
+
+/** A sum that one purchase may pass, or a card alone, limits nothing. */
+function checkStandIn({ issuers }: Config): string[] {
+  const problems: string[] = []
+  for (const { name, standIn } of issuers) {
+    if (standIn === undefined) continue
+    const { currency, amountMax, card, bin } = standIn
+    const place = `issuers: ${name}.standIn`
+    if (currencyByCode(currency) === undefined) {
+      problems.push(`${place}.currency must be an active ISO 4217 code`)
+    }
+    if (amountMax > card.sumMax) problems.push(`${place}.amountMax must not be above card.sumMax`)
+    for (const limit of ['countMax', 'sumMax'] as const) {
+      if (card[limit] <= bin[limit]) continue
+      problems.push(`${place}.card.${limit} must not be above bin.${limit}`)
+    }
+  }
+  return problems
 }
 
 /** Issuer links: what belongs together. */

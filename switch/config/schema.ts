@@ -37,6 +37,30 @@ const AcquirerSchema = Type.Object(
   closed,
 )
 
+const amountMax = Type.Integer({ minimum: 1, maximum: 999_999_999_999 })
+/** How often, and how much in all, in one window. */
+const standInLimit = Type.Object(
+  { countMax: Type.Integer({ minimum: 1, maximum: 1_000_000 }), sumMax: amountMax },
+  closed,
+)
+
+/** What the switch may approve in the place of an issuer that can't be asked. Absent: nothing. */
+const StandInSchema = Type.Object(
+  {
+    /** Amounts and sums are minor units of it; other currencies are not stood in for. */
+    currency: Type.String({ pattern: '^[A-Z]{3}$' }),
+    amountMax,
+    card: standInLimit,
+    bin: standInLimit,
+    mccs: Type.Array(Type.String({ pattern: '^[0-9]{4}$' }), { minItems: 1 }),
+    /** The model's score at most; without a score nothing is stood in for. */
+    scoreMax: Type.Number({ minimum: 0, maximum: 1 }),
+    /** Windows begin at multiples of it since 1970, UTC. Absent: 1440, a calendar day. */
+    windowMinutes: Type.Optional(Type.Integer({ minimum: 1, maximum: 44_640 })),
+  },
+  closed,
+)
+
 const IssuerSchema = Type.Object(
   {
     name,
@@ -75,6 +99,7 @@ const IssuerSchema = Type.Object(
     ),
     /** Connections to the same address, each signed on by itself. Absent: 1. */
     connections: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
+    standIn: Type.Optional(StandInSchema),
     /** When the switch stops asking on a connection. Absent: as in issuers/limits.ts. */
     breaker: Type.Optional(
       Type.Object(

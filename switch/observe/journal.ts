@@ -69,6 +69,7 @@ export class Journal {
   readonly #acquirerLinkEvents: Tally
   readonly #failOvers: Tally
   readonly #standIns: Tally
+  readonly #standInRefusals: Tally
 
   constructor(options: JournalOptions) {
     this.log = options.log
@@ -128,6 +129,11 @@ export class Journal {
     )
     this.#failOvers = tally('fail_overs_total', 'Asked at a further issuer', ['from', 'to'])
     this.#standIns = tally('stand_in_total', 'Approved in the place of the issuer', ['issuer'])
+    this.#standInRefusals = tally(
+      'stand_in_refusals_total',
+      'Not approved in the place of an issuer that has a policy for it, by reason',
+      ['issuer', 'reason'],
+    )
     gauge(registry, 'switchyard_build_info', 'Version', ['version', 'node'], () => [
       [{ version: options.version, node: process.version }, 1],
     ])
@@ -231,8 +237,9 @@ export class Journal {
     this.#reversals.add(cause)
   }
 
-  stoodIn(issuer: string): void {
-    this.#standIns.add(issuer)
+  /** Its issuer gave no answer, and its policy did not allow to answer for it. */
+  standInRefused(issuer: string, reason: string): void {
+    this.#standInRefusals.add(issuer, reason)
   }
 
   /** The end of a step of a payment, or of an advice. */
@@ -253,6 +260,7 @@ export class Journal {
     this.#authorizations.add(outcome.outcome, running.request.channel)
     this.#durations.observe(this.#duration, durationMs / 1000)
     if (outcome.reversal !== null) this.reversalQueued(outcome.reversal.cause)
+    if (outcome.cause === 'stand_in') this.#standIns.add(String(outcome.answer.issuer))
     if (this.#oneLineIn === 0 || --this.#untilLine > 0) return
     this.#untilLine = this.#oneLineIn
     this.log.info(

@@ -12,8 +12,11 @@
 // partial reversal names what stands after it, so the issuer must hear them in order. While the
 // link is down nothing is sent and nothing is counted.
 //
-// Order is kept a card: a message waits, `held`, until the one before it of its card was answered
-// (91 and 96 are no answers) or is dead. Cards don't wait for each other.
+// Order is kept a card, across repeats: a message waits, `held`, until the one before it of its
+// card is acknowledged or dead. 25 lets it go too: the issuer has heard the reversal, and the
+// repeats are for a request that may still be under way. Cards don't wait for each other.
+//
+// An advice is an original itself: what follows it names its numbers, and waits for it.
 
 import {
   backOffMs,
@@ -80,7 +83,10 @@ export type UnsealCard = (card: SealedCard) => DeliveredCard
 
 /** What all lanes share. */
 export interface LaneContext {
-  readonly store: Pick<TransactionStore, 'updateDelivery' | 'pendingDeliveries'>
+  readonly store: Pick<
+    TransactionStore,
+    'updateDelivery' | 'pendingDeliveries' | 'pendingLateApprovals'
+  >
   readonly unseal: UnsealCard
   /** Names the card of a message for the order of its lane; may throw as `unseal` does. */
   readonly cardKey: (message: QueuedMessage) => string
@@ -137,8 +143,13 @@ class Entry implements DeadlineEntry<Entry> {
 }
 
 /** Names an original within its issuer: the numbers that we sent. */
-function originalKey(attempt: Attempt): string {
+function originalKey(attempt: Pick<Attempt, 'stan' | 'transmittedAt' | 'rrn'>): string {
   return `${attempt.stan}${attempt.transmittedAt}${attempt.rrn}`
+}
+
+/** The original that a message is about; an advice is one itself. */
+function originalOf(message: QueuedMessage): string {
+  return originalKey(message.step === 'advice' ? message : message.original)
 }
 
 function deliveryKey({ transactionId, step }: QueuedMessage): string {
@@ -153,7 +164,7 @@ interface OriginalQueue {
 
 /** What undoes its own transaction's request; an approved one's may be undone several times. */
 function undoesUnknown(message: QueuedMessage): boolean {
-  return message.step !== 'capture' && message.step !== 'reversal'
+  return message.mti === '0420' && message.step !== 'reversal'
 }
 
 export class DeliveryLane {
@@ -164,6 +175,8 @@ export class DeliveryLane {
   readonly #entries = new Map<string, Entry>()
   /** By original. */
   readonly #queues = new Map<string, OriginalQueue>()
+  /** Transactions whose late approval was found in the store. */
+  readonly #approvals = new Set<string>()
   /** The newest message of each card that others of the card wait for. */
   readonly #lastOfCard = new Map<string, Entry>()
   readonly #waiting: Deadlines<Entry>
@@ -195,7 +208,7 @@ export class DeliveryLane {
     return this.#entries.size + this.#overflow
   }
 
-  /** Dead letters since the start. */
+  /** Dead letters, those of earlier processes included. */
   get deadLetters(): number {
     return this.#dead
   }
@@ -221,6 +234,8 @@ export class DeliveryLane {
     const cardKey = this.#cardKeyOf(message)
     const entry = new Entry(message, sends, lastResponseCode, settlesAtMs, cardKey, isRequeued)
     this.#entries.set(key, entry)
+    // Once told it is kept with the entry.
+    entry.approvedLate = undoesUnknown(message) && this.#approvals.delete(message.transactionId)
     this.#issuer?.holdStan(message.stan)
     if (isRequeued && this.#dead > 0) this.#dead--
     this.#lineOriginal(entry)
@@ -242,7 +257,7 @@ export class DeliveryLane {
     }
   }
 
-  /** It was answered, or will never be: the next of its card may go. */
+  /** It was heard, or will never be: the next of its card may go. */
   #pass(entry: Entry): void {
     if (entry.hasPassed) return
     entry.hasPassed = true
@@ -268,6 +283,16 @@ export class DeliveryLane {
     if (entry.isBehindOriginal || entry.isBehindCard) return
     entry.state = 'ready'
     this.#ready.push(entry)
+  }
+
+  /** Dead letters that the store has from before. */
+  foundDead(count: number): void {
+    this.#dead += count
+  }
+
+  /** The store has a late approval of this transaction's request; said before `add`. */
+  foundApproval(transactionId: string): void {
+    this.#approvals.add(transactionId)
   }
 
   /** The original was approved after all: a 25 to its reversal is no last word any more. */
@@ -304,7 +329,7 @@ export class DeliveryLane {
 
   /** Puts an entry behind those about the same original. */
   #lineOriginal(entry: Entry): void {
-    const key = originalKey(entry.message.original)
+    const key = originalOf(entry.message)
     const queue = this.#queues.get(key)
     if (queue === undefined) {
       this.#queues.set(key, { entries: [entry], waiters: new Set() })
@@ -316,7 +341,7 @@ export class DeliveryLane {
 
   /** Takes the first one out and lets the next one go. */
   #leaveLine(entry: Entry): void {
-    const key = originalKey(entry.message.original)
+    const key = originalOf(entry.message)
     const queue = this.#queues.get(key)
     if (queue === undefined) return
     queue.entries.shift()
@@ -441,7 +466,7 @@ export class DeliveryLane {
     entry.sends++
     if (result.kind === 'unknown') return this.#repeat(entry, null)
     entry.lastResponseCode = result.responseCode
-    if (result.responseCode !== '91' && result.responseCode !== '96') this.#pass(entry)
+    if (result.responseCode === '25') this.#pass(entry)
     switch (this.#verdictOf(entry, result.responseCode)) {
       case 'done':
         return this.#acknowledge(entry, result.responseCode)
@@ -572,11 +597,16 @@ export class DeliveryLane {
     this.#isReloading = true
     const overflowBefore = this.#overflow
     try {
+      const approvals = await this.#context.store.pendingLateApprovals()
       const deliveries = await this.#context.store.pendingDeliveries()
+      for (const { issuer, transactionId } of approvals) {
+        if (issuer === this.issuerName) this.foundApproval(transactionId)
+      }
       this.#overflow -= overflowBefore
       for (const { message, sends, lastResponseCode } of deliveries) {
         if (message.issuer === this.issuerName) this.add(message, sends, lastResponseCode)
       }
+      this.#approvals.clear()
     } catch (error) {
       this.#context.onHalt(error as Error)
     }

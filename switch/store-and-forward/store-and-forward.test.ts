@@ -411,11 +411,11 @@ test('what is too old is not sent any more, unless an operator says so', async (
   assert.equal((await deliveryOf(rig.store, old)).state, 'acknowledged')
 })
 
-test('order is kept a card: the next waits until the one before it was answered', async () => {
+test('order is kept a card: the next waits until the one before it was heard', async () => {
   const { store, issuer, forward, time, simulated } = await createRig({
     answer: (request, earlier) =>
-      Number(request.fields[4]) === 100 && earlier < 3
-        ? ([null, '91', '25'][earlier] ?? null)
+      Number(request.fields[4]) === 100 && earlier < 4
+        ? ([null, '91', '05', '25'][earlier] ?? null)
         : '00',
     cardKey: (message) => String(message.original.amount % 10),
   })
@@ -429,8 +429,71 @@ test('order is kept a card: the next waits until the one before it was answered'
   const seen = () => reversalsOf(simulated.received).map(({ fields }) => Number(fields[4]))
   assert.deepEqual(seen(), [100, 101], 'the other card does not wait')
   await time.advance(20_000)
-  // Silence and 91 hold the card up; 25 is an answer, and the last one is repeated by itself.
-  assert.deepEqual(seen().slice(0, 6), [100, 101, 100, 100, 110, 120])
+  // What is neither yes nor no holds the card up; after a 25 the last one is repeated by itself.
+  assert.deepEqual(seen().slice(0, 7), [100, 101, 100, 100, 100, 110, 120])
+})
+
+test('what follows an advice waits until it is acknowledged, a reversal before it until it is heard', async () => {
+  const isBack = { now: false }
+  const { store, issuer, forward, time, simulated } = await createRig({
+    answer: (request) => {
+      if (!isBack.now) return null
+      return request.mti.startsWith('042') && request.fields[95] === undefined ? '25' : '00'
+    },
+    cardKey: () => 'one card',
+  })
+  await time.advance(50)
+  const reversal = await queueReversal(store, issuer)
+  const advice: QueuedMessage = {
+    ...reversal,
+    ...issuer.drawTraceNumbers('reversal'),
+    step: 'advice',
+    mti: '0120',
+    responseCode: '00',
+  }
+  const told = { ...reversal.original, mti: advice.mti, stan: advice.stan, rrn: advice.rrn }
+  const after: QueuedMessage = {
+    ...reversal,
+    ...issuer.drawTraceNumbers('reversal'),
+    step: 'reversal',
+    original: { ...told, transmittedAt: advice.transmittedAt },
+    replacementAmount: 1,
+  }
+  await store.queue(advice)
+  await store.queue(after)
+  for (const message of [reversal, advice, after]) forward.enqueue(message)
+  await time.advance(9_000)
+  const isTold = forward.delivered(after.original, 100_000)
+  isBack.now = true
+  await time.advance(60_000)
+  assert.equal(await isTold, true)
+  const order = simulated.received.map(({ mti }) => mti).filter((mti) => !mti.startsWith('08'))
+  const firsts = order.filter((mti, i) => order.indexOf(mti) === i)
+  assert.deepEqual(firsts, ['0420', '0421', '0120'])
+  const last = simulated.received.find(({ fields }) => fields[95] !== undefined)
+  assert.equal(String(last?.fields[90]).slice(0, 10), `0120${advice.stan}`)
+  assert.ok(simulated.received.indexOf(last as IsoMessage) > order.indexOf('0120'))
+})
+
+test('a restart forgets neither a late approval nor a dead letter', async () => {
+  let answer = '25'
+  const rig = await createRig({ answer: () => answer })
+  await rig.time.advance(50)
+  const message = await queueReversal(rig.store, rig.issuer)
+  rig.forward.enqueue(message)
+  const { transactionId, issuer } = message
+  const late = { transactionId, issuer, at: 1, responseCode: '00', approved: true }
+  await rig.store.recordLateAnswer(late)
+  rig.forward.lateApproval(message.original)
+  await rig.time.advance(10_000)
+  const next = await rig.restart()
+  await rig.time.advance(1_000_000)
+  assert.equal((await deliveryOf(next.store, message)).state, 'queued', '25 is no last word')
+  answer = '12'
+  await rig.time.advance(61_000)
+  assert.equal(next.forward.deadLetters('demo-a'), 1)
+  const last = await rig.restart()
+  assert.equal(last.forward.deadLetters('demo-a'), 1)
 })
 
 test('an erased card is a dead letter; a card whose key is missing waits for the key', async () => {

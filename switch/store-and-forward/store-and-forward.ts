@@ -12,7 +12,10 @@ import {
 import { STORE_AND_FORWARD_LIMITS, type StoreAndForwardLimits } from './limits.ts'
 
 export interface StoreAndForwardOptions {
-  readonly store: Pick<TransactionStore, 'pendingDeliveries' | 'updateDelivery'>
+  readonly store: Pick<
+    TransactionStore,
+    'pendingDeliveries' | 'updateDelivery' | 'pendingLateApprovals' | 'deadLetters'
+  >
   /**
    * By name, read when a lane is first used. A queued message of an issuer that is not here stays
    * queued, and is alarmed.
@@ -49,7 +52,7 @@ export interface StoreAndForward {
   requeue(delivery: Delivery): void
   /** Neither acknowledged nor dead, of that issuer. */
   depth(issuer: string): number
-  /** Dead since the start, of that issuer. */
+  /** Dead and not queued again, of that issuer; those of earlier processes included. */
   deadLetters(issuer: string): number
   /**
    * Sends nothing more, also of what is taken over from now on; resolves when what is in flight has
@@ -95,6 +98,12 @@ export function createStoreAndForward(options: StoreAndForwardOptions): StoreAnd
 
   return {
     async start() {
+      for (const [issuer, count] of await options.store.deadLetters()) {
+        laneOf(issuer).foundDead(count)
+      }
+      for (const { issuer, transactionId } of await options.store.pendingLateApprovals()) {
+        laneOf(issuer).foundApproval(transactionId)
+      }
       for (const { message, sends, lastResponseCode } of await options.store.pendingDeliveries()) {
         laneOf(message.issuer).add(message, sends, lastResponseCode)
       }
