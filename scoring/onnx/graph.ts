@@ -5,13 +5,22 @@ import onnxProto, { type onnx } from 'onnx-proto'
 import type { ModelProblemCode } from './model.ts'
 import { isAllowedOperator } from './operators.ts'
 
-/** A graph that passed: bytes for the runtime, and where its input and output are. */
+/** What an input takes. Features are float32; they are converted where a model asks for others. */
+export type InputType = 'float32' | 'float64' | 'int64'
+
+export interface GraphInput {
+  readonly name: string
+  readonly type: InputType
+  /** Undefined where the file leaves them open. */
+  readonly columns: number | undefined
+}
+
+/** A graph that passed: bytes for the runtime, and where its inputs and output are. */
 export interface Graph {
   /** The file as it was, or without its ZipMap node. */
   readonly bytes: Uint8Array
-  readonly inputName: string
-  /** Columns of the input, undefined where the file leaves them open. */
-  readonly inputColumns: number | undefined
+  /** One of all columns, or one a column. */
+  readonly inputs: readonly GraphInput[]
   readonly outputName: string
   /** Class labels in the order of the output's columns; empty where the output has no classes. */
   readonly classes: readonly string[]
@@ -25,8 +34,11 @@ const { ModelProto, TensorProto } = onnxProto.onnx
 const FLOAT = TensorProto.DataType.FLOAT
 const EXTERNAL = TensorProto.DataLocation.EXTERNAL
 
-/** Checks a model file and finds its input and output. Never throws for what the file holds. */
-export function readGraph(bytes: Uint8Array): GraphResult {
+/**
+ * Checks a model file and finds its inputs, and its output for the positive class. Never throws for
+ * what the file holds.
+ */
+export function readGraph(bytes: Uint8Array, positiveClass: string | number): GraphResult {
   let model: onnx.ModelProto
   try {
     model = ModelProto.decode(bytes)
@@ -41,17 +53,16 @@ export function readGraph(bytes: Uint8Array): GraphResult {
   if (problem !== undefined) return problem
   const classes = classLabels(graph)
   const stripped = stripZipMap(graph)
-  const input = onlyInput(graph)
-  if (!input.ok) return input
-  const output = probabilityOutput(graph)
+  const inputs = featureInputs(graph)
+  if (!inputs.ok) return inputs
+  const output = probabilityOutput(graph, positiveClass)
   if (!output.ok) return output
   return {
     ok: true,
     graph: {
       // Encoding again would drop what a newer exporter wrote: only where a node was taken out.
       bytes: stripped ? ModelProto.encode(model).finish() : bytes,
-      inputName: input.name,
-      inputColumns: input.columns,
+      inputs: inputs.inputs,
       outputName: output.name,
       classes,
     },
@@ -145,33 +156,47 @@ function stripZipMap(graph: onnx.IGraphProto): boolean {
   return zipMaps.length > 0
 }
 
-type InputResult =
-  | { readonly ok: true; readonly name: string; readonly columns: number | undefined }
-  | Refused
+type InputsResult = { readonly ok: true; readonly inputs: readonly GraphInput[] } | Refused
 
-/** The one float32 input of rows by features. Old exporters list initializers as inputs, too. */
-function onlyInput(graph: onnx.IGraphProto): InputResult {
+const INPUT_TYPES: ReadonlyMap<number, InputType> = new Map([
+  [FLOAT, 'float32'],
+  [TensorProto.DataType.DOUBLE, 'float64'],
+  [TensorProto.DataType.INT64, 'int64'],
+])
+
+/** The inputs of rows by features. Old exporters list initializers as inputs, too. */
+function featureInputs(graph: onnx.IGraphProto): InputsResult {
   const initialized = new Set((graph.initializer ?? []).map((tensor) => tensor.name))
-  const inputs = (graph.input ?? []).filter((input) => !initialized.has(input.name))
-  const [input] = inputs
-  if (input === undefined || inputs.length > 1) {
-    return refuse('input_refused', `model.onnx has ${inputs.length} inputs, not one of all columns`)
+  const given = (graph.input ?? []).filter((input) => !initialized.has(input.name))
+  if (given.length === 0) return refuse('input_refused', 'model.onnx has no input')
+  const inputs: GraphInput[] = []
+  for (const input of given) {
+    const type = INPUT_TYPES.get(input.type?.tensorType?.elemType ?? 0)
+    if (type === undefined) {
+      const message = `input ${input.name ?? ''} is no tensor of float32, float64 or int64`
+      return refuse('input_refused', message)
+    }
+    const columns = Number(input.type?.tensorType?.shape?.dim?.[1]?.dimValue ?? 0)
+    inputs.push({ name: input.name ?? '', type, columns: columns > 0 ? columns : undefined })
   }
-  const type = input.type?.tensorType
-  if (type?.elemType !== FLOAT) {
-    return refuse('input_refused', `input ${input.name ?? ''} is not a float32 tensor`)
-  }
-  const columns = Number(type.shape?.dim?.[1]?.dimValue ?? 0)
-  return { ok: true, name: input.name ?? '', columns: columns > 0 ? columns : undefined }
+  return { ok: true, inputs }
 }
 
-/** The float32 output; beside another one, that with "prob" in its name. */
-function probabilityOutput(graph: onnx.IGraphProto): { ok: true; name: string } | Refused {
+/**
+ * The float32 output. Beside others, that with "prob" in its name, or that of the positive class
+ * where there is one a class (scikit-learn's `zipmap: columns` names them i0, i1, ...).
+ */
+function probabilityOutput(
+  graph: onnx.IGraphProto,
+  positiveClass: string | number,
+): { ok: true; name: string } | Refused {
   const floats = (graph.output ?? []).filter(
     (output) => output.type?.tensorType?.elemType === FLOAT,
   )
-  const named = floats.filter((output) => (output.name ?? '').toLowerCase().includes('prob'))
-  const [output] = floats.length === 1 ? floats : named
+  const named =
+    floats.find((output) => (output.name ?? '').toLowerCase().includes('prob')) ??
+    floats.find((output) => output.name === `i${positiveClass}`)
+  const output = floats.length === 1 ? floats[0] : named
   if (output === undefined) {
     const names = (graph.output ?? []).map((each) => each.name ?? '').join(', ')
     return refuse('output_refused', `model.onnx has no output of float32 probabilities: ${names}`)

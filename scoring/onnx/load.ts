@@ -1,6 +1,7 @@
 // From a folder to a model that answers, or to the reason why it is refused.
 
 import { createHash } from 'node:crypto'
+import { calibrated } from './calibration.ts'
 import { type Graph, readGraph } from './graph.ts'
 import { MANIFEST_BYTES_MAX, MODEL_BYTES_MAX, PARITY_TOLERANCE } from './limits.ts'
 import { type Manifest, readManifest } from './manifest.ts'
@@ -54,7 +55,7 @@ export async function loadModel(
     const message = `model.onnx has SHA-256 ${sha256}, the manifest says ${manifest.modelSha256}`
     return refuse(folder, 'hash_mismatch', message)
   }
-  const checked = readGraph(modelFile.bytes)
+  const checked = readGraph(modelFile.bytes, manifest.positiveClass)
   if (!checked.ok) return refuse(folder, checked.code, checked.message)
   return openChecked(folder, manifest, checked.graph)
 }
@@ -71,14 +72,11 @@ async function openChecked(
   manifest: Manifest,
   graph: Graph,
 ): Promise<ModelResult> {
-  const width = manifest.featureNames.length
-  if (graph.inputColumns !== undefined && graph.inputColumns !== width) {
-    const message = `input ${graph.inputName} has ${graph.inputColumns} columns, not ${width}`
-    return refuse(folder, 'input_refused', message)
-  }
+  const unfit = inputsProblem(graph, manifest.featureNames)
+  if (unfit !== undefined) return refuse(folder, unfit.code, unfit.message)
   let session: Session
   try {
-    session = await openSession(graph.bytes, graph.inputName, graph.outputName, width)
+    session = await openSession(graph, manifest.featureNames)
   } catch (error) {
     return refuse(folder, 'runtime_refused', `ONNX Runtime: ${(error as Error).message}`)
   }
@@ -127,6 +125,11 @@ async function parityProblem(
     if (!Number.isFinite(score)) {
       return { code: 'not_finite', message: `parity vector ${vector.name} scores ${score}` }
     }
+    const probability = calibrated(score, manifest.calibration)
+    if (!(probability >= 0 && probability <= 1)) {
+      const message = `parity vector ${vector.name} scores ${probability}, which is no probability`
+      return { code: 'output_refused', message: `${message}: calibrate it in the manifest` }
+    }
     // Written so that a NaN could not pass either.
     if (!(Math.abs(score - vector.score) <= PARITY_TOLERANCE)) {
       const message = `parity vector ${vector.name} scores ${score}, the manifest says ${vector.score}`
@@ -159,7 +162,7 @@ function createModel(session: Session, manifest: Manifest, graph: Graph): Model 
       if (column === undefined) throw new Error(`${columns} columns of output ${graph.outputName}`)
       const scores = new Float32Array(rows)
       for (let row = 0; row < rows; row++) {
-        const score = values[row * columns + column] as number
+        const score = calibrated(values[row * columns + column] as number, manifest.calibration)
         // Also false for NaN: the runtime passes it on in silence.
         if (!(score >= 0 && score <= 1)) throw new Error(`row ${row} scores ${score}`)
         scores[row] = score
@@ -168,6 +171,26 @@ function createModel(session: Session, manifest: Manifest, graph: Graph): Model 
     },
     release: () => session.release(),
   }
+}
+
+/** One input takes all features; several take one each and have their names, in any order. */
+function inputsProblem(graph: Graph, featureNames: readonly string[]): Difference | undefined {
+  const { inputs } = graph
+  const width = featureNames.length
+  const wanted = inputs.length === 1 ? width : 1
+  const other = inputs.find(({ columns }) => columns !== undefined && columns !== wanted)
+  if (other !== undefined) {
+    const message = `input ${other.name} has ${other.columns} columns, not ${wanted}`
+    return { code: 'input_refused', message }
+  }
+  if (inputs.length === 1) return undefined
+  const unknown = inputs.find(({ name }) => !featureNames.includes(name))
+  if (unknown === undefined && inputs.length === width) return undefined
+  const message =
+    unknown === undefined
+      ? `model.onnx has ${inputs.length} inputs for ${width} features`
+      : `input ${unknown.name} is no feature of the manifest`
+  return { code: 'feature_order', message }
 }
 
 /** Undefined where the manifest lists exactly the features that the table fills. */

@@ -64,6 +64,23 @@ const MetricsSchema = Type.Object(
   closed,
 )
 
+/** `calibration.ts` has the formulas. */
+const CalibrationSchema = Type.Union([
+  Type.Object(
+    { method: Type.Literal('sigmoid'), slope: Type.Number(), offset: Type.Number() },
+    closed,
+  ),
+  Type.Object(
+    {
+      method: Type.Literal('isotonic'),
+      /** (raw output, probability), both ascending. */
+      points: Type.Array(Type.Tuple([Type.Number(), Probability]), { minItems: 2, maxItems: 256 }),
+    },
+    closed,
+  ),
+])
+export type Calibration = Type.Static<typeof CalibrationSchema>
+
 export const ManifestSchema = Type.Object(
   {
     format: Type.Literal(1),
@@ -76,6 +93,8 @@ export const ManifestSchema = Type.Object(
     featureNames: Type.Array(Type.String(), { minItems: 1, maxItems: MODEL_FEATURES_MAX }),
     /** The class label that means fraud. */
     positiveClass: Type.Union([Type.Integer(), Type.String()]),
+    /** Where the file's output is no probability, or not a calibrated one. */
+    calibration: Type.Optional(CalibrationSchema),
     /** Ascending; the first starts at 0. */
     bands: Type.Array(Type.Object({ name: Type.String(), from: Probability }, closed), {
       minItems: 1,
@@ -87,13 +106,13 @@ export const ManifestSchema = Type.Object(
     dataSha256: Sha256,
     /** On rows later than everything that training or calibration saw. */
     testMetrics: MetricsSchema,
-    /** Inputs (null is NaN) with the probability that ONNX Runtime gave at export. */
+    /** Inputs (null is NaN) with the output of ONNX Runtime at export, before calibration. */
     parity: Type.Array(
       Type.Object(
         {
           name: Type.String(),
           inputs: Type.Array(Type.Union([Type.Number(), Type.Null()])),
-          score: Probability,
+          score: Type.Number(),
         },
         closed,
       ),
@@ -149,6 +168,14 @@ function inconsistency(manifest: Manifest): string | undefined {
     const before = manifest.bands[i - 1]
     if (band !== undefined && before !== undefined && band.from <= before.from) {
       return `band ${band.name} must start above band ${before.name}`
+    }
+  }
+  if (manifest.calibration?.method === 'isotonic') {
+    const { points } = manifest.calibration
+    for (let i = 1; i < points.length; i++) {
+      const [at, probability] = points[i] ?? [0, 0]
+      const [before, lower] = points[i - 1] ?? [0, 0]
+      if (at <= before || probability < lower) return 'the points of calibration must ascend'
     }
   }
   for (const vector of manifest.parity) {
