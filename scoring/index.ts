@@ -47,3 +47,5 @@ export const loadTraining = () => import('./training/index.ts')
 
 /** What `switchyard rules backtest` runs: the model in this thread, loaded on demand. */
 export const loadBacktest = () => import('./backtest/index.ts')
+export { loadRedisProbe } from './adapters/index.ts'
+export { parseRedisUrl } from './velocity/index.ts'

@@ -6,7 +6,8 @@
 //                             └─────────────────────┴───────> policy ────┘
 //
 // A part that fails is missing for the whole batch, is named in `degraded`, and its values are NaN:
-// a rule that reads them is unknown, and the analyst's policy gives the least outcome.
+// a rule that reads them is unknown, and the analyst's policy gives the least outcome. A cluster's
+// velocity may be missing in part: then for the entities of the server that failed.
 
 import {
   type AggregatePlan,
@@ -114,6 +115,7 @@ class BatchScoring implements Scoring {
     this.#nothingKnown = {
       values: new Float64Array(this.plan.length).fill(Number.NaN),
       saturated: new Uint8Array(this.plan.length),
+      isPartial: true,
     }
   }
 
@@ -178,6 +180,9 @@ class BatchScoring implements Scoring {
     )
     try {
       batch.velocity = await this.#options.velocity.observe(attempts, this.plan, deadlineMs)
+      if (batch.velocity.some(({ isPartial }) => isPartial)) {
+        batch.faults.velocity = 'velocity_partial'
+      }
     } catch (error) {
       batch.faults.velocity = faultOf(error)
     }
@@ -202,7 +207,7 @@ class BatchScoring implements Scoring {
 
   #decide(batch: Batch, facts: RuleFacts, row: number, stepMicros: StepMicros): Decision {
     const { ruleSet, model } = this.#options
-    const { values, saturated } = batch.velocity?.[row] ?? this.#nothingKnown
+    const { values, saturated, isPartial } = batch.velocity?.[row] ?? this.#nothingKnown
     const score = batch.scores === null ? null : (batch.scores[row] as number)
     const verdict = ruleSet.evaluate({
       facts,
@@ -211,7 +216,7 @@ class BatchScoring implements Scoring {
       score: score ?? Number.NaN,
       atMs: batch.requests[row]?.arrivedAtMs ?? Number.NaN,
     })
-    const missing: MissingParts = { velocity: batch.velocity === null, model: score === null }
+    const missing: MissingParts = { velocity: isPartial, model: score === null }
     const ruling = decide(ruleSet, verdict, missing, facts.channel, facts.baseAmount)
     const width = FEATURES.length
     return {

@@ -17,6 +17,12 @@ export {
   type StartPostgresOptions,
   startPostgres,
 } from './postgres-server.ts'
+export {
+  type RunningRedisCluster,
+  type RunningSentinels,
+  startRedisCluster,
+  startSentinels,
+} from './redis-cluster.ts'
 export { type RunningRedis, redisMissing, startRedis } from './redis-server.ts'
 export { type RunningSwitch, type StartSwitchOptions, startSwitch } from './switch.ts'
 export {

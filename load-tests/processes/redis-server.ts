@@ -52,7 +52,8 @@ export function redisMissing(): string | false {
   return 'no redis-server on the PATH and none named by REDIS_SERVER'
 }
 
-function freePort(): Promise<number> {
+/** A port that nobody listens on at this moment. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)

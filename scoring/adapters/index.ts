@@ -7,3 +7,6 @@ export {
   ScoringThreads,
   type ScoringThreadsOptions,
 } from './scoring-threads.ts'
+
+/** What `switchyard doctor` asks Redis with; loaded on demand, as is its client. */
+export const loadRedisProbe = () => import('./redis-connection.ts')

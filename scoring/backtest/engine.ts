@@ -135,9 +135,10 @@ function sharedVelocity(velocity: Velocity, plans: readonly AggregatePlan[]): Ve
         last = { first, size: attempts.length, values }
       }
       const chosen = slots(plan)
-      return (last?.values ?? []).map(({ values, saturated }) => ({
+      return (last?.values ?? []).map(({ values, saturated, isPartial }) => ({
         values: Float64Array.from(chosen, (slot) => values[slot] as number),
         saturated: Uint8Array.from(chosen, (slot) => saturated[slot] as number),
+        isPartial,
       }))
     },
     publish: (outcomes, deadlineMs) => velocity.publish(outcomes, deadlineMs),

@@ -8,10 +8,11 @@ export {
 export { supportsAggregate } from './plan.ts'
 export {
   createRedisVelocity,
-  type RedisConnection,
   type RedisVelocity,
   type RedisVelocityOptions,
 } from './redis.ts'
+export { type HostPort, parseRedisUrl, type RedisAddress } from './redis-address.ts'
+export { KeysMoved, type RedisConnection } from './redis-connection.ts'
 export type { RedisScript } from './redis-script.ts'
 export * from './velocity.ts'
 export { VelocityError, type VelocityErrorCode } from './velocity-error.ts'

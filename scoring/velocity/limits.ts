@@ -93,6 +93,12 @@ export const KEY_TOKEN_MAX = 128
  */
 export const CALLS_IN_FLIGHT_MAX = 16
 
+/**
+ * Servers of a cluster that are told apart by a breaker each; a cluster of Redis has at most about
+ * 1,000 nodes, and of those only masters are asked. The oldest is forgotten beyond it.
+ */
+export const SERVERS_MAX = 1_000
+
 /** Tiles that one worker compacts at the same time; others wait for their next attempt. */
 export const COMPACTIONS_IN_FLIGHT_MAX = 64
 

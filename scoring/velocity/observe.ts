@@ -133,6 +133,7 @@ export function emptyAnswers(count: number, size: number): Answer[] {
     answers.push({
       values: new Float64Array(size).fill(Number.NaN),
       saturated: new Uint8Array(size),
+      isPartial: false,
     })
   }
   return answers

@@ -275,6 +275,7 @@ export type DistinctCounter = (hash: number, startMs: number, atMs: number) => n
 export interface Answer {
   readonly values: Float64Array
   readonly saturated: Uint8Array
+  isPartial: boolean
 }
 
 /**

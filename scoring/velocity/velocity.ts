@@ -50,6 +50,8 @@ export interface VelocityOutcomeEvent {
 export interface VelocityValues {
   readonly values: Float64Array
   readonly saturated: Uint8Array
+  /** Some entity's counters did not come: its values are NaN, and velocity counts as missing. */
+  readonly isPartial: boolean
 }
 
 export interface Velocity {

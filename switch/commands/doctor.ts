@@ -261,40 +261,26 @@ async function examineModel(config: Config): Promise<Finding> {
       )
 }
 
-/** PING on a plain connection: enough to tell a wrong address from a wrong password. */
+/** Enough to tell a wrong address from a wrong password. */
 async function examineRedis(config: Config): Promise<Finding> {
-  if (config.redisUrl === undefined) {
+  const { redisUrl: url } = config
+  if (url === undefined) {
     return fine('Redis', 'not configured: velocity is embedded, for one process')
   }
-  const { Redis } = await import('ioredis')
-  const client = new Redis(config.redisUrl, {
-    lazyConnect: true,
-    maxRetriesPerRequest: 0,
-    enableOfflineQueue: false,
-    connectTimeout: 2000,
-    retryStrategy: () => null,
-  })
-  let problem = ''
-  client.on('error', (error: Error) => {
-    problem = error.message
-  })
   try {
-    await client.connect()
-    const info = await client.info('server')
-    const memory = await client.config('GET', 'maxmemory-policy').catch(() => [])
-    const version = /redis_version:(\S+)/.exec(info)?.[1] ?? 'unknown'
-    const policy = Array.isArray(memory) ? String(memory[1] ?? '') : ''
-    return policy === '' || policy === 'noeviction'
-      ? fine('Redis', `version ${version}`)
+    const { loadRedisProbe } = await import('#scoring')
+    const { probeRedis } = await loadRedisProbe()
+    const facts = await probeRedis({ url, commandTimeoutMs: 2000, connectTimeoutMs: 2000 })
+    const lossy = facts.maxmemoryPolicies.filter((policy) => policy !== 'noeviction')
+    return lossy.length === 0
+      ? fine('Redis', `version ${facts.version}`)
       : odd(
           'Redis',
-          `version ${version}, maxmemory-policy ${policy}`,
+          `version ${facts.version}, maxmemory-policy ${lossy.join(', ')}`,
           'set noeviction: else velocity is silently forgotten',
         )
   } catch (error) {
-    const why = problem === '' ? (error as Error).message : problem
+    const why = (error as Error).message
     return bad('Redis', why, 'check REDIS_URL; without Redis decisions say degraded: velocity')
-  } finally {
-    client.disconnect()
   }
 }

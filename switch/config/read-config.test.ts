@@ -102,6 +102,7 @@ const wrongVariables: readonly [variable: string, value: string, says: RegExp][]
   ['ADMIN_PORT', '-1', /^ADMIN_PORT must be a port number/],
   ['LOG_LEVEL', 'loud', /^LOG_LEVEL must be one of fatal, error, .*silent$/],
   ['REDIS_URL', 'localhost:6379', /^REDIS_URL must look like redis:\/\/host:port/],
+  ['REDIS_URL', 'redis+sentinel://host:26379', /redis\+sentinel:\/\/host:port,host:port\/name/],
   ['REDIS_URL', 'redis://host:secret', /^REDIS_URL must look like redis:\/\/host:port/],
   ['DATABASE_URL', 'postgres://secret@host/db', /no PostgreSQL store yet: unset DATABASE_URL/],
 ]

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { Compile } from 'typebox/compile'
 import { LineCounter, parseDocument } from 'yaml'
 import { currencyByCode } from '#rules'
+import { parseRedisUrl } from '#scoring'
 import { type MacKey, macKeyProblem } from '../iso8583/index.ts'
 import { nearestName } from '../nearest-name.ts'
 import { type Config, ConfigSchema, type IssuerConfig } from './schema.ts'
@@ -88,8 +89,11 @@ function checkEnvironment(environment: Readonly<Record<string, string | undefine
   if (level !== '' && !LOG_LEVELS.includes(level)) {
     problems.push(`LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}`)
   }
-  if (redisUrl !== '' && !(/^rediss?:\/\/./.test(redisUrl) && URL.canParse(redisUrl))) {
-    problems.push('REDIS_URL must look like redis://host:port, or rediss:// for TLS')
+  if (redisUrl !== '' && parseRedisUrl(redisUrl) === undefined) {
+    problems.push(
+      'REDIS_URL must look like redis://host:port, redis+sentinel://host:port,host:port/name or ' +
+        'redis+cluster://host:port,host:port; rediss instead of redis for TLS',
+    )
   }
   if (DATABASE_URL !== '') {
     problems.push('there is no PostgreSQL store yet: unset DATABASE_URL')

@@ -169,7 +169,7 @@ export const ConfigSchema = Type.Object(
     rulesDir: Type.String({ minLength: 1 }),
     modelDir: Type.String({ minLength: 1 }),
     keysFile: Type.String({ minLength: 1 }),
-    redisUrl: Type.Optional(Type.String({ pattern: '^rediss?://' })),
+    redisUrl: Type.Optional(Type.String({ pattern: '^rediss?(\\+sentinel|\\+cluster)?://' })),
     log: Type.Object(
       {
         level: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
