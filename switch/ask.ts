@@ -45,7 +45,8 @@ async function askOnce(
   const { issuer, attempt, timeoutMs } = asking
   const { request, card } = running
   const startedMs = world.clock.monotonic()
-  const cardData = { pan: card.pan, expiry: card.expiry, cvv: request.card.cvv }
+  const { cvv, passThrough } = request.card
+  const cardData = { pan: card.pan, expiry: card.expiry, cvv, passThrough }
   const result = await issuer.ask(attempt, cardData, timeoutMs)
   world.journal.asked(issuer.name, result, world.clock.monotonic() - startedMs)
   return { ...asking, result }

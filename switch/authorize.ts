@@ -12,7 +12,7 @@ import { score } from './score.ts'
 import { refuseTraceNumber } from './shed.ts'
 import { standIn } from './stand-in/index.ts'
 import { riskEffect } from './step-up.ts'
-import { StoreFault } from './store/index.ts'
+import { type Outcome, StoreFault } from './store/index.ts'
 import type { RunningAuthorization } from './transaction.ts'
 import type { Acquirer, World } from './world.ts'
 
@@ -69,11 +69,21 @@ async function seeThrough(world: World, running: RunningAuthorization): Promise<
     const stoodIn = await standIn(world, running, decision, ending)
     const outcome = stoodIn ?? (await record(world, running, decision, ending))
     publish(world, running, outcome)
-    return respond(outcome)
+    return respondWith(outcome, ending)
   } catch (error) {
     if (error instanceof StoreFault) return respondUnknown()
     throw error
   }
+}
+
+/** With what the issuer sent for the terminal, where its word is the outcome. */
+function respondWith(outcome: Outcome, ending: Ending): Reply {
+  const reply = respond(outcome)
+  if (reply.kind !== 'answer' || ending.by !== 'issuer') return reply
+  const { result } = ending.asked
+  if (result.kind !== 'answered' || outcome.cause !== 'issuer') return reply
+  const { passThrough } = result.answer
+  return passThrough === undefined ? reply : { ...reply, passThrough }
 }
 
 /** The request in the one form that is compared and stored: no PAN, no expiry, no CVV. */

@@ -1,7 +1,7 @@
 // Every error that an acquirer can be answered, in one place: a stable code, its HTTP status and
 // what to do. `docs/errors.md` has a row for each, and a test that the two agree.
 
-interface ErrorKind {
+export interface ErrorKind {
   readonly status: number
   readonly title: string
   /** DE39 of the same refusal over ISO 8583:1987, where a payment's own state is the reason. */

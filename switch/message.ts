@@ -6,6 +6,7 @@ import { Compile } from 'typebox/compile'
 import { currencyByCode } from '#rules'
 import { Pan } from './card-data/index.ts'
 import { type Refusal, refuse } from './errors.ts'
+import type { PassThrough } from './issuers/index.ts'
 import { AMOUNT_MAX } from './limits.ts'
 import { nearestName } from './nearest-name.ts'
 
@@ -153,6 +154,8 @@ export type RequestCard =
       readonly expiry: string
       readonly cvv?: string
       readonly country?: string
+      /** In memory only, as the CVV. */
+      readonly passThrough?: PassThrough
     }
   | {
       readonly kind: 'token'
@@ -160,6 +163,7 @@ export type RequestCard =
       readonly expiry?: string
       readonly cvv?: string
       readonly country?: string
+      readonly passThrough?: PassThrough
     }
 
 const validator = Compile(AuthorizationSchema)

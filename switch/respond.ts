@@ -3,7 +3,7 @@
 
 import type { Decision } from '#scoring'
 import { type Refusal, refuseForNow } from './errors.ts'
-import type { IssuerAnswer } from './issuers/index.ts'
+import type { AnswerPassThrough, IssuerAnswer } from './issuers/index.ts'
 import { RETRY_AFTER_SECONDS } from './limits.ts'
 import type { Payment } from './payment.ts'
 import type { Outcome, StepKind, Transaction } from './store/index.ts'
@@ -13,7 +13,13 @@ export type AnswerBody = Readonly<Record<string, unknown>>
 
 /** What an acquirer gets: an answer with an outcome, or a refusal. A decline is an answer. */
 export type Reply =
-  | { readonly kind: 'answer'; readonly body: AnswerBody; readonly isReplay: boolean }
+  | {
+      readonly kind: 'answer'
+      readonly body: AnswerBody
+      readonly isReplay: boolean
+      /** The issuer's word to the terminal: not part of what is stored, so no replay has it. */
+      readonly passThrough?: AnswerPassThrough
+    }
   | Refusal
 
 /** What the answer says of the request; of a running authorization or of a record. */

@@ -2,7 +2,8 @@
 // then told to the issuer (0420) until it has it. Of an authorization that is still in flight it
 // decides the outcome: declined, and whatever the issuer does is undone.
 
-import { TOMBSTONE_WINDOW_MS } from './limits.ts'
+import { refuseForNow } from './errors.ts'
+import { RETRY_AFTER_SECONDS, TOMBSTONE_WINDOW_MS } from './limits.ts'
 import { isReversedAlready, queuedReversal } from './record.ts'
 import { answeredOf } from './recover.ts'
 import { answerBody, type Reply, respondUnknown } from './respond.ts'
@@ -12,6 +13,7 @@ import {
   acceptStep,
   leaveTombstone,
   matchOriginal,
+  type OriginalName,
   type OriginalReversal,
   type RunningStep,
   type StepRequest,
@@ -45,7 +47,8 @@ export async function reverseOriginal(
     return reverse(world, acquirer, idempotencyKey, { ...reversal.request, paymentId: match.id })
   }
   const absent = match.code === 'not_found' ? absentOriginal(world, reversal) : undefined
-  if (absent === undefined || !world.door.isOpen || !world.store.status.writable) return match
+  if (absent === undefined) return match
+  if (!world.door.isOpen || !world.store.status.writable) return refuseAbsent(world)
   try {
     await leaveTombstone(world, acquirer, absent)
   } catch (error) {
@@ -55,16 +58,35 @@ export async function reverseOriginal(
   return reverseOriginal(world, acquirer, idempotencyKey, reversal)
 }
 
+/** Not 404: another process, or this one later, may keep it. */
+function refuseAbsent(world: World): Reply {
+  const code = world.door.isOpen ? 'store_unavailable' : 'draining'
+  const detail = 'nothing can be kept of this reversal now: retry with the same Idempotency-Key'
+  return refuseForNow(code, detail, RETRY_AFTER_SECONDS)
+}
+
 /** Undefined: not enough is known of it, or it would have come long ago. */
 function absentOriginal(
   world: World,
   { name, request, rrn, sentAtMs }: OriginalReversal,
 ): AbsentOriginal | undefined {
-  const { amount, currency } = request
-  if (name.kind !== 'key' || amount === undefined || currency === undefined) return undefined
+  const { currency, wire } = request
+  const amount = wire?.whole ?? request.amount
+  const idempotencyKey = keyOf(name)
+  if (idempotencyKey === undefined || amount === undefined || currency === undefined) {
+    return undefined
+  }
+  // A part of it can't be given back by who never had an answer to it.
+  if (wire?.standing) return undefined
   if (sentAtMs === undefined) return undefined
   if (Math.abs(world.clock.now() - sentAtMs) > TOMBSTONE_WINDOW_MS) return undefined
-  return { idempotencyKey: name.idempotencyKey, rrn, amount, currency }
+  return { idempotencyKey, rrn, amount, currency }
+}
+
+/** Where the original will have no other key than this one. */
+function keyOf(name: OriginalName): string | undefined {
+  if (name.kind === 'key') return name.idempotencyKey
+  return name.kind === 'wire' && name.isComplete ? name.keys[0] : undefined
 }
 
 async function reverseOnce(world: World, step: RunningStep) {

@@ -3,6 +3,7 @@ import test from 'node:test'
 import fc from 'fast-check'
 import { CURRENCIES } from '#rules'
 import { readDialect } from '../adapters/dialect-files.ts'
+import type { IsoMessage } from '../iso8583/index.ts'
 import {
   AUTHORIZATION_TYPES,
   type AuthorizationBody,
@@ -11,7 +12,9 @@ import {
   parseAuthorization,
 } from '../message.ts'
 import { readIsoAuthorization, writeIsoAuthorization } from './iso-authorization.ts'
+import { received } from './iso-received.ts'
 
+const of1987 = (message: IsoMessage) => received({ version: 1987 }, message)
 const NOW_MS = Date.UTC(2026, 10, 22, 10, 0, 0)
 const numbers = { stan: '000123', transmittedAt: '1122095959', institution: '100001' }
 const base: AuthorizationBody = {
@@ -83,7 +86,7 @@ for (const preset of ['iso8583-1987-ascii', 'iso8583-1987-binary']) {
         assert.ok(encoded.ok, JSON.stringify(encoded))
         const decoded = dialect.decode(encoded.bytes)
         assert.ok(decoded.ok)
-        const read = readIsoAuthorization(decoded.message, '100001', NOW_MS)
+        const read = readIsoAuthorization(received(dialect, decoded.message), '100001', NOW_MS)
         assert.ok(!('kind' in read), JSON.stringify(read))
         const expected = parseAuthorization({
           ...body,
@@ -128,8 +131,8 @@ test('every channel and every type can be said in some way', () => {
 test('the key is made of what names a request, and a repeat has the key of its first', () => {
   const message = writeIsoAuthorization(base, numbers)
   assert.ok(message)
-  const first = readIsoAuthorization(message, '100001', NOW_MS)
-  const repeat = readIsoAuthorization({ ...message, mti: '0101' }, '100001', NOW_MS)
+  const first = readIsoAuthorization(of1987(message), '100001', NOW_MS)
+  const repeat = readIsoAuthorization(of1987({ ...message, mti: '0101' }), '100001', NOW_MS)
   assert.ok('key' in first && 'key' in repeat)
   assert.equal(first.key, 'iso 010 000123 1122095959 100001 T-0001')
   assert.equal(repeat.key, first.key)
@@ -140,7 +143,7 @@ test('DE7 is of the year that is nearest, and of no year when it is no date', ()
   const at = (transmittedAt: string, nowMs: number) => {
     const message = writeIsoAuthorization(base, { ...numbers, transmittedAt })
     assert.ok(message)
-    const read = readIsoAuthorization(message, '100001', nowMs)
+    const read = readIsoAuthorization(of1987(message), '100001', nowMs)
     return 'kind' in read ? read.param : read.request.transmittedAt
   }
   assert.equal(at('1231235959', Date.UTC(2027, 0, 1)), '2026-12-31T23:59:59Z')
@@ -159,7 +162,7 @@ test('PAN and expiry from track 2, with either separator', () => {
     fields[2] = undefined
     fields[14] = undefined
     fields[35] = `4761739001010119${separator}29122011143878089`
-    const read = readIsoAuthorization({ mti: '0100', fields }, '100001', NOW_MS)
+    const read = readIsoAuthorization(of1987({ mti: '0100', fields }), '100001', NOW_MS)
     assert.ok('request' in read && read.request.card.kind === 'pan')
     assert.equal(read.request.card.pan.reveal(), '4761739001010119')
     assert.equal(read.request.card.expiry, '2912')
@@ -183,7 +186,7 @@ test('each missing or wrong field is a refusal, never a throw', () => {
   ] as const) {
     const fields = [...message.fields]
     fields[field] = value
-    const read = readIsoAuthorization({ mti: '0100', fields }, '100001', NOW_MS)
+    const read = readIsoAuthorization(of1987({ mti: '0100', fields }), '100001', NOW_MS)
     assert.ok('kind' in read, `DE${field}`)
     assert.equal(read.code, code, `DE${field}`)
   }

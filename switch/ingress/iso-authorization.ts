@@ -1,18 +1,22 @@
-// An authorization between ISO 8583:1987 and the fields that HTTP has for it: 0100, 0200, and their
+// An authorization between ISO 8583 and the fields that HTTP has for it: 0100, 0200, and their
 // repeats 0101, 0201.
 //
 //   2 PAN, or 35 track 2        4 amount   49 currency    18 MCC   22 entry mode   25 condition
 //   3 transaction type          7 11 37 the acquirer's numbers     32 institution
-//   14 expiry                   41 terminal   42 merchant   43 name and place   48 the card's code
+//   14 expiry                   41 terminal   42 merchant   43 name and place
+//   48 tag 92 the card's code, tag 63 (or 62 part 2) the first transaction of a recurring series
 //
 // What is read goes through the same checks as an HTTP body. Time and date where the card was (12,
 // 13) are not kept: rules use the merchant's time zone. What ISO 8583 has no field for (device,
-// customer, 3-D Secure) is absent, which rules see as unknown.
+// customer, 3-D Secure) is absent, which rules see as unknown. Editions of 1993 and 2003 are read
+// in the words of 1987 (iso8583/edition-message.ts). What is for the issuer only (DE23, 35, 45, 52,
+// 53, 55) is taken along in memory, beside the card.
 
 import { currencyByCode, currencyByNumeric } from '#rules'
 import type { Refusal } from '../errors.ts'
 import { refuse } from '../errors.ts'
-import type { FieldValue, IsoMessage } from '../iso8583/index.ts'
+import { type FieldValue, type IsoMessage, momentOf } from '../iso8583/index.ts'
+import type { PassThrough } from '../issuers/index.ts'
 import {
   type AuthorizationBody,
   type AuthorizationRequest,
@@ -21,6 +25,7 @@ import {
   type EntryMode,
   parseAuthorization,
 } from '../message.ts'
+import { keyOf, type Received, text, textOf } from './iso-received.ts'
 
 export interface IsoAuthorization {
   readonly request: AuthorizationRequest
@@ -81,24 +86,24 @@ const MCC_ATM = '6011'
 
 /** The year is the one that brings DE7 nearest to `nowMs` (milliseconds since 1970). */
 export function readIsoAuthorization(
-  message: IsoMessage,
+  message: Received,
   institution: string,
   nowMs: number,
 ): IsoAuthorization | Refusal {
-  const text = (field: number) => textOf(message.fields[field])
-  const stan = text(11)
-  const sentAt = text(7)
-  if (!/^[0-9]{6}$/.test(stan)) return refuse('missing_field', 'DE11 is required', '11')
-  const transmittedAt = readTime(sentAt, nowMs)
+  const field = (number: number) => textOf(message, number)
+  const stan = field(11)
+  if (!/^[0-9]{6,12}$/.test(stan)) return refuse('missing_field', 'DE11 is required', '11')
+  const transmittedAt = transmittedAtOf(message, nowMs)
   if (transmittedAt === undefined) return refuse('invalid_field', 'DE7 is no MMDDhhmmss', '7')
   const type = readType(message)
   if (type === undefined) return refuse('invalid_field', 'DE3 asks for what is not offered', '3')
-  const amount = text(4) === '' ? '0' : text(4)
-  const currency = currencyByNumeric(text(49))
-  const mcc = text(18)
-  const rrn = text(37)
-  const terminalId = text(41).trim()
-  const entryMode = READ_BY[text(22).slice(0, 2)]
+  const amount = field(4) === '' ? '0' : field(4)
+  const currency = currencyByNumeric(field(49))
+  const mcc = field(18)
+  const rrn = field(37)
+  const terminalId = field(41).trim()
+  const entryMode = READ_BY[field(22).slice(0, 2)]
+  const initialReference = readInitialReference(message)
   const body = {
     type,
     amount: Number(amount),
@@ -106,19 +111,55 @@ export function readIsoAuthorization(
     currency: currency?.code ?? 'XXX',
     channel: readChannel(message, type, mcc),
     card: readCard(message),
-    merchant: { id: text(42).trim(), mcc, ...readPlace(text(43)) },
+    merchant: { id: field(42).trim(), mcc, ...readPlace(field(43)) },
     terminal: {
       ...(terminalId === '' ? {} : { id: terminalId }),
       ...(entryMode === undefined ? {} : { entryMode }),
     },
-    stan,
+    ...(initialReference === undefined ? {} : { initialReference }),
+    stan: stan.slice(-6),
     ...(rrn === '' ? {} : { rrn }),
     transmittedAt,
   }
   const request = parseAuthorization(body)
   if ('kind' in request) return request
-  const parts = ['iso', message.mti.slice(0, 3), stan, sentAt, institution, text(41).trimEnd()]
-  return { request, key: parts.join(' '), compared: [text(3), amount, text(49)] }
+  const passThrough = readPassThrough(message)
+  const carried =
+    passThrough === undefined ? request : { ...request, card: { ...request.card, passThrough } }
+  const compared = [field(3), amount, field(49)]
+  return { request: carried, key: keyOf(message, institution), compared }
+}
+
+/** DE7 as ISO 8601. */
+export function transmittedAtOf(message: Received, nowMs: number): string | undefined {
+  const at = momentOf(textOf(message, 7), nowMs)
+  return at === undefined ? undefined : new Date(at).toISOString().replace('.000', '')
+}
+
+/** DE2, or the PAN of track 2. */
+export function cardNumberOf(message: Received): string | undefined {
+  return readCard(message).pan
+}
+
+/** What is passed on and not looked at; undefined where there is nothing of it. */
+export function readPassThrough({ message }: Received): PassThrough | undefined {
+  const { fields } = message
+  const [cardSequence, track2, track1, pinBlock, securityControl] = [23, 35, 45, 52, 53].map(
+    (number) => {
+      const value = fields[number]
+      return typeof value === 'string' ? value : undefined
+    },
+  )
+  const chip = fields[55]
+  const passed: PassThrough = {
+    ...(cardSequence === undefined ? {} : { cardSequence }),
+    ...(track2 === undefined ? {} : { track2 }),
+    ...(track1 === undefined ? {} : { track1 }),
+    ...(pinBlock === undefined ? {} : { pinBlock }),
+    ...(securityControl === undefined ? {} : { securityControl }),
+    ...(chip === undefined ? {} : { chip }),
+  }
+  return Object.keys(passed).length === 0 ? undefined : passed
 }
 
 /** Writes what a test or a load run sends; undefined where ISO 8583:1987 can't say it. */
@@ -152,12 +193,14 @@ export function writeIsoAuthorization(
       (value ?? '').slice(0, length).padEnd(length)
     fields[43] = part(name, 25) + part(city, 13) + part(country, 2)
   }
-  if (body.card.cvv !== undefined) {
-    fields[48] = `92${String(body.card.cvv.length).padStart(2, '0')}${body.card.cvv}`
-  }
+  const tagged = (tag: string, value: string | undefined) =>
+    value === undefined ? '' : `${tag}${String(value.length).padStart(2, '0')}${value}`
+  const private48 = tagged('92', body.card.cvv) + tagged('63', body.initialReference)
+  if (private48 !== '') fields[48] = private48
   fields[49] = currency.numeric
   const message = { mti: isFinancial(type) ? '0200' : '0100', fields }
-  return readChannel(message, type, body.merchant.mcc) === body.channel ? message : undefined
+  const channel = readChannel({ message }, type, body.merchant.mcc)
+  return channel === body.channel ? message : undefined
 }
 
 const PROCESSING_CODES: Readonly<Record<AuthorizationType, string>> = {
@@ -183,11 +226,11 @@ function isFinancial(type: AuthorizationType): boolean {
 }
 
 /** DE3, its first two digits, with the MTI and DE25. */
-function readType(message: IsoMessage): AuthorizationType | undefined {
-  switch (textOf(message.fields[3]).slice(0, 2)) {
+function readType({ message }: Pick<Received, 'message'>): AuthorizationType | undefined {
+  switch (text(message.fields[3]).slice(0, 2)) {
     case '00':
       if (message.mti.startsWith('02')) return 'sale'
-      return textOf(message.fields[25]) === CONDITION.preauthorization
+      return text(message.fields[25]) === CONDITION.preauthorization
         ? 'preauthorization'
         : 'authorization'
     case '01':
@@ -202,11 +245,15 @@ function readType(message: IsoMessage): AuthorizationType | undefined {
 }
 
 /** DE25 where it says so, else DE22, else what DE18 and DE3 suggest. */
-function readChannel(message: IsoMessage, type: AuthorizationType, mcc: string): Channel {
-  const condition = textOf(message.fields[25])
+function readChannel(
+  message: Pick<Received, 'message'>,
+  type: AuthorizationType,
+  mcc: string,
+): Channel {
+  const condition = textOf(message, 25)
   if (condition === CONDITION.ecommerce) return 'ecommerce'
   if (condition === CONDITION.mailOrder || condition === CONDITION.telephone) return 'moto'
-  const readBy = textOf(message.fields[22]).slice(0, 2)
+  const readBy = textOf(message, 22).slice(0, 2)
   if (readBy === '81') return 'ecommerce'
   if (readBy === '10') return 'recurring'
   if (readBy === ENTRY_BY_CODE) return 'qr'
@@ -215,11 +262,11 @@ function readChannel(message: IsoMessage, type: AuthorizationType, mcc: string):
 }
 
 /** DE2 and DE14, or what track 2 (DE35) says: PAN, `=` or `D`, YYMM. */
-function readCard(message: IsoMessage): AuthorizationBody['card'] {
-  const track = /^([0-9]{12,19})[=D]([0-9]{4})/.exec(textOf(message.fields[35]))
-  const pan = textOf(message.fields[2]) || track?.[1]
-  const expiry = textOf(message.fields[14]) || track?.[2]
-  const cvv = readCardCode(message.fields[48])
+function readCard(message: Received): AuthorizationBody['card'] {
+  const track = /^([0-9]{12,19})[=D]([0-9]{4})/.exec(textOf(message, 35))
+  const pan = textOf(message, 2) || track?.[1]
+  const expiry = textOf(message, 14) || track?.[2]
+  const cvv = readCardCode(message.message.fields[48])
   return {
     ...(pan === undefined ? {} : { pan }),
     ...(expiry === undefined ? {} : { expiry }),
@@ -227,14 +274,38 @@ function readCard(message: IsoMessage): AuthorizationBody['card'] {
   }
 }
 
-/** DE48, subelement 92: as text in tag, length, value, or as a dialect has divided it. */
+/** DE48, subelement 92. */
 function readCardCode(field: FieldValue | undefined): string | undefined {
+  const value = subelement(field, '92')
+  return value !== undefined && /^[0-9]{3,4}$/.test(value) ? value : undefined
+}
+
+/**
+ * What names the first transaction of a series that the cardholder agreed to: Mastercard's trace id
+ * (DE48, subelement 63) or Visa's transaction identifier (DE62, part 2).
+ */
+function readInitialReference({ message }: Received): string | undefined {
+  const ofVisa = message.fields[62]
+  const named =
+    subelement(message.fields[48], '63') ??
+    (typeof ofVisa === 'object' ? text(ofVisa.get('2')) : undefined)
+  return named?.trim() || undefined
+}
+
+/** As a dialect has divided the field, or as text in tag 2, length 2, value. */
+function subelement(field: FieldValue | undefined, tag: string): string | undefined {
   if (field === undefined) return undefined
   if (typeof field !== 'string') {
-    const value = field.get('92')
-    return typeof value === 'string' && /^[0-9]{3,4}$/.test(value) ? value : undefined
+    const value = field.get(tag)
+    return typeof value === 'string' ? value : undefined
   }
-  return /^92(?:03([0-9]{3})|04([0-9]{4}))$/.exec(field)?.slice(1).find(Boolean)
+  for (let at = 0; at + 4 <= field.length; ) {
+    const length = Number(field.slice(at + 2, at + 4))
+    if (!Number.isInteger(length) || at + 4 + length > field.length) return undefined
+    if (field.startsWith(tag, at)) return field.slice(at + 4, at + 4 + length)
+    at += 4 + length
+  }
+  return undefined
 }
 
 /** DE43 of ISO 8583:1987: name 25, city 13, country 2. A part that is not usable is left out. */
@@ -247,25 +318,4 @@ function readPlace(field: string): { name?: string; city?: string; country?: str
     ...(city === '' ? {} : { city }),
     ...(/^[A-Z]{2}$/.test(country) ? { country } : {}),
   }
-}
-
-/** MMDDhhmmss in UTC, in the year that brings it nearest to now, as ISO 8601. */
-function readTime(field: string, nowMs: number): string | undefined {
-  const parts = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(field)
-  if (parts === null) return undefined
-  const [month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts.slice(1).map(Number)
-  const thisYear = new Date(nowMs).getUTCFullYear()
-  let nearest: number | undefined
-  for (const year of [thisYear - 1, thisYear, thisYear + 1]) {
-    const at = Date.UTC(year, month - 1, day, hour, minute, second)
-    const exact = new Date(at)
-    const isDate = exact.getUTCMonth() === month - 1 && exact.getUTCDate() === day
-    if (!isDate || hour > 23 || minute > 59 || second > 59) continue
-    if (nearest === undefined || Math.abs(at - nowMs) < Math.abs(nearest - nowMs)) nearest = at
-  }
-  return nearest === undefined ? undefined : new Date(nearest).toISOString().replace('.000', '')
-}
-
-function textOf(value: FieldValue | undefined): string {
-  return typeof value === 'string' ? value : ''
 }

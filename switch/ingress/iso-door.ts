@@ -58,5 +58,6 @@ function isoPeer(
     institutions: new Set(peer.institutions ?? [acquirer.institution]),
     dialect,
     framing: createFraming(peer.framing ?? listener.framing ?? defaultFraming),
+    mac: undefined,
   }
 }

@@ -153,7 +153,7 @@ test('each refusal has its DE39, and the acquirer’s own numbers come back', as
     [{ 4: '000000000000' }, '13'],
     [{ 11: undefined }, '30'],
     [{ 42: undefined }, '30'],
-    [{ 52: '0123456789ABCDEF' }, '12'],
+    [{ 52: '0123456789ABCDEF' }, '91'],
   ] as const) {
     const { send, answers } = await createRig()
     const message = authorization(change)
@@ -168,17 +168,45 @@ test('each refusal has its DE39, and the acquirer’s own numbers come back', as
   }
 })
 
-test('what has no story yet is answered 12, an answer is not answered', async () => {
+test('what has no story is answered 12, an answer is not answered', async () => {
   const { send, answers } = await createRig()
-  for (const mti of ['0400', '0421', '0120', '0220', '0102', '0620']) {
-    send({ ...authorization(), mti })
-  }
+  for (const mti of ['0102', '0302', '0500', '0620']) send({ ...authorization(), mti })
+  send({ ...authorization({ 3: '200000' }), mti: '0220' })
   send({ ...authorization({ 39: '00' }), mti: '0110' })
   await settled()
   assert.deepEqual(
     answers.map(({ mti, fields }) => [mti, fields[39]]),
-    ['0410', '0430', '0130', '0230', '0112', '0630'].map((mti) => [mti, '12']),
+    ['0112', '0312', '0510', '0630', '0230'].map((mti) => [mti, '12']),
   )
+})
+
+test('a step of the unknown is 25, one that is no step of its own code, a drain is not answered', async () => {
+  const { send, answers } = await createRig()
+  const named = `0100000999${'1122095959'}00000100001${'0'.repeat(11)}`
+  send({ ...authorization({ 90: named }), mti: '0220' })
+  send({ ...authorization({ 3: '200000', 90: named }), mti: '0200' })
+  send({ ...authorization({ 90: named }), mti: '0100' })
+  send({ ...authorization(), mti: '0400' })
+  send({ ...authorization({ 4: '000000000000', 90: named }), mti: '0220' })
+  send({ ...authorization({ 2: '4761739001010118' }), mti: '0420' })
+  await settled()
+  assert.deepEqual(answers.map(({ mti, fields }) => [mti, fields[39]]).sort(), [
+    ['0110', '25'],
+    ['0210', '25'],
+    ['0230', '13'],
+    ['0230', '25'],
+    ['0410', '25'],
+    ['0430', '14'],
+  ])
+  // It could be kept for its original by a door that is open: 25 would say that there is none.
+  const now = new Date()
+    .toISOString()
+    .replace(/[^0-9]/g, '')
+    .slice(4, 14)
+  const fresh = `0100000999${now}00000100001${'0'.repeat(11)}`
+  send({ ...authorization({ 90: fresh }), mti: '0420' })
+  await settled()
+  assert.equal(answers.length, 6)
 })
 
 test('MTIs of answers, repeats included', () => {

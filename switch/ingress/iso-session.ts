@@ -1,30 +1,49 @@
 // One acquirer's connection over ISO 8583: frames in, answers out in any order.
 //
 //   08xx   sign-on, sign-off, echo, key exchange     answered here
-//   0100 0200, 0101 0201                             authorize, as HTTP does
-//   what has no story yet                            DE39 12
+//   01xx 02xx 04xx                                   the story that HTTP takes too: iso-story.ts
+//   what has no story                                DE39 12
+//   a code (DE64, DE128) that is wrong               DE39 63, 916 or 9116; closed after ten
+//   a message that can't be read                     DE39 30 where its trace numbers can be; logged
+//                                                    without its bytes; closed after three
 //   a frame that can't be split                      the stream is lost: closed
-//   a message that can't be read                     logged without its bytes; closed after three
 //
-// Nothing is answered where the outcome is not known: the acquirer repeats, or reverses.
+// Nothing is answered where the outcome is not known: the acquirer repeats, or reverses. 1993 and
+// 2003 are the same in other words: iso8583/edition-message.ts.
 
-import { authorize } from '../authorize.ts'
-import type {
-  Dialect,
-  Framing,
-  FramingProblem,
-  IsoMessage,
-  IsoProblem,
-  Splitter,
-  Tpdu,
+import {
+  type Dialect,
+  type Framing,
+  type FramingProblem,
+  type IsoMessage,
+  type IsoProblem,
+  MAC_INCORRECT,
+  type MacKey,
+  type MacVerdict,
+  type MessageAuthentication,
+  type Splitter,
+  type Tpdu,
 } from '../iso8583/index.ts'
 import type { Connection } from '../ports.ts'
 import type { Reply } from '../respond.ts'
 import type { Acquirer, World } from '../world.ts'
 import type { ExchangedKeys } from './exchanged-keys.ts'
-import { answerReply, answerTo, ISO_CODE, isRequest, refusalCode } from './iso-answer.ts'
-import { readIsoAuthorization } from './iso-authorization.ts'
-import { ISO_IN_FLIGHT_MAX, ISO_UNREADABLE_IN_A_ROW_MAX } from './limits.ts'
+import {
+  answerReply,
+  answerTo,
+  answerWithCode,
+  ISO_CODE,
+  isAccepted,
+  isRequest,
+} from './iso-answer.ts'
+import { hasTrace, institutionOf, type Received, received, textOf } from './iso-received.ts'
+import { takeIsoMessage } from './iso-story.ts'
+import {
+  ISO_ACCEPTED_RESERVED,
+  ISO_IN_FLIGHT_MAX,
+  ISO_UNREADABLE_IN_A_ROW_MAX,
+  ISO_WRONG_MACS_IN_A_ROW_MAX,
+} from './limits.ts'
 
 /** Who a connection belongs to, as the configuration says. */
 export interface IsoPeer {
@@ -36,6 +55,13 @@ export interface IsoPeer {
   readonly institutions: ReadonlySet<string>
   readonly dialect: Dialect
   readonly framing: Framing
+  /** Where messages carry codes: who knows how, and with which key. */
+  readonly mac: PeerMac | undefined
+}
+
+export interface PeerMac {
+  readonly authentication: MessageAuthentication
+  readonly key: MacKey
 }
 
 /** What happened on an acquirer's connection. Stable: metrics depend on the words. */
@@ -48,6 +74,8 @@ export type AcquirerLinkEvent =
   | 'echoed'
   | 'keys_exchanged'
   | 'unreadable'
+  | 'unreadable_answered'
+  | 'wrong_mac'
   | 'bad_frame'
   | 'not_a_request'
   | 'not_offered'
@@ -68,6 +96,7 @@ export class IsoSession {
   readonly #splitter: Splitter
   #inFlight = 0
   #unreadableInARow = 0
+  #wrongMacsInARow = 0
   #isClosed = false
 
   constructor(world: World, peer: IsoPeer, keys: ExchangedKeys, connection: Connection) {
@@ -93,71 +122,74 @@ export class IsoSession {
   }
 
   #take(payload: Uint8Array, tpdu: Tpdu | null): void {
-    const decoded = this.#peer.dialect.decode(payload)
+    const { dialect } = this.#peer
+    const decoded = dialect.decode(payload)
     if (!decoded.ok) {
-      this.#unreadable(decoded.problem)
+      this.#unreadable(decoded.problem, received(dialect, decoded.partial), tpdu)
       return
     }
     this.#unreadableInARow = 0
-    const { message } = decoded
-    const { mti } = message
+    const message = received(dialect, decoded.message)
+    const { mti } = message.message
     if (!isRequest(mti)) {
       this.#note('not_a_request')
+    } else if (!this.#isAuthentic(payload, message)) {
+      this.#wrongMac(message, tpdu)
     } else if (mti.startsWith('080')) {
       this.#takeNetwork(message, tpdu)
-    } else if (/^0[12]0[01]$/.test(mti)) {
-      this.#takeAuthorization(message, tpdu)
+    } else if (/^0(?:[12][02]|4[02])[01]$/.test(mti)) {
+      this.#takePayment(message, tpdu)
     } else {
-      this.#note('not_offered')
-      this.#send(answerTo(message, ISO_CODE.transaction), tpdu)
+      this.#notOffered(message, tpdu)
     }
   }
 
-  #takeAuthorization(message: IsoMessage, tpdu: Tpdu | null): void {
+  #takePayment(message: Received, tpdu: Tpdu | null): void {
     const { acquirer, institutions } = this.#peer
-    const named = message.fields[32]
-    const institution = typeof named === 'string' ? named : acquirer.institution
-    if (!institutions.has(institution)) {
+    if (!institutions.has(institutionOf(message, acquirer.institution))) {
       this.#note('wrong_institution')
       this.#send(answerTo(message, ISO_CODE.merchant), tpdu)
       return
     }
-    // A PIN that does not reach the issuer would be a PIN that nobody checked.
-    if (message.fields[52] !== undefined) {
-      this.#note('not_offered')
-      this.#send(answerTo(message, ISO_CODE.transaction), tpdu)
-      return
-    }
-    if (this.#inFlight >= ISO_IN_FLIGHT_MAX) {
+    const isTold = isAccepted(message.message.mti)
+    if (this.#inFlight >= ISO_IN_FLIGHT_MAX + (isTold ? ISO_ACCEPTED_RESERVED : 0)) {
       this.#note('overloaded')
       this.#world.journal.shed('iso')
-      this.#send(answerTo(message, ISO_CODE.unavailable), tpdu)
+      if (!isTold) this.#send(answerTo(message, ISO_CODE.unavailable), tpdu)
       return
     }
-    const read = readIsoAuthorization(message, institution, this.#world.clock.now())
-    if ('kind' in read) {
-      this.#world.journal.refused(read.code)
-      const code = read.param === '3' ? ISO_CODE.transaction : refusalCode(read.code)
-      this.#send(answerTo(message, code ?? ISO_CODE.format), tpdu)
-      return
+    const sender = { institution: acquirer.institution, institutions }
+    const taken = takeIsoMessage(this.#world, acquirer, sender, message)
+    if (taken === undefined) {
+      this.#notOffered(message, tpdu)
+    } else if (taken instanceof Promise) {
+      this.#inFlight++
+      void taken.then((reply) => {
+        this.#inFlight--
+        this.#answer(message, reply, tpdu)
+      })
+    } else if (taken.param === '3') {
+      this.#world.journal.refused(taken.code)
+      this.#send(answerTo(message, ISO_CODE.transaction), tpdu)
+    } else {
+      this.#answer(message, taken, tpdu)
     }
-    this.#inFlight++
-    const { request, key, compared } = read
-    void authorize(this.#world, acquirer, key, request, undefined, compared).then((reply) => {
-      this.#inFlight--
-      this.#answer(message, reply, tpdu)
-    })
   }
 
-  #answer(message: IsoMessage, reply: Reply, tpdu: Tpdu | null): void {
+  #answer(message: Received, reply: Reply, tpdu: Tpdu | null): void {
     if (reply.kind === 'refused') this.#world.journal.refused(reply.code)
     const answer = answerReply(message, reply)
     if (answer === undefined) this.#note('unanswered')
     else this.#send(answer, tpdu)
   }
 
-  #takeNetwork(message: IsoMessage, tpdu: Tpdu | null): void {
-    const code = message.fields[70]
+  #notOffered(message: Received, tpdu: Tpdu | null): void {
+    this.#note('not_offered')
+    this.#send(answerTo(message, ISO_CODE.transaction), tpdu)
+  }
+
+  #takeNetwork(message: Received, tpdu: Tpdu | null): void {
+    const code = textOf(message, 70)
     const acknowledge = (event: AcquirerLinkEvent) => {
       this.#note(event)
       this.#send(answerTo(message, ISO_CODE.approved), tpdu)
@@ -165,20 +197,45 @@ export class IsoSession {
     if (code === NETWORK.signOn) acknowledge('signed_on')
     else if (code === NETWORK.signOff) acknowledge('signed_off')
     else if (code === NETWORK.echo) acknowledge('echoed')
-    else if (typeof code === 'string' && KEY_EXCHANGES.has(code)) {
-      void this.#keys.keep(this.#peer.name, message).then((isKept) => {
+    else if (KEY_EXCHANGES.has(code)) {
+      void this.#keys.keep(this.#peer.name, message.raw).then((isKept) => {
         if (isKept) acknowledge('keys_exchanged')
         else this.#send(answerTo(message, ISO_CODE.fault), tpdu)
       })
-    } else {
-      this.#note('not_offered')
-      this.#send(answerTo(message, ISO_CODE.transaction), tpdu)
-    }
+    } else this.#notOffered(message, tpdu)
+  }
+
+  /** Network management may go without a code; one that it has must be right. */
+  #isAuthentic(payload: Uint8Array, { raw, message }: Received): boolean {
+    const { mac } = this.#peer
+    if (mac === undefined) return true
+    const verdict: MacVerdict = mac.authentication.check(payload, raw, mac.key)
+    if (verdict === 'right') this.#wrongMacsInARow = 0
+    return verdict === 'right' || (verdict === 'absent' && message.mti.startsWith('08'))
+  }
+
+  /** Nothing of it was taken: who sent it is not known. */
+  #wrongMac(message: Received, tpdu: Tpdu | null): void {
+    const { listener, name } = this.#peer
+    this.#note('wrong_mac')
+    const { mti } = message.raw
+    const log = { listener, peer: name, mti }
+    this.#world.journal.log.warn(log, 'a message authentication code is wrong or missing')
+    this.#send(answerWithCode(message, MAC_INCORRECT[message.edition.year]), tpdu)
+    if (++this.#wrongMacsInARow >= ISO_WRONG_MACS_IN_A_ROW_MAX) this.#close('wrong_mac')
+  }
+
+  #encode(message: IsoMessage) {
+    const { dialect, mac } = this.#peer
+    const isNetwork = message.mti[1] === '8'
+    return mac === undefined || isNetwork
+      ? dialect.encode(message)
+      : mac.authentication.encode(message, mac.key)
   }
 
   #send(message: IsoMessage, tpdu: Tpdu | null): void {
     if (this.#isClosed) return
-    const encoded = this.#peer.dialect.encode(message)
+    const encoded = this.#encode(message)
     const framed = encoded.ok ? this.#peer.framing.encode(encoded.bytes, tpdu) : encoded
     if (!framed.ok) {
       this.#note('unwritable')
@@ -193,8 +250,11 @@ export class IsoSession {
     if (!this.#connection.write(framed.bytes)) this.#close('unwritable')
   }
 
-  /** Its bytes may be card data, so only the place and the kind of the mistake are logged. */
-  #unreadable(problem: IsoProblem): void {
+  /**
+   * Its bytes may be card data, so only the place and the kind of the mistake are logged. Answered
+   * where what was read before the mistake is enough for its sender to know which one is meant.
+   */
+  #unreadable(problem: IsoProblem, partial: Received, tpdu: Tpdu | null): void {
     const { listener, name } = this.#peer
     const { code, field, offset, message } = problem
     this.#note('unreadable')
@@ -202,6 +262,10 @@ export class IsoSession {
       { listener, peer: name, code, field, offset, problem: message },
       'a message of an acquirer is not readable',
     )
+    if (/^0[1248][02][01]$/.test(partial.message.mti) && hasTrace(partial)) {
+      this.#note('unreadable_answered')
+      this.#send(answerTo(partial, ISO_CODE.format), tpdu)
+    }
     if (++this.#unreadableInARow >= ISO_UNREADABLE_IN_A_ROW_MAX) this.#close('unreadable')
   }
 

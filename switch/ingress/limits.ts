@@ -48,6 +48,15 @@ export const ISO_CONNECTIONS_MAX = 1000
 /** Authorizations in flight on one ISO 8583 connection: as on a stream. */
 export const ISO_IN_FLIGHT_MAX = 1024
 
+/**
+ * Reversals and advices that are taken beyond ISO_IN_FLIGHT_MAX: each stays for one flush, 256 at
+ * 4 ms are 64,000/s. Beyond it they are not answered, and come again.
+ */
+export const ISO_ACCEPTED_RESERVED = 256
+
+/** Messages in a row whose code is wrong after which the peer has another key: closed. */
+export const ISO_WRONG_MACS_IN_A_ROW_MAX = 10
+
 /** Unreadable messages in a row after which the stream has slipped: as with issuers. */
 export const ISO_UNREADABLE_IN_A_ROW_MAX = 3
 

@@ -42,6 +42,20 @@ export interface StepRequest {
   readonly currency: string | undefined
   readonly stan: string | undefined
   readonly transmittedAt: string | undefined
+  /** What only ISO 8583 says of a step. */
+  readonly wire?: WireStep
+}
+
+/** Amounts are integer minor units. */
+export interface WireStep {
+  /** What makes a message with the same key the same, as texts. */
+  readonly compared: readonly string[]
+  /** The card, where the message names it: it must be the payment's. */
+  readonly cardToken: string | undefined
+  /** Of a reversal: what its sender takes for all of it. */
+  readonly whole: number | undefined
+  /** Of a partial reversal: what stands after it. */
+  readonly standing: number | undefined
 }
 
 /** Checks a body. Returns the request, or the first thing wrong with its field. */

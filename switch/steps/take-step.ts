@@ -7,7 +7,7 @@ import { admit, fingerprintOf } from '../admit.ts'
 import { type Refusal, refuse, refuseForNow } from '../errors.ts'
 import { PAYMENT_STEPS_MAX, RETRY_AFTER_SECONDS, STEP_TRIES_MAX } from '../limits.ts'
 import type { StoredAuthorization } from '../message.ts'
-import { advance, type Payment, paymentOf } from '../payment.ts'
+import { advance, type Payment, type PaymentEvent, paymentOf } from '../payment.ts'
 import { type Reply, respond, respondAgain, respondUnknown } from '../respond.ts'
 import { type Outcome, type StepKind, StoreFault, type Transaction } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
@@ -53,13 +53,9 @@ export async function takeStep(
   request: StepRequest,
   story: StepStory,
 ): Promise<Reply> {
-  const { kind, paymentId, amount, currency, stan, transmittedAt } = request
-  const fingerprint = fingerprintOf(world.keys.fingerprintKey, `${kind} ${paymentId}`, [
-    amount,
-    currency,
-    stan,
-    transmittedAt,
-  ])
+  const { kind, paymentId, amount, currency, stan, transmittedAt, wire } = request
+  const same = wire?.compared ?? [amount, currency, stan, transmittedAt]
+  const fingerprint = fingerprintOf(world.keys.fingerprintKey, `${kind} ${paymentId}`, same)
   const work = kind === 'capture' || kind === 'reversal' ? 'accepted' : 'asked'
   const admission = admit(world, acquirer.id, idempotencyKey, fingerprint, work)
   if (admission.kind === 'refused') return admission
@@ -96,6 +92,12 @@ async function judge(world: World, asked: Asked): Promise<RunningStep | Reply> {
   if (authorization === undefined) {
     return refuse('not_found', 'no such authorization of yours')
   }
+  const { cardToken } = authorization.intent
+  const named = request.wire?.cardToken
+  // A tombstone knows no card.
+  if (named !== undefined && cardToken !== '' && named !== cardToken) {
+    return refuse('not_found', 'no such authorization of this card')
+  }
   const steps = await readSteps(world, authorization)
   const known = steps.find(({ intent }) => intent.idempotencyKey === asked.idempotencyKey)
   if (known !== undefined) return replyAgain(world, asked, known)
@@ -109,7 +111,11 @@ async function judge(world: World, asked: Asked): Promise<RunningStep | Reply> {
   }
   const arrivedAtMs = world.clock.now()
   const before = paymentOf(authorization, steps, arrivedAtMs)
-  const verdict = advance(before, request)
+  const event = eventOf(request, before)
+  if (event === undefined) {
+    return refuse('invalid_amount', detailOf(request.kind, before), 'amount')
+  }
+  const verdict = advance(before, event)
   if (verdict.kind === 'illegal') {
     const { code } = verdict
     if (code === 'payment_in_progress') return refuseInProgress()
@@ -126,6 +132,19 @@ async function judge(world: World, asked: Asked): Promise<RunningStep | Reply> {
     version: authorization.steps.length + 1,
     arrivedAtMs,
   }
+}
+
+/** Undefined: the amounts that the message says can't be those of this payment. */
+function eventOf({ kind, amount, wire }: StepRequest, before: Payment): PaymentEvent | undefined {
+  if (wire?.whole === undefined) return { kind, amount }
+  const isOpen = before.state === 'in_flight' || before.state === 'undone'
+  const now = isOpen ? before.requested : before.authorized - before.reversed
+  const isKnown = [before.requested, before.authorized, now].includes(wire.whole)
+  // A payment that has ended is refused for that, whatever the amount.
+  const holdsMoney = isOpen || now > 0
+  if (holdsMoney && !isKnown) return undefined
+  if (wire.standing === undefined || !holdsMoney) return { kind, amount: undefined }
+  return wire.standing < now ? { kind, amount: now - wire.standing } : undefined
 }
 
 /** Scoped to its acquirer: another's is as unknown as none. A step's id names no payment. */
