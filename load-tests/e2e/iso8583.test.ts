@@ -12,6 +12,7 @@ import { isLive } from '../issuer/index.ts'
 import { scanFolder } from '../pan-scan.ts'
 import { type IsoClient, openIsoClient, pause } from '../processes/index.ts'
 import { mix32 } from '../random.ts'
+import { ask, isoRequest, nextStan } from './acquirer.ts'
 import { entriesOf, eventually, purchase, type System, startSystem } from './system.ts'
 
 const peer = { acquirer: 'demo', addresses: ['127.0.0.1'] }
@@ -54,63 +55,19 @@ function open(wire: Wire): Promise<IsoClient> {
     : openIsoClient({ port, dialect: 'iso8583-1987-binary', framing: binaryFraming })
 }
 
-let lastStan = 0
-
-/** A purchase that no rule minds, with numbers of its own. */
-function request(
-  number: number,
-  amount: number,
-  change: Readonly<Record<number, string | undefined>> = {},
-  mti = '0100',
-): IsoMessage {
-  const { card, merchant } = purchase(number, amount)
-  const stan = String(++lastStan).padStart(6, '0')
-  const fields: (string | undefined)[] = new Array(71)
-  Object.assign(fields, {
-    2: card.pan,
-    3: '000000',
-    4: String(amount).padStart(12, '0'),
-    7: '1122100000',
-    11: stan,
-    12: '110000',
-    13: '1122',
-    14: card.expiry,
-    18: merchant.mcc,
-    22: '051',
-    25: '00',
-    32: '100001',
-    37: String(number).padStart(12, '0'),
-    41: `T-${number % 100}`.padEnd(8),
-    42: merchant.id.padEnd(15),
-    43: `${'Corner Shop'.padEnd(25)}${'Berlin'.padEnd(13)}DE`,
-    49: '978',
-  })
-  for (const [field, value] of Object.entries(change)) fields[Number(field)] = value
-  return { mti, fields }
-}
-
-async function ask(client: IsoClient, message: IsoMessage): Promise<IsoMessage> {
-  const before = client.received.length
-  client.send(message)
-  const answer = () =>
-    client.received.slice(before).find(({ fields }) => fields[11] === message.fields[11])
-  await eventually(async () => assert.ok(answer(), 'no answer'))
-  return answer() as IsoMessage
-}
-
 for (const wire of ['ascii', 'binary'] as const) {
   test(`${wire}: sign-on and echo, then a purchase with its own numbers back`, async () => {
     const client = await open(wire)
     for (const code of ['001', '301']) {
       const sign: IsoMessage = { mti: '0800', fields: [] }
       sign.fields[7] = '1122100000'
-      sign.fields[11] = String(++lastStan).padStart(6, '0')
+      sign.fields[11] = nextStan()
       sign.fields[70] = code
       const answer = await ask(client, sign)
       assert.deepEqual([answer.mti, answer.fields[39], answer.fields[70]], ['0810', '00', code])
     }
     const amount = wire === 'ascii' ? 3101 : 3102
-    const message = request(amount, amount)
+    const message = isoRequest(amount, amount)
     const answer = await ask(client, message)
     assert.equal(answer.mti, '0110')
     assert.equal(answer.fields[39], '00')
@@ -139,13 +96,13 @@ test('the example of docs/connect.md is answered', async () => {
 test('0200, a withdrawal, an inquiry, an issuer’s decline, no route', async () => {
   const client = await open('ascii')
   const cases = [
-    [request(3201, 3201, {}, '0200'), '0210', '00'],
-    [request(3202, 3202, { 3: '010000', 18: '6011' }, '0200'), '0210', '00'],
-    [request(3203, 0, { 3: '310000', 4: undefined }), '0110', '00'],
-    [request(3204, 3251, { 2: purchase(3204, 1, '541333').card.pan }), '0110', '51'],
-    [request(3205, 3205, { 2: '4111111111111111' }), '0110', '92'],
-    [request(3206, 3206, { 32: '200002' }), '0110', '03'],
-    [request(3207, 3207, {}, '0400'), '0410', '12'],
+    [isoRequest(3201, 3201, {}, '0200'), '0210', '00'],
+    [isoRequest(3202, 3202, { 3: '010000', 18: '6011' }, '0200'), '0210', '00'],
+    [isoRequest(3203, 0, { 3: '310000', 4: undefined }), '0110', '00'],
+    [isoRequest(3204, 3251, { 2: purchase(3204, 1, '541333').card.pan }), '0110', '51'],
+    [isoRequest(3205, 3205, { 2: '4111111111111111' }), '0110', '92'],
+    [isoRequest(3206, 3206, { 32: '200002' }), '0110', '03'],
+    [isoRequest(3207, 3207, {}, '0400'), '0410', '25'],
   ] as const
   for (const [message, mti, code] of cases) {
     const answer = await ask(client, message)
@@ -153,7 +110,7 @@ test('0200, a withdrawal, an inquiry, an issuer’s decline, no route', async ()
   }
   assert.equal((await entriesOf(system.demoA, 3206)).length, 0)
   const binary = await open('binary')
-  const second = await ask(binary, request(3208, 3208, { 32: '200002' }))
+  const second = await ask(binary, isoRequest(3208, 3208, { 32: '200002' }))
   assert.equal(second.fields[39], '00')
   client.destroy()
   binary.destroy()
@@ -161,7 +118,7 @@ test('0200, a withdrawal, an inquiry, an issuer’s decline, no route', async ()
 
 test('a repeat gets the first answer, from any connection; another amount gets 94', async () => {
   const first = await open('ascii')
-  const message = request(3301, 3301)
+  const message = isoRequest(3301, 3301)
   const answer = await ask(first, message)
   first.destroy()
   const second = await open('ascii')
@@ -181,7 +138,7 @@ test('a repeat gets the first answer, from any connection; another amount gets 9
 
 test('200 in flight on one connection: each answer is its own', async () => {
   const client = await open('binary')
-  const sent = Array.from({ length: 200 }, (_, i) => request(40_000 + i, 40_000 + i))
+  const sent = Array.from({ length: 200 }, (_, i) => isoRequest(40_000 + i, 40_000 + i))
   for (const message of sent) client.send(message)
   await eventually(async () => assert.equal(client.received.length, sent.length))
   const byStan = new Map(sent.map((message) => [message.fields[11], message]))
@@ -215,7 +172,7 @@ test('2,000 broken frames over many connections: no crash, no hang, bounded memo
     const client = await open(i % 2 === 0 ? 'ascii' : 'binary')
     for (let j = 0; j < 20; j++) {
       // The BIN has no route, so whatever is still readable asks no issuer.
-      const frame = Buffer.from(client.frameOf(request(5, 1, { 2: '4111111111111111' })))
+      const frame = Buffer.from(client.frameOf(isoRequest(5, 1, { 2: '4111111111111111' })))
       const changes = 1 + draw(4)
       for (let k = 0; k < changes; k++) frame[draw(frame.length)] = draw(256)
       client.sendBytes(frame.subarray(0, frame.length - (draw(8) === 0 ? draw(20) : 0)))
@@ -226,7 +183,7 @@ test('2,000 broken frames over many connections: no crash, no hang, bounded memo
   assert.equal(sent, 2_000)
   await pause(300)
   const client = await open('ascii')
-  const answer = await ask(client, request(3401, 3401))
+  const answer = await ask(client, isoRequest(3401, 3401))
   assert.equal(answer.fields[39], '00')
   client.destroy()
   const grown = rss() - before
@@ -236,7 +193,7 @@ test('2,000 broken frames over many connections: no crash, no hang, bounded memo
 test('SIGTERM: what is in flight is answered before the connection ends', async () => {
   await system.demoA.setBehaviour({ delayMs: 800 })
   const client = await open('ascii')
-  client.send(request(3501, 3501))
+  client.send(isoRequest(3501, 3501))
   await eventually(async () => assert.equal((await entriesOf(system.demoA, 3501)).length, 1))
   system.running.signal('SIGTERM')
   await client.closed

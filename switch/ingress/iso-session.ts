@@ -221,8 +221,8 @@ export class IsoSession {
     const { mti } = message.raw
     const log = { listener, peer: name, mti }
     this.#world.journal.log.warn(log, 'a message authentication code is wrong or missing')
-    this.#send(answerWithCode(message, MAC_INCORRECT[message.edition.year]), tpdu)
     if (++this.#wrongMacsInARow >= ISO_WRONG_MACS_IN_A_ROW_MAX) this.#close('wrong_mac')
+    else this.#send(answerWithCode(message, MAC_INCORRECT[message.edition.year]), tpdu)
   }
 
   #encode(message: IsoMessage) {
@@ -262,11 +262,12 @@ export class IsoSession {
       { listener, peer: name, code, field, offset, problem: message },
       'a message of an acquirer is not readable',
     )
-    if (/^0[1248][02][01]$/.test(partial.message.mti) && hasTrace(partial)) {
+    if (++this.#unreadableInARow >= ISO_UNREADABLE_IN_A_ROW_MAX) {
+      this.#close('unreadable')
+    } else if (/^0[1248][02][01]$/.test(partial.message.mti) && hasTrace(partial)) {
       this.#note('unreadable_answered')
       this.#send(answerTo(partial, ISO_CODE.format), tpdu)
     }
-    if (++this.#unreadableInARow >= ISO_UNREADABLE_IN_A_ROW_MAX) this.#close('unreadable')
   }
 
   #lost(problem: FramingProblem): void {

@@ -13,13 +13,14 @@ import type { CardVault } from '../card-data/index.ts'
 import { Pan } from '../card-data/index.ts'
 import { type Refusal, refuse } from '../errors.ts'
 import { isIncrement } from '../iso8583/index.ts'
-import type { OriginalReversal, StepRequest } from '../steps/index.ts'
+import type { OriginalReversal, StepRequest, WireName } from '../steps/index.ts'
 import type { StepKind } from '../store/index.ts'
 import { cardNumberOf, transmittedAtOf } from './iso-authorization.ts'
 import { institutionOf, keyOf, originalOf, type Received, textOf } from './iso-received.ts'
 
 /** A step that names its payment in the acquirer's numbers. */
 export interface IsoStep extends OriginalReversal {
+  readonly name: WireName
   readonly key: string
 }
 

@@ -1,10 +1,13 @@
 // A message that asks or tells, handed to the story that knows what it means. What comes back is
 // the same reply that HTTP would get.
 
+import { adviceOf } from '../advice-request.ts'
+import { advise } from '../advise.ts'
 import { authorize } from '../authorize.ts'
 import { capture } from '../capture.ts'
-import type { Refusal } from '../errors.ts'
+import { type Refusal, refuse } from '../errors.ts'
 import { increment } from '../increment.ts'
+import { RRN_MATCHES_MAX } from '../limits.ts'
 import { refund } from '../refund.ts'
 import type { Reply } from '../respond.ts'
 import { reverseOriginal } from '../reverse.ts'
@@ -12,7 +15,7 @@ import { matchOriginal } from '../steps/index.ts'
 import type { StepKind } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 import { readIsoAuthorization } from './iso-authorization.ts'
-import { institutionOf, type Received } from './iso-received.ts'
+import { institutionOf, type Received, text } from './iso-received.ts'
 import { type IsoSender, type IsoStep, readIsoStep, storyOf } from './iso-step.ts'
 
 const ASKED_STORIES = { capture, refund, increment } as const
@@ -31,7 +34,7 @@ export function takeIsoMessage(
     case 'authorization':
       return takeAuthorization(world, acquirer, sender, message)
     case 'advice':
-      return undefined
+      return takeAdvice(world, acquirer, sender, message)
     default:
       return takeIsoStep(world, acquirer, sender, message, story)
   }
@@ -61,6 +64,65 @@ function takeIsoStep(
   return kind === 'reversal'
     ? reverseOriginal(world, acquirer, step.key, step)
     : takeNamed(world, acquirer, step, ASKED_STORIES[kind])
+}
+
+/** Told, not asked: what completes an authorization by its RRN is a capture of it. */
+function takeAdvice(
+  world: World,
+  acquirer: Acquirer,
+  sender: IsoSender,
+  message: Received,
+): Promise<Reply> | Refusal {
+  const institution = institutionOf(message, sender.institution)
+  const read = readIsoAuthorization(message, institution, world.clock.now())
+  if ('kind' in read) return read
+  const advice = adviceOf(read.request, readTold(message))
+  if ('kind' in advice) return advice
+  const own = () => advise(world, acquirer, read.key, advice, read.compared)
+  if (!message.message.mti.startsWith('022')) return own()
+  const step = readIsoStep(message, 'capture', sender, world.vault, world.clock.now())
+  if ('kind' in step) return step
+  return completedBy(world, acquirer, step).then(([paymentId, another]) => {
+    if (paymentId === undefined) return own()
+    if (another !== undefined) {
+      const detail = 'more than one authorization has this RRN: name it by original data elements'
+      return refuse('original_ambiguous', detail, '37')
+    }
+    return capture(world, acquirer, step.key, { ...step.request, paymentId })
+  })
+}
+
+/** The approved authorizations that a completion without original data elements may mean. */
+async function completedBy(
+  world: World,
+  acquirer: Acquirer,
+  { name, request }: IsoStep,
+): Promise<readonly string[]> {
+  if (name.rrn === undefined) return []
+  const found = await world.store.findByRrn(acquirer.id, name.rrn, RRN_MATCHES_MAX)
+  const completed = found.filter(
+    ({ intent, outcome }) =>
+      intent.idempotencyKey !== name.ownKey &&
+      intent.cardToken === request.wire?.cardToken &&
+      HOLDS_MONEY.has(String(intent.request.type)) &&
+      outcome?.outcome === 'approved',
+  )
+  return completed.map(({ intent }) => intent.id)
+}
+
+/** A sale takes it at once. */
+const HOLDS_MONEY: ReadonlySet<string> = new Set(['authorization', 'preauthorization'])
+
+/** DE38, DE39, and the reason (DE25) that 1993 and 2003 have a field for. */
+function readTold({ edition, raw, message }: Received) {
+  const responseCode = text(message.fields[39])
+  const approvalCode = text(message.fields[38]).trim()
+  const reasonCode = edition.year === 1987 ? '' : text(raw.fields[25])
+  return {
+    ...(responseCode === '' ? {} : { responseCode }),
+    ...(/^[0-9A-Za-z]{1,6}$/.test(approvalCode) ? { approvalCode } : {}),
+    ...(/^[0-9]{4}$/.test(reasonCode) ? { reasonCode } : {}),
+  }
 }
 
 /** Of a payment that its message names. */
