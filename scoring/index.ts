@@ -1,6 +1,7 @@
 // The door to scoring: a request in, a decision out. What runs the model or talks to Redis is
 // loaded by the worker threads only; importing this door loads neither.
 
+export { typeScriptInWorkers } from './adapters/index.ts'
 export type * from './backtest/index.ts'
 export { checkModel, type ModelCheck } from './check-model.ts'
 export { decideWithoutWorker } from './decide.ts'

@@ -109,3 +109,21 @@ export function assertRelations(): void {
   assert.ok(IN_FLIGHT_MAX < STANS / 2, 'every request in flight needs a STAN, and late answers too')
   assert.ok(WAITERS_PER_KEY_MAX * IN_FLIGHT_MAX < 100_000, 'waiters hold connections and timers')
 }
+
+/** A check of rules that takes longer is given up: a list of a million entries takes about 5 s. */
+export const RULE_CHECK_TIMEOUT_MS = 60_000
+
+/** The thread that checks rules ends when nobody has asked for so long: it holds about 40 MB. */
+export const RULE_CHECK_IDLE_MS = 30_000
+
+/** The files must rest for this long: an editor writes one in several steps, git many. */
+export const RULES_SETTLE_MS = 300
+
+/** How often the rules folder is looked at where the system reports no change (network mounts). */
+export const RULES_LOOK_EVERY_MS = 5_000
+
+/** The history of the rules, about 300 bytes a line: beyond 13,000 lines the older half goes. */
+export const RULE_HISTORY_BYTES_MAX = 4 * 1024 * 1024
+
+/** Names that one line of the history or the log lists. */
+export const RULE_CHANGES_LISTED_MAX = 20

@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { keptSetsFolder } from '#rules'
 import { createScorerPool, type ScorerPool, type ScoringProblem, type TimerHandle } from '#scoring'
 import { readDialect } from './adapters/dialect-files.ts'
 import { openFileDisk } from './adapters/file-disk.ts'
@@ -12,6 +13,15 @@ import { readKeyFile } from './adapters/key-files.ts'
 import { createLogger, type LogOutput } from './adapters/log-output.ts'
 import { listenForStreams, type NetListener } from './adapters/net-listener.ts'
 import { createNetTransport } from './adapters/net-transport.ts'
+import {
+  appendRuleEvent,
+  readRuleHistory,
+  removePinnedSet,
+  writePinnedSet,
+} from './adapters/rule-record.ts'
+import { keepStartSet, type RulesAtStart, rulesAtStart } from './adapters/rules-at-start.ts'
+import { RulesChecker } from './adapters/rules-checker.ts'
+import { RulesWatch } from './adapters/rules-watch.ts'
 import { openStoreFolder } from './adapters/store-folder.ts'
 import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
 import { readTlsClient } from './adapters/tls-files.ts'
@@ -36,10 +46,12 @@ import {
   SCORING_QUEUE_CAPACITY,
 } from './limits.ts'
 import { Journal } from './observe/index.ts'
+import { operatorCommands } from './operator-commands.ts'
 import type { Random, TlsClient } from './ports.ts'
 import { readiness } from './readiness.ts'
 import type { RecoveryReport } from './recover.ts'
 import { requeue } from './requeue.ts'
+import { lineOf, RuleReloads } from './rule-reloads.ts'
 import { type OpenReport, StoreFault, type TransactionStore } from './store/index.ts'
 import { IdentifierSource } from './ulid.ts'
 import { VelocityWatch } from './velocity-watch.ts'
@@ -86,7 +98,7 @@ export async function startSwitch(
   const ending = new Ending(journal, output)
   const [store, scorer] = await Promise.all([
     openStore(config, random, journal, ending),
-    openScorer(config, keyFile.keys),
+    openScorer(config, keyFile.keys, output.log),
   ])
   if (!store.ok || !scorer.ok) {
     if (store.ok) await store.opened.store.close()
@@ -101,7 +113,12 @@ export async function startSwitch(
   }
   const adminToken = environment.ADMIN_TOKEN
   const parts = { config, keys: keyFile.keys, random, journal, ending, adminToken }
-  return putTogether({ ...parts, opened: store.opened, scorer: scorer.pool })
+  return putTogether({
+    ...parts,
+    opened: store.opened,
+    scorer: scorer.pool,
+    rules: scorer.rules,
+  })
 }
 
 interface OpenedStore {
@@ -118,6 +135,7 @@ interface OpenParts {
   readonly opened: OpenedStore
   readonly adminToken: string | undefined
   readonly scorer: ScorerPool
+  readonly rules: RulesAtStart
 }
 
 function problemsOf(part: { ok: true } | { ok: false; problems: readonly string[] }) {
@@ -141,9 +159,17 @@ async function openStore(config: Config, random: Random, journal: Journal, endin
   return { ok: true as const, opened: { store: result.store, report: result.report } }
 }
 
-async function openScorer(config: Config, keys: KeyRing) {
+async function openScorer(config: Config, keys: KeyRing, log: LogOutput['log']) {
+  const started = await rulesAtStart(config.rulesDir, keptSetsFolder(config.dataDir), systemClock)
+  if (!started.ok) return { ok: false as const, problems: started.problems.map(lineOf) }
+  const { rules } = started
+  if (rules.refused?.result === 'refused') {
+    const problems = rules.refused.problems.map(lineOf)
+    log.error({ problems }, 'the rules folder was refused: the set that decided last decides')
+  }
   const result = await createScorerPool({
     rulesDir: config.rulesDir,
+    ruleFiles: rules.files,
     modelFolder: path.join(config.modelDir, config.scoring.model),
     entityKey: keys.entityKey,
     workers: config.scoring.workers,
@@ -153,16 +179,14 @@ async function openScorer(config: Config, keys: KeyRing) {
     timers: systemTimers,
     ...(config.redisUrl === undefined ? {} : { redisUrl: config.redisUrl }),
   })
-  if (result.ok) return result
+  if (result.ok) return { ...result, rules }
   return { ok: false as const, problems: result.problems.map(scoringProblem) }
 }
 
 function scoringProblem(problem: ScoringProblem): string {
   switch (problem.kind) {
-    case 'rules': {
-      const { file, line, column, code, message } = problem.problem
-      return `${file}:${line}:${column} ${code} ${message}`
-    }
+    case 'rules':
+      return lineOf(problem.problem)
     case 'model':
       return `the model was refused: ${problem.problem.code} ${problem.problem.message}`
     case 'worker':
@@ -204,10 +228,15 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
     return recovery
   }
   const recovered = recovery.report
-  journal.watch(gauges(world, scorer), { ruleSet: scorer.info.ruleSet, model: scorer.info.model })
+  journal.watch(gauges(world, scorer), () => scorer.info)
+  const rules = await openRules(parts, world)
+  if (!rules.ok) {
+    await ending.drain(1)
+    return rules
+  }
   try {
     servers.push(await listenForAcquirers(world, ending))
-    servers.push(await listenForOperators(world, scorer, ending, parts.adminToken))
+    servers.push(await listenForOperators(world, scorer, rules.reloads, ending, parts.adminToken))
     isoListeners.push(...(await listenForIso(world, dialects.byName, ending)))
   } catch (error) {
     await ending.drain(1)
@@ -230,6 +259,55 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
   journal.log.info(started, 'listening')
   if (report.cutTail !== null) journal.log.warn(report.cutTail, 'a torn last record was cut')
   return { ok: true, running: { ...running, facts: [...addressFacts(running), ...running.facts] } }
+}
+
+/** Keeps the set that decides, and takes others from now on. */
+async function openRules(
+  { config, scorer, journal, ending, rules }: OpenParts,
+  world: World,
+): Promise<{ ok: true; reloads: RuleReloads } | { ok: false; problems: readonly string[] }> {
+  const { rulesDir } = config
+  const keptFolder = keptSetsFolder(config.dataDir)
+  try {
+    const { ruleSet } = scorer.info
+    const event = await keepStartSet(keptFolder, rules, ruleSet, world.clock)
+    await appendRuleEvent(keptFolder, event)
+  } catch (error) {
+    const { message } = error as Error
+    return { ok: false, problems: [`${keptFolder}: ${message}: make room, or let it be written`] }
+  }
+  const checker = new RulesChecker({ rulesDir, keptFolder, timers: systemTimers })
+  const { pinned, refused } = rules
+  const reloads = new RuleReloads({
+    pool: scorer,
+    checker,
+    record: {
+      append: (event) => appendRuleEvent(keptFolder, event),
+      history: () => readRuleHistory(keptFolder),
+      pin: (set) => writePinnedSet(keptFolder, set),
+      unpin: () => removePinnedSet(keptFolder),
+    },
+    journal,
+    clock: world.clock,
+    ...{ rulesDir, pinned, atStart: refused },
+  })
+  if (config.watchRules !== false) {
+    const onChange = (files: readonly string[]) =>
+      void reloads.reload(`a change of ${someOf(files)}`)
+    const watch = await RulesWatch.start({ rulesDir, timers: systemTimers, onChange })
+    ending.atEnd(async () => watch.close())
+  }
+  ending.atEnd(async () => {
+    await within(ENDINGS_MS_MAX, reloads.idle())
+    await checker.close()
+  })
+  return { ok: true, reloads }
+}
+
+function someOf(files: readonly string[]): string {
+  const [first, second] = files
+  const rest = files.length > 2 ? ` and ${files.length - 2} more` : ''
+  return (second === undefined ? `${first}` : `${first}, ${second}`) + rest
 }
 
 /** Recovers; what the disk does to it is a problem to mend, and not a bug. */
@@ -360,18 +438,17 @@ function isoUrls(config: Config, listening: readonly NetListener[]): Record<stri
 function listenForOperators(
   world: World,
   scorer: ScorerPool,
+  reloads: RuleReloads,
   ending: Ending,
   adminToken: string | undefined,
 ): Promise<HttpServer> {
   const { host, port } = world.config.admin
-  const { ruleSet, rules, model } = scorer.info
   const watch = new VelocityWatch(() => scorer.stats(), systemTimers, world.journal.log)
   ending.atEnd(async () => watch.stop())
   const checks = () =>
     readiness(world, {
-      ruleSet,
-      rules,
-      model,
+      rules: reloads.status,
+      model: scorer.info.model,
       workersReady: scorer.stats().workersReady,
       velocity: scorer.info.velocity,
       velocityFault: watch.fault,
@@ -386,6 +463,8 @@ function listenForOperators(
       readiness: checks,
       metrics: () => world.journal.registry.metrics(),
       adminToken,
+      rules: () => reloads.status,
+      commands: operatorCommands(reloads, world.store, world.clock),
       requeue: (transactionId) =>
         requeue(world.store, transactionId, (delivery) => world.storeAndForward.requeue(delivery)),
     }),

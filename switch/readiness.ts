@@ -2,12 +2,12 @@
 
 import type { ReadinessCheck } from './ingress/index.ts'
 import type { Issuer } from './issuers/index.ts'
+import { lineOf, type RulesStatus } from './rule-reloads.ts'
 import type { World } from './world.ts'
 
 /** What scoring decides with, and how many workers have it loaded and warm. */
 export interface DecidesWith {
-  readonly ruleSet: string
-  readonly rules: number
+  readonly rules: RulesStatus
   readonly model: string
   readonly workersReady: number
   readonly velocity: 'redis' | 'embedded'
@@ -36,7 +36,7 @@ export function readiness(world: World, decidesWith: DecidesWith): readonly Read
     {
       name: 'rules',
       isReady: decidesWith.workersReady > 0,
-      detail: `${decidesWith.rules} rules, set ${decidesWith.ruleSet}`,
+      detail: rulesDetail(decidesWith.rules),
     },
     {
       name: 'model',
@@ -58,6 +58,17 @@ export function readiness(world: World, decidesWith: DecidesWith): readonly Read
       detail: `signed on: ${up.join(', ') || 'none'}; down: ${down.join(', ') || 'none'}`,
     },
   ]
+}
+
+/** What decides, whether it is pinned, and why the last change was refused. */
+function rulesDetail({ rules, hash, since, pinned, last }: RulesStatus): string {
+  const pin = pinned === null ? '' : `; pinned by ${pinned.by} since ${pinned.since}`
+  const base = `${rules} rules, set ${hash} since ${since}${pin}`
+  if (last?.result !== 'refused') return base
+  const [first] = last.problems
+  const more = last.problems.length > 1 ? ` (and ${last.problems.length - 1} more problems)` : ''
+  const why = first === undefined ? '' : `: ${lineOf(first)}`
+  return `${base}; refused at ${last.at}, ${last.by}${why}${more}`
 }
 
 /** The issuer, and its connections where they are more than one or not all up. */

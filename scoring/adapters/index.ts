@@ -6,6 +6,7 @@ export {
   type EditionPrepared,
   ScoringThreads,
   type ScoringThreadsOptions,
+  typeScriptInWorkers,
 } from './scoring-threads.ts'
 
 /** What `switchyard doctor` asks Redis with; loaded on demand, as is its client. */

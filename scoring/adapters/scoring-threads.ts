@@ -298,7 +298,7 @@ export class ScoringThreads implements BatchRunner {
  * however the main thread was started. `--import tsx` in a worker hooks `require` only (Node.js
  * 20): the worker's code would silently run as CommonJS, and fail at the first top-level await.
  */
-function typeScriptInWorkers(): string {
+export function typeScriptInWorkers(): string {
   const tsx = JSON.stringify(import.meta.resolve('tsx/esm/api'))
   const code = `import { register } from ${tsx}; register()`
   return `data:text/javascript,${encodeURIComponent(code)}`

@@ -167,6 +167,8 @@ export const ConfigSchema = Type.Object(
     behindTlsTerminator: Type.Boolean(),
     dataDir: Type.String({ minLength: 1 }),
     rulesDir: Type.String({ minLength: 1 }),
+    /** Whether a change of the rules' files is taken by itself. Absent: it is. */
+    watchRules: Type.Optional(Type.Boolean()),
     modelDir: Type.String({ minLength: 1 }),
     keysFile: Type.String({ minLength: 1 }),
     redisUrl: Type.Optional(Type.String({ pattern: '^rediss?(\\+sentinel|\\+cluster)?://' })),

@@ -9,15 +9,26 @@ function createApi(adminToken: string | undefined) {
     readiness: () => [],
     metrics: async () => '',
     adminToken,
+    rules: () => ({ hash: 'abc' }),
+    commands: {
+      '/v1/rules/reload': async (body) => {
+        asked.push(`reload ${JSON.stringify(body)}`)
+        return { status: 422, body: { result: 'refused' } }
+      },
+    },
     requeue: async (transaction) => {
       asked.push(transaction)
       return transaction === 'auth_1' ? 2 : undefined
     },
   })
-  const send = async (authorization: string, body: string): Promise<HttpResponse> => {
+  const send = async (
+    authorization: string,
+    body: string,
+    path = '/v1/queue/requeue',
+  ): Promise<HttpResponse> => {
     const head = {
       method: 'POST',
-      path: '/v1/queue/requeue',
+      path,
       query: '',
       headers: new Map([['authorization', authorization]]),
     }
@@ -53,4 +64,20 @@ test('a body that names no transaction is refused', async () => {
     assert.equal((await send('Bearer secret', body)).status, 400, body)
   }
   assert.deepEqual(asked, [])
+})
+
+test('a command gets its JSON, or nothing, from whoever has the ADMIN_TOKEN', async () => {
+  const { asked, send } = createApi('secret')
+  const path = '/v1/rules/reload'
+  assert.equal((await send('Bearer wrong', '', path)).status, 401)
+  assert.equal((await send('Bearer secret', '{', path)).status, 400)
+  assert.deepEqual(asked, [])
+  for (const body of ['', '{"by":"me"}']) {
+    const answer = await send('Bearer secret', body, path)
+    assert.deepEqual([answer.status, answer.body], [422, '{"result":"refused"}\n'])
+  }
+  assert.deepEqual(asked, ['reload undefined', 'reload {"by":"me"}'])
+  for (const unknown of ['/v1/rules', '/v1/rules/nothing', 'constructor', '__proto__']) {
+    assert.equal((await send('Bearer secret', '', unknown)).status, 405)
+  }
 })

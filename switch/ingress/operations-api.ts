@@ -16,8 +16,20 @@ export interface OperationsApiOptions {
   readonly metrics: () => Promise<string>
   /** Without it nothing can be changed through this port. */
   readonly adminToken: string | undefined
+  /** What decides, as JSON: `GET /v1/rules`. */
+  readonly rules: () => object
+  /** By path, for POST with the ADMIN_TOKEN. */
+  readonly commands: Readonly<Record<string, OperatorCommand>>
   /** How many dead letters of a transaction were queued again; undefined: no such transaction. */
   readonly requeue: (transactionId: string) => Promise<number | undefined>
+}
+
+/** An order with its JSON body; undefined where none came. Must not reject for what is sent. */
+export type OperatorCommand = (body: unknown) => Promise<CommandAnswer>
+
+export interface CommandAnswer {
+  readonly status: number
+  readonly body: object
 }
 
 const REQUEUE = '/v1/queue/requeue'
@@ -27,7 +39,7 @@ export function createOperationsApi(options: OperationsApiOptions): HttpApi<'any
   return {
     gate(head) {
       if (head.method === 'GET' || head.method === 'HEAD') return { caller: 'anyone' }
-      if (head.method !== 'POST' || head.path !== REQUEUE) {
+      if (head.method !== 'POST' || (head.path !== REQUEUE && !isCommand(options, head.path))) {
         return { refused: text(405, 'only GET and HEAD here\n') }
       }
       const given = head.headers.get('authorization') ?? ''
@@ -36,7 +48,7 @@ export function createOperationsApi(options: OperationsApiOptions): HttpApi<'any
         : { refused: text(401, 'send Authorization: Bearer <the ADMIN_TOKEN of the switch>\n') }
     },
     handle: (request) =>
-      request.method === 'POST' ? requeue(options, request) : answer(options, request),
+      request.method === 'POST' ? order(options, request) : answer(options, request),
     refuse: (_code, detail) => text(400, `${detail}\n`),
   }
 }
@@ -47,14 +59,35 @@ function isAdmin(token: string | undefined, authorization: string): boolean {
   return timingSafeEqual(digest(`Bearer ${token}`), digest(authorization))
 }
 
+function isCommand({ commands }: OperationsApiOptions, path: string): boolean {
+  return Object.hasOwn(commands, path)
+}
+
+async function order(options: OperationsApiOptions, request: HttpRequest): Promise<HttpResponse> {
+  const command = isCommand(options, request.path) ? options.commands[request.path] : undefined
+  if (command === undefined) return requeue(options, request)
+  const sent = Buffer.from(request.body).toString('utf8')
+  let body: unknown
+  try {
+    body = sent.trim() === '' ? undefined : JSON.parse(sent)
+  } catch {
+    return json(400, { code: 'bad_request', message: 'the body is not JSON' })
+  }
+  const answered = await command(body)
+  return json(answered.status, answered.body)
+}
+
+function json(status: number, body: object): HttpResponse {
+  return { status, contentType: 'application/json', headers: [], body: `${JSON.stringify(body)}\n` }
+}
+
 /** POST {"transaction": "auth_..."}: its dead letters are queued again. */
 async function requeue(options: OperationsApiOptions, request: HttpRequest): Promise<HttpResponse> {
   const transaction = transactionIn(request.body)
   if (transaction === undefined) return text(400, 'send {"transaction": "auth_..."} as JSON\n')
   const requeued = await options.requeue(transaction)
   if (requeued === undefined) return text(404, 'there is no such transaction\n')
-  const contentType = 'application/json'
-  return { status: 200, contentType, headers: [], body: `${JSON.stringify({ requeued })}\n` }
+  return json(200, { requeued })
 }
 
 function transactionIn(body: Uint8Array): string | undefined {
@@ -73,6 +106,8 @@ async function answer(options: OperationsApiOptions, request: HttpRequest): Prom
       return text(200, 'ok\n')
     case '/readyz':
       return readyz(options.readiness(), new URLSearchParams(request.query).has('verbose'))
+    case '/v1/rules':
+      return json(200, options.rules())
     case '/metrics':
       return {
         status: 200,
@@ -81,7 +116,7 @@ async function answer(options: OperationsApiOptions, request: HttpRequest): Prom
         body: await options.metrics(),
       }
     default:
-      return text(404, 'see /livez, /readyz?verbose and /metrics\n')
+      return text(404, 'see /livez, /readyz?verbose, /metrics and /v1/rules\n')
   }
 }
 

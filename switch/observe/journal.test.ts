@@ -43,7 +43,7 @@ test('the metrics carry the contract’s names', async () => {
       deadLetters: () => ({ 'demo-a': 0 }),
       issuerConnections: () => ({ 'demo-a': ['up', 'open', 'up'] }),
     },
-    { ruleSet: 'abc', model: '1+x' },
+    () => ({ ruleSet: 'abc', model: '1+x' }),
   )
   journal.watchReadiness(() => [
     { name: 'store', isReady: true },
@@ -69,6 +69,7 @@ test('the metrics carry the contract’s names', async () => {
     'rule_hits_total',
     'rules_unknown_total',
     'rules_info',
+    'rules_reload_total',
     'model_info',
     'score_bucket_total',
     'velocity_saturated_total',

@@ -68,6 +68,7 @@ export class Journal {
   readonly #linkEvents: Tally
   readonly #acquirerLinkEvents: Tally
   readonly #failOvers: Tally
+  readonly #ruleReloads: Tally
   readonly #standIns: Tally
   readonly #standInRefusals: Tally
 
@@ -127,6 +128,7 @@ export class Journal {
       'What happened on ISO 8583 connections of acquirers',
       ['listener', 'event'],
     )
+    this.#ruleReloads = tally('rules_reload_total', 'Other rules asked for', ['result'])
     this.#failOvers = tally('fail_overs_total', 'Asked at a further issuer', ['from', 'to'])
     this.#standIns = tally('stand_in_total', 'Approved in the place of the issuer', ['issuer'])
     this.#standInRefusals = tally(
@@ -140,7 +142,10 @@ export class Journal {
   }
 
   /** Gauges over things that are made after the journal. */
-  watch(gauges: Gauges, versions: { readonly ruleSet: string; readonly model: string }): void {
+  watch(
+    gauges: Gauges,
+    versions: () => { readonly ruleSet: string; readonly model: string },
+  ): void {
     const { registry } = this
     const each = (label: string, read: () => Readonly<Record<string, number>>) => () =>
       Object.entries(read()).map(([name, value]) => [{ [label]: name }, value] as const)
@@ -173,10 +178,10 @@ export class Journal {
       () => connectionCounts(gauges.issuerConnections()),
     )
     gauge(registry, 'switchyard_rules_info', 'Rule set in force', ['hash'], () => [
-      [{ hash: versions.ruleSet }, 1],
+      [{ hash: versions().ruleSet }, 1],
     ])
     gauge(registry, 'switchyard_model_info', 'Model in force', ['version'], () => [
-      [{ version: versions.model }, 1],
+      [{ version: versions().model }, 1],
     ])
   }
 
@@ -188,6 +193,11 @@ export class Journal {
     gauge(this.registry, 'switchyard_ready', help, ['check'], () =>
       checks().map(({ name, isReady }) => [{ check: name }, isReady ? 1 : 0] as const),
     )
+  }
+
+  /** Other rules were taken, were the same, or were refused. */
+  rulesReloaded(result: 'taken' | 'unchanged' | 'refused'): void {
+    this.#ruleReloads.add(result)
   }
 
   step(step: Step, durationMs: number): void {

@@ -1,0 +1,98 @@
+// What an operator may order over the operations port besides requeueing, each with a JSON body:
+// other rules, and labels.
+
+import type { Clock } from '#scoring'
+import type { CommandAnswer, OperatorCommand } from './ingress/index.ts'
+import {
+  LABELS_PER_REQUEST_MAX,
+  type LabelAnswer,
+  type LabelItem,
+  readLabelItem,
+  recordLabels,
+} from './labels.ts'
+import type { ReloadReport, RuleReloads } from './rule-reloads.ts'
+import { StoreFault, type TransactionStore } from './store/index.ts'
+
+const BY_CHARACTERS_MAX = 64
+const BY = /^[\p{L}\p{N} ._@+-]+$/u
+
+export function operatorCommands(
+  reloads: RuleReloads,
+  store: TransactionStore,
+  clock: Clock,
+): Readonly<Record<string, OperatorCommand>> {
+  return {
+    '/v1/rules/reload': (body) => ruleCommand(body, [], ({ by }) => reloads.reload(by)),
+    '/v1/rules/rollback': (body) =>
+      ruleCommand(body, ['hash'], ({ by, hash }) => reloads.rollBack(by, hash)),
+    '/v1/rules/release': (body) => ruleCommand(body, [], ({ by }) => reloads.release(by)),
+    '/v1/labels': (body) => takeLabels(body, store, clock),
+  }
+}
+
+interface RuleOrder {
+  readonly by: string
+  readonly hash: string | undefined
+}
+
+async function ruleCommand(
+  body: unknown,
+  further: readonly string[],
+  carryOut: (order: RuleOrder) => Promise<ReloadReport>,
+): Promise<CommandAnswer> {
+  const fields = body === undefined ? {} : body
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
+    return wrong('send a JSON object, or nothing')
+  }
+  const known = ['by', ...further]
+  const unknown = Object.keys(fields).find((name) => !known.includes(name))
+  if (unknown !== undefined) return wrong(`"${unknown}": what may be sent is ${known.join(', ')}`)
+  const { by = 'the operations port', hash } = fields as Readonly<Record<string, unknown>>
+  if (typeof by !== 'string' || by.length > BY_CHARACTERS_MAX || !BY.test(by)) {
+    return wrong(`"by" is a name of at most ${BY_CHARACTERS_MAX} letters, digits, spaces and ._@+-`)
+  }
+  if (hash !== undefined && (typeof hash !== 'string' || !/^[0-9a-f]{16}$/.test(hash))) {
+    return wrong('"hash" is that of a kept set, 16 digits 0-9 and a-f')
+  }
+  const report = await carryOut({ by, hash })
+  if (report.result !== 'refused') return { status: 200, body: report }
+  const isPinned = report.problems.some(({ code }) => code === 'pinned')
+  return { status: isPinned ? 409 : 422, body: report }
+}
+
+async function takeLabels(
+  body: unknown,
+  store: TransactionStore,
+  clock: Clock,
+): Promise<CommandAnswer> {
+  const sent = typeof body === 'object' && body !== null && 'labels' in body ? body.labels : null
+  if (!Array.isArray(sent)) return wrong('send {"labels": [{"id": "auth_...", "kind": ...}, ...]}')
+  if (sent.length > LABELS_PER_REQUEST_MAX) {
+    return wrong(`at most ${LABELS_PER_REQUEST_MAX} labels at a time: send the rest after them`)
+  }
+  const answers: LabelAnswer[] = new Array(sent.length)
+  const items: LabelItem[] = []
+  const places: number[] = []
+  for (const [index, value] of sent.entries()) {
+    const read = readLabelItem(value, clock.now())
+    if (read.ok) places[items.push(read.item) - 1] = index
+    else answers[index] = { result: 'invalid', problem: read.problem }
+  }
+  try {
+    const recorded = await recordLabels(store, clock, items)
+    for (const [at, answer] of recorded.entries()) answers[places[at] as number] = answer
+  } catch (error) {
+    if (!(error instanceof StoreFault)) throw error
+    const message = `${error.message}: send all of them again, what was recorded is known then`
+    return { status: 503, body: { code: error.code, message } }
+  }
+  const count = (result: LabelAnswer['result']) =>
+    answers.filter((answer) => answer.result === result).length
+  const [recorded, known] = [count('recorded'), count('known')]
+  const refused = answers.length - recorded - known
+  return { status: 200, body: { recorded, known, refused, results: answers } }
+}
+
+function wrong(message: string): CommandAnswer {
+  return { status: 400, body: { code: 'bad_request', message } }
+}
