@@ -1,6 +1,6 @@
 // Other rules in a running switch: by a change of the files, by a request, by a rollback. One after
-// the other: tried in a thread of its own, kept, prepared in every worker, switched over in one tick,
-// written into the history. Whatever fails leaves the old set and says why.
+// the other: tried in a thread of its own, kept, prepared in every worker, switched over in one
+// tick, written into the history. Whatever fails leaves the old set and says why.
 
 import type { RuleBundle, RuleChanges, RuleProblem } from '#rules'
 import type { Clock, ScorerPool, ScoringProblem } from '#scoring'

@@ -1,5 +1,5 @@
-// Tries rule sets in a thread of its own (rules-check-thread.ts). The thread is started by the first
-// question and ended when nobody has asked for a while: a switch whose rules rest pays nothing.
+// Tries rule sets in a thread of its own (rules-check-thread.ts). The thread is started by the
+// first question and ended when nobody has asked for a while: rules that rest cost nothing.
 
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
