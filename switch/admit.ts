@@ -2,8 +2,10 @@
 // key before anything else can happen, so the same key never starts twice.
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Pan } from './card-data/index.ts'
 import { type Refusal, refuse, refuseForNow } from './errors.ts'
 import { ACCEPTED_RESERVED, RETRY_AFTER_SECONDS, SCORING_QUEUE_MAX } from './limits.ts'
+import type { StoredAuthorization } from './message.ts'
 import type { Reply } from './respond.ts'
 import { respondAgain } from './respond.ts'
 import { isTombstone } from './steps/index.ts'
@@ -58,6 +60,29 @@ export function admit(
   if (refusal !== undefined) return refusal
   world.inFlight.enter(place, fingerprint)
   return { kind: 'admitted', place }
+}
+
+/**
+ * Where the card behind a token is no longer known, a key that is says more: the first answer
+ * again, or that it belongs to another request. `fingerprint` makes it of the card as the first one
+ * had it. Anything else gets the refusal.
+ */
+export async function admitWithoutCard(
+  world: World,
+  acquirer: string,
+  idempotencyKey: string,
+  fingerprint: (card: Pick<Pan, 'masked' | 'bin'>) => Uint8Array,
+  refusal: Refusal,
+): Promise<Reply> {
+  const known = world.store.findKey(acquirer, idempotencyKey)
+  if (known === undefined) return refusal
+  const first = await world.store.read(known.transactionId)
+  const { card } = (first?.intent.request ?? {}) as Partial<StoredAuthorization>
+  const again = fingerprint(card ?? { masked: '', bin: '' })
+  const isStillKnown = world.store.findKey(acquirer, idempotencyKey) !== undefined
+  const admission = isStillKnown ? admit(world, acquirer, idempotencyKey, again) : refusal
+  if (admission.kind === 'admitted') throw new Error('a key that is known was admitted')
+  return admission.kind === 'later' ? admission.reply : admission
 }
 
 /** Over a limit: refused here, at once, before the claim; what is admitted keeps its latency. */

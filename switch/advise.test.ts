@@ -5,13 +5,16 @@ import { readDialect } from './adapters/dialect-files.ts'
 import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
 import { parseAdvice } from './advice-request.ts'
 import { advise } from './advise.ts'
+import { authorize } from './authorize.ts'
 import { capture } from './capture.ts'
 import { newKeyFile, parseKeyFile } from './card-data/index.ts'
+import { parseAuthorization } from './message.ts'
 import type { Reply } from './respond.ts'
 import { reverse } from './reverse.ts'
 import { createSimulatedSwitch, type SimulatedSwitchOptions } from './simulated-switch.ts'
 import { answerOf } from './simulation/index.ts'
 import { parseStep } from './steps/index.ts'
+import type { TransactionStore } from './store/index.ts'
 import type { World } from './world.ts'
 
 const dialect = readDialect('iso8583-1987-ascii')
@@ -148,4 +151,61 @@ test('a card of nobody, an inquiry and a wrong field are refused, and keep no ke
   assert.equal(codeOf(parseAdvice('x')), 'invalid_field')
   assert.equal(rig.store.findKey('demo', 'a1'), undefined)
   await rig.close()
+})
+
+test('a key that is known is answered before a token that is known no more', async () => {
+  const rig = await open()
+  const { world } = rig
+  const first = bodyOf(await tell(world, 'a1'))
+  const { token } = first.card as { token: string }
+  const again = { card: { token } }
+  assert.deepEqual(bodyOf(await tell(world, 'a2', again)).outcome, 'approved')
+  const [acquirer] = world.config.acquirers
+  const { reasonCode: _, approvalCode: __, ...body } = BODY
+  const paid = parseAuthorization({ ...body, ...again })
+  assert.ok(acquirer !== undefined && !('kind' in paid))
+  const answer = bodyOf(await authorize(world, acquirer, 'p1', paid, undefined))
+  // Erased, as after the retention of card data: no token is found.
+  const erased = { ...world, store: withoutCards(world.store) }
+  const replayed = await authorize(erased, acquirer, 'p1', paid, undefined)
+  assert.deepEqual(bodyOf(replayed), answer)
+  assert.ok(replayed.kind === 'answer' && replayed.isReplay)
+  assert.deepEqual(bodyOf(await tell(erased, 'a2', again)).outcome, 'approved')
+  const other = { ...paid, amount: 1 }
+  assert.equal(
+    codeOf(await authorize(erased, acquirer, 'p1', other, undefined)),
+    'idempotency_key_reused',
+  )
+  assert.equal(
+    codeOf(await authorize(erased, acquirer, 'p2', paid, undefined)),
+    'unknown_card_token',
+  )
+  assert.equal(codeOf(await tell(erased, 'a3', again)), 'unknown_card_token')
+  await rig.close()
+})
+
+/** The same store after its card data was erased. */
+function withoutCards(store: TransactionStore): TransactionStore {
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === 'findCard') return async () => undefined
+      const member = Reflect.get(target, name, target)
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+}
+
+test('what a start ends is counted', async () => {
+  const rig = await open({ answer: () => [] })
+  const [acquirer] = rig.world.config.acquirers
+  const { reasonCode: _, approvalCode: __, ...body } = BODY
+  const request = parseAuthorization(body)
+  assert.ok(acquirer !== undefined && !('kind' in request))
+  void authorize(rig.world, acquirer, 'p1', request, undefined).catch(() => {})
+  await rig.until(() => rig.asked('demo-a').length === 1, 'the issuer was asked')
+  const next = await open({ disk: rig.disk.restart('kill') })
+  const metrics = await next.metrics()
+  assert.match(metrics, /authorizations_total\{outcome="declined",channel="pos"\} 1/)
+  assert.match(metrics, /reversals_total\{cause="recovery"\} 1/)
+  await next.close()
 })

@@ -2,9 +2,9 @@
 // accepted durably and told to the issuer (0120, 0220) until that knows. What has happened can't be
 // declined any more: velocity sees it, rules and model are asked, and nothing they say stops it.
 
-import { admit, fingerprintOf } from './admit.ts'
+import { admit, admitWithoutCard, fingerprintOf } from './admit.ts'
 import type { AdviceRequest } from './advice-request.ts'
-import { identifyCard, type OpenCard, refuseStrayCardNumber } from './card-data/index.ts'
+import { identifyCard, type OpenCard, type Pan, refuseStrayCardNumber } from './card-data/index.ts'
 import { type Asked, hasTraceNumber, intentOf, prepare } from './claim.ts'
 import { type Refusal, refuse } from './errors.ts'
 import { storedRequest } from './message.ts'
@@ -34,7 +34,11 @@ export async function advise(
 ): Promise<Reply> {
   const identified = identifyCard(world, acquirer.id, request.authorization.card)
   const card = identified instanceof Promise ? await identified : identified
-  if ('kind' in card) return card
+  if ('kind' in card) {
+    const again = (known: Pick<Pan, 'masked' | 'bin'>) =>
+      compare(world, request, tokenOf(request), known, compared).fingerprint
+    return admitWithoutCard(world, acquirer.id, idempotencyKey, again, card)
+  }
 
   const asked = describe(world, acquirer, idempotencyKey, request, card, compared)
   const ownKey = compared === undefined ? idempotencyKey : ''
@@ -125,14 +129,29 @@ function describe(
   card: OpenCard,
   compared: readonly string[] | undefined,
 ): Asked {
-  const { authorization: request, responseCode, approvalCode, reasonCode } = advice
+  const { authorization: request } = advice
   const cardToken = world.vault.tokenOf(card.pan)
-  const stored = storedRequest(request, cardToken, card.pan)
-  const told = [stored, request.card.expiry, responseCode, approvalCode, reasonCode]
-  const same = compared === undefined ? told : [cardToken, ...compared]
-  const fingerprint = fingerprintOf(world.keys.fingerprintKey, ADVICES_PATH, same)
+  const { stored, fingerprint } = compare(world, advice, cardToken, card.pan, compared)
   const traceparent = undefined
   return { acquirer, idempotencyKey, fingerprint, request, card, cardToken, stored, traceparent }
+}
+
+/** What is stored, and what makes it the same advice. */
+function compare(
+  world: World,
+  { authorization: request, responseCode, approvalCode, reasonCode }: AdviceRequest,
+  cardToken: string,
+  pan: Pick<Pan, 'masked' | 'bin'>,
+  compared: readonly string[] | undefined,
+) {
+  const stored = storedRequest(request, cardToken, pan)
+  const told = [stored, request.card.expiry, responseCode, approvalCode, reasonCode]
+  const same = compared === undefined ? told : [cardToken, ...compared]
+  return { stored, fingerprint: fingerprintOf(world.keys.fingerprintKey, ADVICES_PATH, same) }
+}
+
+function tokenOf({ authorization: { card } }: AdviceRequest): string {
+  return card.kind === 'token' ? card.token : ''
 }
 
 function refuseNoRoute(): Refusal {

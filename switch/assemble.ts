@@ -119,6 +119,7 @@ export async function recoverWorld(world: World): Promise<RecoveryReport> {
   const report = await recover({
     store: world.store,
     clock: world.clock,
+    journal: world.journal,
     traceNumbers: world.traceNumbers,
     expectLateAnswer,
   })

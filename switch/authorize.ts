@@ -1,8 +1,8 @@
 // The life of an authorization, top to bottom (docs/life-of-an-authorization.md draws it).
 
-import { admit, fingerprintOf } from './admit.ts'
+import { admit, admitWithoutCard, fingerprintOf } from './admit.ts'
 import { ask } from './ask.ts'
-import { identifyCard, type OpenCard, refuseStrayCardNumber } from './card-data/index.ts'
+import { identifyCard, type OpenCard, type Pan, refuseStrayCardNumber } from './card-data/index.ts'
 import { type Asked, claim, hasTraceNumber, prepare } from './claim.ts'
 import { type AuthorizationRequest, storedRequest } from './message.ts'
 import { publish } from './publish.ts'
@@ -34,7 +34,11 @@ export async function authorize(
 ): Promise<Reply> {
   const identified = identifyCard(world, acquirer.id, request.card)
   const card = identified instanceof Promise ? await identified : identified
-  if ('kind' in card) return card
+  if ('kind' in card) {
+    const again = (known: Pick<Pan, 'masked' | 'bin'>) =>
+      compare(world, request, tokenOf(request), known, compared).fingerprint
+    return admitWithoutCard(world, acquirer.id, idempotencyKey, again, card)
+  }
 
   const asked = describe(world, acquirer, idempotencyKey, request, card, traceparent, compared)
   // Keys made from ISO 8583 numbers join digits that are no card's.
@@ -97,11 +101,26 @@ function describe(
   compared: readonly string[] | undefined,
 ): Asked {
   const cardToken = world.vault.tokenOf(card.pan)
-  const stored = storedRequest(request, cardToken, card.pan)
+  const { stored, fingerprint } = compare(world, request, cardToken, card.pan, compared)
+  return { acquirer, idempotencyKey, fingerprint, request, card, cardToken, stored, traceparent }
+}
+
+/** What is stored, and what makes it the same request. */
+function compare(
+  world: World,
+  request: AuthorizationRequest,
+  cardToken: string,
+  pan: Pick<Pan, 'masked' | 'bin'>,
+  compared: readonly string[] | undefined,
+) {
+  const stored = storedRequest(request, cardToken, pan)
   // The expiry that came, not the one of a token's newest card: that may be another by the retry.
   const same = compared === undefined ? [stored, request.card.expiry] : [cardToken, ...compared]
-  const fingerprint = fingerprintOf(world.keys.fingerprintKey, PATH, same)
-  return { acquirer, idempotencyKey, fingerprint, request, card, cardToken, stored, traceparent }
+  return { stored, fingerprint: fingerprintOf(world.keys.fingerprintKey, PATH, same) }
+}
+
+function tokenOf({ card }: AuthorizationRequest): string {
+  return card.kind === 'token' ? card.token : ''
 }
 
 function stepUpPolicy(world: World, running: RunningAuthorization) {

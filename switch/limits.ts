@@ -42,16 +42,16 @@ export const PAYMENT_STEPS_MAX = 128
 /** How often a step reads its payment again because another step came first. */
 export const STEP_TRIES_MAX = 16
 
-const DAY_MS = 24 * 60 * 60 * 1000
+export const DAY_MS = 24 * 60 * 60 * 1000
 
-/** How long an authorization may be captured: the schemes' usual 7 days. */
+/** How long an authorization may be captured where `validity` is not configured: the usual 7 days. */
 export const AUTHORIZATION_VALID_MS = 7 * DAY_MS
 
 /** The same of a pre-authorization: 30 days. */
 export const PREAUTHORIZATION_VALID_MS = 30 * DAY_MS
 
-/** `tombstoneMinutes`: a reversal is kept for an original that is this near, either way. */
-export const TOMBSTONE_WINDOW_MS = 10 * 60 * 1000
+/** Where `tombstoneMinutes` is not configured. */
+export const TOMBSTONE_MINUTES = 10
 
 /** `GET ?rrn=` shows at most this many steps, the newest. */
 export const RRN_STEPS_MAX = 100

@@ -352,7 +352,7 @@ export interface StoredAuthorization {
 export function storedRequest(
   request: AuthorizationRequest,
   cardToken: string,
-  pan: Pan,
+  pan: Pick<Pan, 'masked' | 'bin'>,
 ): StoredAuthorization {
   return {
     type: request.type,

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import fc from 'fast-check'
 import { ERRORS } from './errors.ts'
-import { AMOUNT_MAX, AUTHORIZATION_VALID_MS, PREAUTHORIZATION_VALID_MS } from './limits.ts'
+import { AMOUNT_MAX, AUTHORIZATION_VALID_MS, DAY_MS, PREAUTHORIZATION_VALID_MS } from './limits.ts'
 import { AUTHORIZATION_TYPES, type AuthorizationType } from './message.ts'
 import {
   advance,
@@ -174,6 +174,12 @@ test('what is not captured in time lapses; what was sold does not', () => {
   assert.equal(stateAt(late - 1, { type: 'preauthorization' }), 'preauthorized')
   assert.equal(stateAt(late, { type: 'preauthorization' }), 'expired')
   assert.equal(stateAt(late, { type: 'sale' }), 'sold')
+  const validity = { authorizationDays: 1, preauthorizationDays: 40 }
+  const configured = (at: number, type: AuthorizationType) =>
+    paymentOf(authorization({ type }), [], at, validity).state
+  assert.equal(configured(DAY_MS, 'authorization'), 'authorized')
+  assert.equal(configured(DAY_MS + 1, 'authorization'), 'expired')
+  assert.equal(configured(40 * DAY_MS, 'preauthorization'), 'preauthorized')
   const lapsed = paymentOf(authorization({}), [], late)
   assert.equal(codeOf(lapsed, 'capture'), 'payment_expired')
   assert.equal(after(lapsed, ['reversal', 1]).state, 'expired')

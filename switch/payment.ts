@@ -8,8 +8,9 @@
 //
 // A sale and a cash withdrawal take the money at once: what is not reversed is captured.
 
+import type { Config } from './config/index.ts'
 import type { ErrorCode } from './errors.ts'
-import { AMOUNT_MAX, AUTHORIZATION_VALID_MS, PREAUTHORIZATION_VALID_MS } from './limits.ts'
+import { AMOUNT_MAX, AUTHORIZATION_VALID_MS, DAY_MS, PREAUTHORIZATION_VALID_MS } from './limits.ts'
 import type { AuthorizationType, StoredAuthorization } from './message.ts'
 import type { StepKind, Transaction } from './store/index.ts'
 
@@ -227,18 +228,26 @@ export function approvedPayment(
   return isInquiry(type) ? payment : { ...payment, state: stateOf(payment) }
 }
 
+function validMsOf(type: AuthorizationType, validity: Config['validity']): number {
+  if (type === 'preauthorization') {
+    return validity ? validity.preauthorizationDays * DAY_MS : PREAUTHORIZATION_VALID_MS
+  }
+  return validity ? validity.authorizationDays * DAY_MS : AUTHORIZATION_VALID_MS
+}
+
 /**
  * What the records of an authorization and its steps, in their order, come to. `nowMs`:
- * milliseconds since 1970; an authorization lapses when its validity is over.
+ * milliseconds since 1970; an authorization lapses when its validity is over, the configured one or
+ * the limits' own.
  */
 export function paymentOf(
   authorization: Transaction,
   steps: readonly Transaction[],
   nowMs: number,
+  validity?: Config['validity'],
 ): Payment {
   const { type, amount: requested } = authorization.intent.request as unknown as StoredAuthorization
-  const validMs = type === 'preauthorization' ? PREAUTHORIZATION_VALID_MS : AUTHORIZATION_VALID_MS
-  const isExpired = nowMs - authorization.intent.createdAtMs > validMs
+  const isExpired = nowMs - authorization.intent.createdAtMs > validMsOf(type, validity)
   const { outcome } = authorization
   const approved = outcome?.outcome === 'approved' ? Number(outcome.answer.amount) : 0
   const payment = approvedPayment(type, requested, approved, isExpired)

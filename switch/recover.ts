@@ -16,7 +16,7 @@ export interface RecoveryReport {
   readonly reversed: number
 }
 
-type RecoveryWorld = Pick<World, 'store' | 'clock'> & {
+type RecoveryWorld = Pick<World, 'store' | 'clock' | 'journal'> & {
   /** Trace numbers toward an issuer by its name, configured today or not. */
   readonly traceNumbers: (issuer: string) => Pick<Issuer, 'drawTraceNumbers'>
   /** The attempt's answer may still come: it is matched, recorded, and changes nothing. */
@@ -33,6 +33,7 @@ export async function recover(world: RecoveryWorld): Promise<RecoveryReport> {
   for (const transaction of open) {
     const outcome = recoveredOutcome(world, transaction)
     await world.store.record(outcome)
+    world.journal.recovered(transaction.intent, outcome)
     if (outcome.reversal === null) continue
     reversed++
     world.expectLateAnswer(outcome.reversal.original, outcome.id)

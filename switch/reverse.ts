@@ -3,7 +3,7 @@
 // decides the outcome: declined, and whatever the issuer does is undone.
 
 import { refuseForNow } from './errors.ts'
-import { RETRY_AFTER_SECONDS, TOMBSTONE_WINDOW_MS } from './limits.ts'
+import { RETRY_AFTER_SECONDS, TOMBSTONE_MINUTES } from './limits.ts'
 import { isReversedAlready, queuedReversal } from './record.ts'
 import { answeredOf } from './recover.ts'
 import { answerBody, type Reply, respondUnknown } from './respond.ts'
@@ -79,7 +79,8 @@ function absentOriginal(
   // A part of it can't be given back by who never had an answer to it.
   if (wire?.standing) return undefined
   if (sentAtMs === undefined) return undefined
-  if (Math.abs(world.clock.now() - sentAtMs) > TOMBSTONE_WINDOW_MS) return undefined
+  const windowMs = (world.config.tombstoneMinutes ?? TOMBSTONE_MINUTES) * 60_000
+  if (Math.abs(world.clock.now() - sentAtMs) > windowMs) return undefined
   return { idempotencyKey, rrn, amount, currency }
 }
 

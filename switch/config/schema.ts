@@ -7,6 +7,7 @@ const closed = { additionalProperties: false } as const
 const port = Type.Integer({ minimum: 0, maximum: 65_535 })
 const milliseconds = (minimum: number, maximum: number) => Type.Integer({ minimum, maximum })
 const file = Type.String({ minLength: 1, maxLength: 4096 })
+const days = Type.Integer({ minimum: 1, maximum: 365 })
 const name = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,31}$' })
 
 const AcquirerSchema = Type.Object(
@@ -180,6 +181,12 @@ export const ConfigSchema = Type.Object(
       },
       closed,
     ),
+    /** How long what was approved may be captured. Absent: 7 and 30 days. */
+    validity: Type.Optional(
+      Type.Object({ authorizationDays: days, preauthorizationDays: days }, closed),
+    ),
+    /** A reversal is kept for an original that is this near in time, either way. Absent: 10. */
+    tombstoneMinutes: Type.Optional(Type.Integer({ minimum: 1, maximum: 1440 })),
     deadlines: Type.Object(
       {
         scoreMs: milliseconds(1, 1000),

@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Decision } from '#scoring'
 import type { AskResult, LineState } from '../issuers/index.ts'
-import type { Outcome, StepKind } from '../store/index.ts'
+import type { Intent, Outcome, StepKind } from '../store/index.ts'
 import type { RunningAuthorization } from '../transaction.ts'
 import { gauge, Histogram, Tally } from './histogram.ts'
 
@@ -255,6 +255,14 @@ export class Journal {
   /** The end of a step of a payment, or of an advice. */
   stepTaken(step: StepKind | 'advice', outcome: Outcome): void {
     this.#paymentSteps.add(step, outcome.outcome)
+  }
+
+  /** What a crash left open was ended at the start. */
+  recovered({ kind, request }: Intent, outcome: Outcome): void {
+    if (kind === 'financial' || kind === 'inquiry') {
+      this.#authorizations.add(outcome.outcome, String(request.channel))
+    } else this.#paymentSteps.add(kind, outcome.outcome)
+    if (outcome.reversal !== null) this.reversalQueued(outcome.reversal.cause)
   }
 
   linkEvent(issuer: string, event: string): void {

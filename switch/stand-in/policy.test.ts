@@ -17,7 +17,13 @@ const POLICY: StandInPolicy = {
   mccs: ['5411', '5812'],
   scoreMax: 0.2,
 }
-const PURCHASE: Purchase = { type: 'sale', amount: 5_000, currency: 'EUR', mcc: '5411' }
+const PURCHASE: Purchase = {
+  type: 'sale',
+  amount: 5_000,
+  currency: 'EUR',
+  mcc: '5411',
+  hasPin: false,
+}
 const LOW = { outcome: 'approve', score: 0.2 } as const
 
 test('a purchase inside every limit is stood in for', () => {
@@ -31,6 +37,7 @@ test('each limit says no by its own name', () => {
   for (const type of ['cash_withdrawal', 'balance_inquiry', 'account_verification'] as const) {
     assert.equal(judge({ type }), 'not_a_purchase')
   }
+  assert.equal(judge({ hasPin: true }), 'not_a_purchase')
   assert.equal(judge({ amount: 5_001 }), 'amount')
   assert.equal(judge({ currency: 'USD' }), 'currency')
   assert.equal(judge({ mcc: '7995' }), 'mcc')

@@ -27,6 +27,8 @@ export interface Purchase {
   readonly amount: number
   readonly currency: string
   readonly mcc: string
+  /** The cardholder entered a PIN, which only the issuer can check. */
+  readonly hasPin: boolean
 }
 
 const PURCHASES: readonly string[] = ['authorization', 'preauthorization', 'sale']
@@ -40,7 +42,7 @@ export function mayStandIn(
   purchase: Purchase,
   { outcome, score }: Pick<Decision, 'outcome' | 'score'>,
 ): StandInRefusal | undefined {
-  if (!PURCHASES.includes(purchase.type)) return 'not_a_purchase'
+  if (!PURCHASES.includes(purchase.type) || purchase.hasPin) return 'not_a_purchase'
   if (outcome !== 'approve') return 'risk'
   if (score === null || Number.isNaN(score) || score > policy.scoreMax) return 'score'
   if (purchase.currency !== policy.currency) return 'currency'

@@ -204,6 +204,12 @@ test('what the policy does not allow ends as it would without', async () => {
   await declined('p3', { merchant: { ...BODY.merchant, mcc: '7995' } })
   await declined('p4', { type: 'cash_withdrawal', channel: 'atm' })
   await declined('p5', { type: 'balance_inquiry', amount: 0 })
+  const [acquirer] = rig.world.config.acquirers
+  const purchase = parseAuthorization(BODY)
+  assert.ok(acquirer !== undefined && !('kind' in purchase))
+  const card = { ...purchase.card, passThrough: { pinBlock: '0123456789ABCDEF' } }
+  const withPin = await authorize(rig.world, acquirer, 'p7', { ...purchase, card }, undefined)
+  assert.deepEqual([bodyOf(withPin).outcome, bodyOf(withPin).standIn], ['declined', false])
   const metrics = await rig.metrics()
   for (const reason of ['amount', 'currency', 'mcc']) {
     const line = `stand_in_refusals_total{issuer="demo-a",reason="${reason}"} 1`

@@ -59,8 +59,9 @@ async function record(
   asked: AskedAttempt,
   policy: StandInPolicy,
 ): Promise<Outcome | StandInRefusal> {
-  const { type, amount, currency, merchant } = running.request
-  const purchase = { type, amount, currency, mcc: merchant.mcc }
+  const { type, amount, currency, merchant, card: sent } = running.request
+  const hasPin = sent.passThrough?.pinBlock !== undefined
+  const purchase = { type, amount, currency, mcc: merchant.mcc, hasPin }
   const refusal = mayStandIn(policy, purchase, decision)
   if (refusal !== undefined) return refusal
   const messages = tell(world, running, asked)

@@ -110,7 +110,7 @@ async function judge(world: World, asked: Asked): Promise<RunningStep | Reply> {
     return refuse('invalid_currency', `currency must be the payment's, ${currency}`, 'currency')
   }
   const arrivedAtMs = world.clock.now()
-  const before = paymentOf(authorization, steps, arrivedAtMs)
+  const before = paymentOf(authorization, steps, arrivedAtMs, world.config.validity)
   const event = eventOf(request, before)
   if (event === undefined) {
     return refuse('invalid_amount', detailOf(request.kind, before), 'amount')
