@@ -65,3 +65,44 @@ test('embedded: reading counts what is there and adds nothing', async () => {
   assert.equal(asked(T0 + 86_400_000, 'c'), 1)
   assert.equal(velocity.entities, 1)
 })
+
+test('embedded: a restored snapshot answers as what it was made of', async () => {
+  const T0 = 1_800_000_000_000
+  const plan = [
+    { function: 'count', entity: 'card', windowSeconds: 86_400 },
+    { function: 'sum', entity: 'merchant', windowSeconds: 86_400 },
+    { function: 'distinct', entity: 'merchant', of: 'card', windowSeconds: 86_400 },
+  ] as const
+  const first = createEmbeddedVelocity()
+  const attempt = (i: number) =>
+    testAttempt(i, T0 + i, { card: `card${i % 70}`, merchant: `merchant${i % 3}` })
+  for (let i = 0; i < 6_000; i++) await first.observe([attempt(i)], plan, 10)
+  const second = createEmbeddedVelocity()
+  await second.observe([testAttempt(9_000, T0, { card: 'forgotten' })], plan, 10)
+  assert.equal(second.restore(first.snapshot()), undefined)
+  assert.equal(second.entities, first.entities)
+  assert.equal(second.snapshot().compare(first.snapshot()), 0)
+  for (let i = 6_000; i < 6_500; i++) {
+    assert.deepEqual(
+      await second.observe([attempt(i)], plan, 10),
+      await first.observe([attempt(i)], plan, 10),
+    )
+  }
+  const kept = second.entities
+  assert.match(second.restore(first.snapshot().subarray(1)) ?? '', /no snapshot/)
+  assert.equal(second.entities, kept)
+})
+
+test('embedded: a snapshot larger than the memory keeps the newest', async () => {
+  const T0 = 1_800_000_000_000
+  const plan = [{ function: 'count', entity: 'card', windowSeconds: 86_400 }] as const
+  const large = createEmbeddedVelocity()
+  for (let i = 0; i < 2_000; i++) {
+    await large.observe([testAttempt(i, T0 + i, { card: `card${i}` })], plan, 10)
+  }
+  const small = createEmbeddedVelocity({ bytesMax: 100_000 })
+  assert.equal(small.restore(large.snapshot()), undefined)
+  assert.ok(small.bytes <= 100_000)
+  const again = testAttempt(5_000, T0 + 5_000, { card: 'card1999' })
+  assert.equal((await small.observe([again], plan, 10))[0]?.values[0], 2)
+})

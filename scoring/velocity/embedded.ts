@@ -2,7 +2,7 @@
 
 import type { AggregatePlan } from '#rules'
 import { type Batch, batchAttempts, batchOutcomes, RECORDED_KINDS } from './batch.ts'
-import { createEventLog, type EventLog } from './event-log.ts'
+import { createEventLog, type EventLog, place, reserve } from './event-log.ts'
 import {
   ATTEMPT_BYTES,
   EMBEDDED_BYTES_MAX,
@@ -23,7 +23,16 @@ import {
 } from './observe.ts'
 import { type CompiledPlan, IS_TILE, planCompiler } from './plan.ts'
 import { type Answer, readEvents } from './ring.ts'
-import { baseBytes, compact, compactionEnd, EMPTY_BASE, type TileBase } from './tile.ts'
+import { decodeSnapshot, encodeSnapshot, type SnapshotEntity } from './snapshot.ts'
+import {
+  baseBytes,
+  compact,
+  compactionEnd,
+  decodeBase,
+  EMPTY_BASE,
+  encodeBase,
+  type TileBase,
+} from './tile.ts'
 import type { Velocity, VelocityAttempt, VelocityOutcomeEvent, VelocityValues } from './velocity.ts'
 import { VelocityError } from './velocity-error.ts'
 
@@ -42,11 +51,20 @@ export interface EmbeddedVelocity extends Velocity {
    * Entities whose events are many (ip, merchant, bin) are not read: their values are NaN.
    */
   read(attempts: readonly VelocityAttempt[], plan: AggregatePlan): readonly VelocityValues[]
+  /** All entities, least recently used first, for `restore`. */
+  snapshot(): Buffer
+  /**
+   * Takes the entities of a snapshot; those of before are forgotten. Undefined when done, else why
+   * it was not: then nothing has changed.
+   */
+  restore(bytes: Buffer): string | undefined
   readonly entities: number
   readonly bytes: number
   /** Entities forgotten for want of memory since the start. */
   readonly evicted: number
 }
+
+const NO_BYTES = Buffer.alloc(0)
 
 interface Cell {
   readonly log: EventLog
@@ -112,6 +130,36 @@ class Embedded implements EmbeddedVelocity {
     this.#assertOpen()
     const recorded = outcomes.filter(({ kind }) => this.#recordedKinds.includes(kind))
     if (recorded.length > 0) this.#apply(batchOutcomes(recorded, ''), undefined, [])
+  }
+
+  snapshot(): Buffer {
+    this.#assertOpen()
+    const entities: SnapshotEntity[] = []
+    for (const [key, { log, base }] of this.#cells.all()) {
+      const bytes = base === EMPTY_BASE ? NO_BYTES : encodeBase(base)
+      entities.push({ key, log: log.bytes.subarray(log.start, log.end), base: bytes })
+    }
+    return encodeSnapshot(entities)
+  }
+
+  restore(bytes: Buffer): string | undefined {
+    this.#assertOpen()
+    const read = decodeSnapshot(bytes)
+    if (!read.ok) return read.message
+    const bases = read.entities.map(({ base }) =>
+      base.length === 0 ? EMPTY_BASE : decodeBase(Buffer.from(base)),
+    )
+    if (bases.includes(undefined)) return 'a tile of it has another layout'
+    this.#cells.clear()
+    read.entities.forEach(({ key, log }, i) => {
+      const cell = this.#cells.take(key)
+      reserve(cell.log, log.length)
+      place(cell.log, log as Buffer, 0, log.length)
+      cell.base = bases[i] as TileBase
+      this.#cells.weigh(cell)
+      this.#cells.evict()
+    })
+    return undefined
   }
 
   async close(): Promise<void> {
@@ -200,6 +248,12 @@ class Cells {
     }
     this.#young.set(key, cell)
     return cell
+  }
+
+  /** Least recently used first, by generation. */
+  *all(): Generator<[string, Cell]> {
+    yield* this.#old
+    yield* this.#young
   }
 
   /** Counts what a cell that was just taken has become. */
