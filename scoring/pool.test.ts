@@ -371,3 +371,28 @@ test('the door loads neither the model runtime nor a Redis client', async () => 
   const child = await promisify(execFile)(process.execPath, node, { timeout: 30_000 })
   assert.equal(child.stdout, '0\n')
 })
+
+test('embedded counters outlive an orderly end, and a damaged snapshot is said so', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'switchyard-pool-'))
+  const velocityFile = path.join(folder, 'velocity.snapshot')
+  try {
+    const countOf = async (n: number) => {
+      let count = Number.NaN
+      await withPool({ velocityFile }, async (pool) => {
+        const decision = await scoreWhole(pool, request(n))
+        count = aggregateOf(pool, decision, 'count(card, 86400)')
+        assert.equal(pool.info.restored?.refused, null)
+      })
+      return count
+    }
+    assert.deepEqual([await countOf(0), await countOf(3), await countOf(6)], [1, 2, 3])
+    await writeFile(velocityFile, 'damaged')
+    await withPool({ velocityFile }, async (pool) => {
+      assert.match(pool.info.restored?.refused ?? '', /no snapshot/)
+      const decision = await scoreWhole(pool, request(9))
+      assert.equal(aggregateOf(pool, decision, 'count(card, 86400)'), 1)
+    })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})

@@ -29,6 +29,7 @@ import {
   type ModelSnapshot,
   type RedisOptions,
   type RedisTls,
+  type RestoredVelocity,
   type ScoringInfo,
   type ScoringProblem,
 } from './start.ts'
@@ -43,6 +44,8 @@ export interface ScorerPoolOptions {
   readonly modelFolder: string
   /** Absent: embedded counters, and exactly one worker, whatever `workers` says. */
   readonly redisUrl?: string
+  /** Where embedded counters outlive an orderly restart; absent: they end with the pool. */
+  readonly velocityFile?: string
   /** Beside what the runtime trusts by itself. */
   readonly redisTls?: RedisTls
   /** For entity tokens: 16 bytes or more, derived for this purpose alone. */
@@ -59,6 +62,8 @@ export interface ScorerPoolOptions {
 /** What scoring works with, for logs, `rules_info`, `model_info` and /readyz. */
 export interface ScorerPoolInfo extends ScoringInfo {
   readonly velocity: 'redis' | 'embedded'
+  /** What embedded counters began with; null on Redis. */
+  readonly restored: RestoredVelocity | null
   readonly workers: number
 }
 
@@ -150,6 +155,7 @@ class ThreadedPool implements ScorerPool {
       workers: workersOf(options),
       edition,
       redis: redisOptions(options),
+      velocityFile: options.velocityFile ?? null,
       entityKey: options.entityKey,
       timers: options.timers,
       onLanes: () => this.#batches?.wake(),
@@ -241,7 +247,8 @@ class ThreadedPool implements ScorerPool {
 
   #describe(info: ScoringInfo): ScorerPoolInfo {
     const velocity = this.#options.redisUrl === undefined ? 'embedded' : 'redis'
-    return { ...info, velocity, workers: workersOf(this.#options) }
+    const { restored } = this.#threads
+    return { ...info, velocity, restored, workers: workersOf(this.#options) }
   }
 
   #batchesOn(runner: BatchRunner): SmartBatches {

@@ -22,6 +22,8 @@ export interface WorkerStart {
   readonly edition: Edition
   /** Null: embedded counters, in this one worker. */
   readonly redis: RedisOptions | null
+  /** Where embedded counters outlive an orderly restart; null: nowhere. */
+  readonly velocityFile: string | null
   readonly entityKey: Uint8Array
   /** The BroadcastChannel on which the pool speaks to all of its workers. */
   readonly channel: string
@@ -89,8 +91,17 @@ export type ScoringProblem =
   /** A worker did not come up: `message` says why. */
   | { readonly kind: 'worker'; readonly message: string }
 
+/** What embedded counters began with. */
+export interface RestoredVelocity {
+  readonly entities: number
+  /** Why there are none although there was a file; null where all is well. */
+  readonly refused: string | null
+}
+
 /** From a worker to the pool. */
 export type WorkerNotice =
+  /** Before its first `prepared`, where counters are embedded. */
+  | { readonly kind: 'restored'; readonly velocity: RestoredVelocity }
   /** The worker can score batches of this edition, and is warm. */
   | {
       readonly kind: 'prepared'

@@ -4,6 +4,7 @@
 import { BroadcastChannel, parentPort, threadId, workerData } from 'node:worker_threads'
 import { move } from 'piscina'
 import { connectRedis } from './adapters/redis-connection.ts'
+import { takeSnapshot, writeSnapshot } from './adapters/velocity-file.ts'
 import { Editions } from './editions.ts'
 import {
   OUTCOME_DEADLINE_MS,
@@ -29,13 +30,34 @@ function tell(notice: WorkerNotice): void {
 
 /** A Redis that is away keeps nobody from starting: velocity is missing until it is there. */
 async function openVelocity(redis: WorkerStart['redis']): Promise<Velocity> {
-  if (redis === null) return createEmbeddedVelocity()
+  if (redis === null) return openEmbedded(options.velocityFile)
   const connection = await connectRedis({
     ...redis,
     commandTimeoutMs: REDIS_COMMAND_TIMEOUT_MS,
     connectTimeoutMs: REDIS_CONNECT_TIMEOUT_MS,
   })
   return createRedisVelocity({ connection, clock, timers })
+}
+
+async function openEmbedded(file: string | null): Promise<Velocity> {
+  const velocity = createEmbeddedVelocity()
+  const taken = file === null ? { kind: 'none' as const } : await takeSnapshot(file)
+  const refused =
+    taken.kind === 'taken'
+      ? (velocity.restore(taken.bytes) ?? null)
+      : taken.kind === 'none'
+        ? null
+        : taken.message
+  tell({ kind: 'restored', velocity: { entities: velocity.entities, refused } })
+  return {
+    observe: (attempts, plan, deadlineMs) => velocity.observe(attempts, plan, deadlineMs),
+    publish: (outcomes, deadlineMs) => velocity.publish(outcomes, deadlineMs),
+    async close() {
+      // Without it the next start counts from zero; that must not keep this one from ending.
+      if (file !== null) await writeSnapshot(file, velocity.snapshot()).catch(() => undefined)
+      await velocity.close()
+    },
+  }
 }
 
 const options = workerData as WorkerStart

@@ -177,6 +177,7 @@ async function openScorer(config: Config, keys: KeyRing, log: LogOutput['log']) 
     queueDepthMax: SCORING_QUEUE_CAPACITY,
     clock: systemClock,
     timers: systemTimers,
+    velocityFile: path.join(config.dataDir, 'velocity.snapshot'),
     ...(config.redisUrl === undefined ? {} : { redisUrl: config.redisUrl }),
   })
   if (result.ok) return { ...result, rules }
@@ -508,11 +509,19 @@ function facts(
   const left = `${recovered.declined} left open by a crash, ${recovered.reversed} reversed`
   return [
     ['store', `embedded, ${path.join(config.dataDir, 'store')} (${left}${cut})`],
-    ['velocity', info.velocity === 'redis' ? 'Redis' : 'embedded (REDIS_URL is not set)'],
+    ['velocity', info.velocity === 'redis' ? 'Redis' : `embedded (${embeddedText(info)})`],
     ['rules', `${info.rules} rules, set ${info.ruleSet}`],
     ['model', `${info.modelName} ${info.model}`],
     ['issuers', config.issuers.map(({ name, host, port }) => `${name} ${host}:${port}`).join(', ')],
   ]
+}
+
+/** A crash leaves no snapshot: counters then begin at zero, and `velocity rebuild` fills them. */
+function embeddedText({ restored }: ScorerPool['info']): string {
+  if (restored?.refused != null)
+    return `nothing kept: the snapshot was refused, ${restored.refused}`
+  const { entities = 0 } = restored ?? {}
+  return entities === 0 ? 'REDIS_URL is not set; nothing kept' : `${entities} entities kept`
 }
 
 function cutText(report: OpenReport): string {

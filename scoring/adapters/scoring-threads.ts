@@ -22,6 +22,7 @@ import type { Timers } from '../ports.ts'
 import type { BatchRunner } from '../smart-batches.ts'
 import {
   type Edition,
+  type RestoredVelocity,
   type ScoringInfo,
   type ScoringProblem,
   WARM_UP_EDITION,
@@ -63,6 +64,7 @@ export class ScoringThreads implements BatchRunner {
   readonly #underWay = new Map<number, number>()
   #preparation: Preparation | undefined
   readonly #released = new Set<number>()
+  #restored: RestoredVelocity | null = null
   #deaths = 0
   #lastFault: string | null = null
   #closing = false
@@ -112,6 +114,11 @@ export class ScoringThreads implements BatchRunner {
   /** Workers that died since the start. */
   get deaths(): number {
     return this.#deaths
+  }
+
+  /** What embedded counters began with, in the worker that was started last. */
+  get restored(): RestoredVelocity | null {
+    return this.#restored
   }
 
   /** Why the last batch was lost or worker died; null when none was. */
@@ -237,6 +244,8 @@ export class ScoringThreads implements BatchRunner {
     } else if (notice.kind === 'released') {
       this.#released.add(notice.thread)
       this.#onReleased?.()
+    } else if (notice.kind === 'restored') {
+      this.#restored = notice.velocity
     } else {
       this.#onPrepared(notice.thread, notice.edition, notice.info)
     }
