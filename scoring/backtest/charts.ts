@@ -154,9 +154,9 @@ export function matrixChart({ title, names, share }: Matrix): string {
         `<rect class="${value === undefined ? 'empty' : 'a'}" ${value === undefined ? '' : `fill-opacity="${shade.toFixed(2)}"`} x="${x + 1}" y="${y + 1}" width="${cell - 2}" height="${cell - 2}"><title>${escapeHtml(words)}</title></rect>`,
       )
       if (value !== undefined) {
-        const tone = shade > 0.55 ? ' class="on"' : ''
+        const tone = shade > 0.5 ? 'on' : 'cell'
         marks.push(
-          `<text${tone} x="${x + cell / 2}" y="${y + cell / 2 + 4}" text-anchor="middle">${(100 * value).toFixed(0)}</text>`,
+          `<text class="${tone}" x="${x + cell / 2}" y="${y + cell / 2 + 4}" text-anchor="middle">${(100 * value).toFixed(0)}</text>`,
         )
       }
     })

@@ -30,6 +30,11 @@ function roundMoney(amount: number): string {
   return `${value.toLocaleString('en-US', { maximumFractionDigits: 0 })} ${BASE_CURRENCY}`
 }
 
+/** Where the head of the column names the currency. */
+function plainMoney(amount: number): string {
+  return money(amount).replace(` ${BASE_CURRENCY}`, '')
+}
+
 function number(value: number): string {
   return value.toLocaleString('en-US', { maximumFractionDigits: 1 })
 }
@@ -232,8 +237,8 @@ function rulesPart({ rules, truth }: BacktestReport): string {
     'precision',
     'recall',
     'false : true',
-    'fraud',
-    'good money',
+    `fraud, ${BASE_CURRENCY}`,
+    `good, ${BASE_CURRENCY}`,
   ]
   const rows = fired.map((rule) => ruleRow(rule, truth !== null))
   const silent = rules.filter(({ hits, mode }) => hits.payments === 0 && mode !== 'disabled')
@@ -260,7 +265,7 @@ function ruleRow(rule: RuleReport, hasTruth: boolean): readonly string[] {
     ...cells,
     ...[number(judged.fraud.payments), number(judged.genuine.payments)],
     ...[percent(judged.precision), percent(judged.recall), ratio(judged.falsePositiveRatio)],
-    ...[money(judged.fraud.amount), money(judged.genuine.amount)],
+    ...[plainMoney(judged.fraud.amount), plainMoney(judged.genuine.amount)],
   ]
 }
 
@@ -292,9 +297,9 @@ function scoresPart({ scores, truth }: BacktestReport): string {
 
 function overlapPart({ overlaps, rules }: BacktestReport): string {
   if (overlaps.length === 0) return ''
-  const meeting = new Set(overlaps.flatMap(({ rules: pair }) => pair))
-  const names = rules.map(({ id }) => id).filter((id) => meeting.has(id))
-  const shown = names.slice(0, rulesInMatrix)
+  const meeting = [...new Set(overlaps.flatMap(({ rules: pair }) => pair))]
+  const most = new Set(meeting.slice(0, rulesInMatrix))
+  const shown = rules.map(({ id }) => id).filter((id) => most.has(id))
   const share = new Map(overlaps.map(({ rules: pair, ...rest }) => [pair.join(' '), rest.share]))
   const chart = matrixChart({
     title: 'Of the rarer rule, how many percent of its payments the other fired on too',
@@ -364,19 +369,19 @@ const style = `
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 15px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
-main { max-width: 1120px; margin: 0 auto; padding: 32px 24px 64px; }
+main { max-width: 1320px; margin: 0 auto; padding: 32px 24px 64px; }
 h1 { font-size: 26px; margin: 0 0 6px; } h2 { font-size: 19px; margin: 0 0 14px; }
 h3 { font-size: 14px; font-weight: 600; margin: 0 0 6px; color: var(--soft); }
 header p, footer p { color: var(--soft); margin: 0; } footer { padding: 12px 4px; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 22px 24px; margin: 20px 0; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); gap: 18px; }
-.tile b { display: block; font-size: 22px; font-variant-numeric: tabular-nums; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: 18px; }
+.tile b { display: block; font-size: 20px; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .tile span { display: block; } .tile small, td small { display: block; color: var(--soft); }
 figure { margin: 0 0 26px; } figcaption { margin: 0 0 8px; font-size: 13px; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--soft); font-size: 12.5px; font-variant-numeric: tabular-nums; }
-svg text.on { fill: var(--card); }
+svg text.cell { fill: var(--ink); } svg text.on { fill: var(--card); }
 .grid { stroke: var(--line); stroke-width: 1; } rect.empty { fill: var(--line); fill-opacity: .45; }
 .key { margin-right: 18px; } i { display: inline-block; width: 11px; height: 11px;
   border-radius: 3px; margin-right: 6px; }
@@ -388,10 +393,10 @@ i.dim { background: var(--dim); } i.review { background: var(--review); }
 i.challenge { background: var(--challenge); } i.decline { background: var(--decline); }
 i.approve { background: var(--approve); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
-th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--line);
+th, td { text-align: right; padding: 6px; border-bottom: 1px solid var(--line);
   font-variant-numeric: tabular-nums; white-space: nowrap; vertical-align: top; }
 th { color: var(--soft); font-weight: 600; } .name { text-align: left; }
-td small { white-space: normal; max-width: 30em; } code { font-size: 13px; }
+td small { white-space: normal; max-width: 17em; } code { font-size: 13px; }
 .bad { color: var(--bad); } td small.bad { color: var(--bad); } summary { cursor: pointer; }
 @media print { section { break-inside: avoid; } }
 `
