@@ -23,6 +23,13 @@ export type { Confusion, OutcomeCounts } from './confusion.ts'
 export type { Coverage, Unreached } from './coverage.ts'
 export { CURRENCIES, type Currency, currencyByCode, currencyByNumeric } from './currency.ts'
 export { outcomeOf } from './evaluate.ts'
+export {
+  type ClauseExplanation,
+  type ExplainedRules,
+  explainRules,
+  type RuleExplanation,
+  type TruthValue,
+} from './explanation.ts'
 export { generatedFiles } from './generated.ts'
 export { ENTITY_PATHS, type FactName, factByPath } from './language/index.ts'
 export {

@@ -5,6 +5,7 @@ export { typeScriptInWorkers } from './adapters/index.ts'
 export type * from './backtest/index.ts'
 export { checkModel, type ModelCheck } from './check-model.ts'
 export { decideWithoutWorker } from './decide.ts'
+export { type FactSource, factSource } from './facts.ts'
 export {
   FEATURE_AGGREGATES,
   FEATURE_NAMES,
@@ -26,6 +27,7 @@ export {
   type ScoringChanged,
 } from './pool.ts'
 export * from './ports.ts'
+export { LOOKED_UP, type Replay, replay, replayedInput } from './replay.ts'
 export * from './request.ts'
 export {
   createScoring,

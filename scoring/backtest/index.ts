@@ -1,4 +1,13 @@
 export { COLUMNS, type Column } from './columns.ts'
+export {
+  type ComparedChange,
+  type ComparedRule,
+  type ComparedSet,
+  type CompareOptions,
+  type Comparison,
+  compareRuleSets,
+  type Example,
+} from './compare.ts'
 export { DEFAULT_GENERATE_OPTIONS, demoPayments, type GenerateOptions } from './demo.ts'
 export { type CompiledRules, createEngine } from './engine.ts'
 export { LABEL_COLUMNS, type LabelsRead, readLabels } from './labels.ts'

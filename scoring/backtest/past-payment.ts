@@ -27,8 +27,11 @@ export interface Label {
   readonly knownAtMs: number
 }
 
-/** The kinds that say that a payment was in order; every other kind is a fraud. */
-const genuineKinds: readonly string[] = ['genuine', 'legitimate', 'not_fraud']
+/**
+ * The kinds that say that a payment was made by whom it should; every other kind is a fraud. A
+ * dispute is about the goods, not about who paid.
+ */
+const genuineKinds: readonly string[] = ['genuine', 'legitimate', 'not_fraud', 'dispute']
 
 export function isFraud(label: Label): boolean {
   return !genuineKinds.includes(label.kind)

@@ -4,12 +4,12 @@
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { createGunzip } from 'node:zlib'
-import type { BadLine, PastPayment } from '#scoring'
+import type { BadLine, Label, PastPayment } from '#scoring'
 import { loadBacktest } from '#scoring'
 import { readConfigFile } from '../adapters/config-files.ts'
 import { openFileDiskForReading } from '../adapters/file-disk.ts'
 import { pastPaymentOf } from '../past-payment.ts'
-import { openHistory } from '../store/index.ts'
+import { openHistory, readStoredLabels, type Label as StoredLabel } from '../store/index.ts'
 
 export interface DataOptions {
   readonly data?: string
@@ -17,6 +17,8 @@ export interface DataOptions {
   readonly map: readonly string[]
   readonly set: readonly string[]
   readonly decimalAmounts?: boolean
+  /** Stored labels that were known later don't count. */
+  readonly asOf?: number
 }
 
 export interface PastData {
@@ -55,7 +57,7 @@ export async function openPastData(options: DataOptions): Promise<PastData | und
     console.error('give --data or --store, not both')
     return undefined
   }
-  return options.data === undefined ? openStore(options.store) : openFile(options.data, options)
+  return options.data === undefined ? openStore(options) : openFile(options.data, options)
 }
 
 /** Bytes of a file, unpacked where its name ends in .gz. `onBytes` is told how many were read. */
@@ -143,17 +145,25 @@ function pairs(
   return map
 }
 
-async function openStore(named: string | undefined): Promise<PastData | undefined> {
-  const folder = storeFolder(named)
+async function openStore({ store, asOf }: DataOptions): Promise<PastData | undefined> {
+  const folder = storeFolder(store)
   if (folder === undefined) return undefined
   const opened = await openHistory(openFileDiskForReading(folder))
   if (!opened.ok) {
     console.error(`${folder}: ${opened.problem.message}`)
     return undefined
   }
+  const stored = await readStoredLabels(openFileDiskForReading(folder))
+  if (!stored.ok) {
+    console.error(`${folder}: ${stored.problem.message}`)
+    return undefined
+  }
+  const labels = newestLabels(stored.labels, asOf ?? Number.POSITIVE_INFINITY)
   const { history } = opened
   async function* chunks() {
-    for await (const chunk of history.transactions()) yield chunk.map(pastPaymentOf)
+    for await (const chunk of history.transactions()) {
+      yield chunk.map((past) => ({ ...pastPaymentOf(past), label: labels.get(past.intent.id) }))
+    }
   }
   return {
     name: folder,
@@ -163,6 +173,17 @@ async function openStore(named: string | undefined): Promise<PastData | undefine
     problem: () => history.problem?.message,
     notes: () => [],
   }
+}
+
+/** Of several labels the one that was known last, by then. */
+function newestLabels(labels: readonly StoredLabel[], asOfMs: number): ReadonlyMap<string, Label> {
+  const newest = new Map<string, Label>()
+  for (const { transactionId, kind, knownAtMs } of labels) {
+    const known = newest.get(transactionId)
+    if (knownAtMs > asOfMs || (known?.knownAtMs ?? knownAtMs) > knownAtMs) continue
+    newest.set(transactionId, { kind, knownAtMs })
+  }
+  return newest
 }
 
 /** The folder of the store that is meant; undefined after saying why there is none. */

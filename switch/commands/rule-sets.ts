@@ -2,8 +2,9 @@
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { compileRuleSet, type RuleFile, readRuleFiles } from '#rules'
+import { compileRuleSet, keptSetsFolder, type RuleFile, readKeptSet, readRuleFiles } from '#rules'
 import type { CompiledRules } from '#scoring'
+import { readConfigFile } from '../adapters/config-files.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 export interface OpenedRules extends CompiledRules {
@@ -43,12 +44,23 @@ function compile(name: string, files: readonly RuleFile[]): OpenedRules | undefi
   return undefined
 }
 
-/** The set with this hash: what the folder holds now. */
+/** The set with this hash: what the folder holds now, or one that the switch kept. */
 async function openByHash(hash: string): Promise<OpenedRules | undefined> {
   const folder = rulesFolder(undefined)
-  const current = await openRules(folder)
-  if (current === undefined) return undefined
-  if (current.ruleSet.hash === hash) return current
-  console.error(`no rule set ${hash}: ${folder} holds ${current.ruleSet.hash}`)
+  const now = await readRuleFiles(folder).catch(() => undefined)
+  const compiled = now && compileRuleSet(now)
+  if (compiled?.ok && compiled.ruleSet.hash === hash) return compile(hash, now ?? [])
+  const kept = keptFolder()
+  if (kept === undefined) return undefined
+  const read = await readKeptSet(kept, hash)
+  if (read.ok) return compile(hash, read.set.files)
+  console.error(`${read.message}; \`switchyard rules history\` lists what is kept`)
+  return undefined
+}
+
+function keptFolder(): string | undefined {
+  const read = readConfigFile(process.env)
+  if (read.ok) return keptSetsFolder(read.config.dataDir)
+  for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
   return undefined
 }

@@ -6,11 +6,11 @@ import { finished } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { type Command, InvalidArgumentError } from 'commander'
 import { type BacktestReport, type LabelSource, loadBacktest, type PastPayment } from '#scoring'
+import { readConfigFile } from '../adapters/config-files.ts'
 import { backtestText } from './backtest-text.ts'
 import { BadLines, bytesOf, type DataOptions, formatOf, openPastData } from './past-data.ts'
 import { startProgress } from './progress.ts'
 import { openRules } from './rule-sets.ts'
-import { PROJECT_ROOT } from './run-tool.ts'
 
 export interface PeriodOptions {
   readonly from?: number
@@ -155,18 +155,21 @@ export function printBadLines(file: string, bad: BacktestReport['badLines']): vo
   if (more > 0) console.error(`${file}: ${more} more lines can't be read`)
 }
 
-/** The model folder that is meant: the named one, or the first of MODEL_DIR by name. */
+/** The model that is meant, loaded; undefined after saying why it can't be. */
 export async function openModel(named: string | undefined) {
   const { loadRiskModel } = await loadBacktest()
-  const folder =
-    named ??
-    path.join(
-      process.env.MODEL_DIR ?? path.join(PROJECT_ROOT, 'scoring', 'models'),
-      'switchyard-trees',
-    )
+  const folder = named ?? configuredModel()
+  if (folder === undefined) return undefined
   const loaded = await loadRiskModel(folder)
   if (loaded.ok) return loaded.model
   console.error(`${folder}: ${loaded.problem.message}`)
+  return undefined
+}
+
+function configuredModel(): string | undefined {
+  const read = readConfigFile(process.env)
+  if (read.ok) return path.join(read.config.modelDir, read.config.scoring.model)
+  for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
   return undefined
 }
 

@@ -22,6 +22,8 @@ import {
 } from '#rules'
 import { registerRuleLists } from './rule-lists.ts'
 import { registerRulesBacktest } from './rules-backtest.ts'
+import { registerRulesDiff } from './rules-diff.ts'
+import { registerRulesExplain } from './rules-explain.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 const FORMATS = ['text', 'json', 'sarif', 'github'] as const
@@ -76,6 +78,8 @@ export function registerRules(program: Command): void {
     })
   registerRuleLists(rules, directoryOf)
   registerRulesBacktest(rules)
+  registerRulesDiff(rules)
+  registerRulesExplain(rules)
   rules
     .command('generate')
     .description("write the editors' JSON Schemas and the page of the language into rules/")

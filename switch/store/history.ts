@@ -4,9 +4,9 @@
 import type { Disk } from '../ports.ts'
 import { openForReading } from './audit.ts'
 import { Fifo } from './fifo.ts'
-import { decodeRecord, type LogRecord } from './log-record.ts'
+import { decodeRecord, kindOfRecord, type LogRecord } from './log-record.ts'
 import type { LogProblem } from './segment-log.ts'
-import type { Intent, Outcome } from './transaction-store.ts'
+import type { Intent, Label, Outcome } from './transaction-store.ts'
 
 export interface PastTransaction {
   readonly intent: Intent
@@ -109,6 +109,8 @@ class LogHistory implements History {
     this.#problem = await this.#log.scan(0, (_, payload) => {
       if (this.#isLeft) return undefined
       this.#bytesRead += payload.length
+      const kind = kindOfRecord(payload)
+      if (kind !== 'claim' && kind !== 'outcome') return undefined
       this.#take(decodeRecord(payload))
       if (this.#ready.length === 0) return undefined
       this.#wakeTaker?.()
@@ -184,6 +186,28 @@ export async function findInHistory(disk: Disk, idOrRrn: string): Promise<Transa
     })
     if (problem !== undefined) return { ok: false, problem }
     return { ok: true, found: [...found.values()] }
+  } finally {
+    await opened.log.close()
+  }
+}
+
+export type LabelsRead =
+  | { readonly ok: true; readonly labels: readonly Label[] }
+  | { readonly ok: false; readonly problem: LogProblem }
+
+/** Every label, in the order in which they were recorded. */
+export async function readStoredLabels(disk: Disk): Promise<LabelsRead> {
+  const opened = await openForReading(disk)
+  if (!opened.ok) return opened
+  const labels: Label[] = []
+  try {
+    const problem = await opened.log.scan(0, (_, payload) => {
+      if (kindOfRecord(payload) !== 'label') return undefined
+      const record = decodeRecord(payload)
+      if (record.kind === 'label') labels.push(record.label)
+      return undefined
+    })
+    return problem === undefined ? { ok: true, labels } : { ok: false, problem }
   } finally {
     await opened.log.close()
   }

@@ -20,6 +20,7 @@ export {
   type HistoryOpened,
   openHistory,
   type PastTransaction,
+  readStoredLabels,
   type TransactionFound,
 } from './history.ts'
 export { STORE_LIMITS, type StoreLimits } from './limits.ts'

@@ -196,6 +196,12 @@ export function encodeRecord(record: LogRecord): Uint8Array {
   return packr.pack([KINDS.indexOf(record.kind) + 1, encodeBody(record)])
 }
 
+/** The kind of a record without decoding it; undefined for a payload that is none. */
+export function kindOfRecord(payload: Uint8Array): LogRecord['kind'] | undefined {
+  // An array of two, the first a small integer.
+  return payload[0] === 0x92 ? KINDS[(payload[1] ?? 0) - 1] : undefined
+}
+
 /** Throws where the payload is no record of this format: its CRC held, so that is a bug. */
 export function decodeRecord(payload: Uint8Array): LogRecord {
   const [number, body] = packr.unpack(payload) as [number, Row]
