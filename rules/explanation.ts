@@ -1,5 +1,5 @@
-// One decision, rule by rule and clause by clause: what was true, what was not, what nobody knew, and
-// the values that it was so by. For people who ask why; the switch itself never runs this.
+// One decision, rule by rule and clause by clause: what was true, what was not, what nobody knew,
+// and the values that it was so by. For people who ask why; the switch itself never runs this.
 
 import { type Aggregate, aggregateKey } from './aggregate.ts'
 import {
