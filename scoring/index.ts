@@ -45,6 +45,8 @@ export {
 export type { ModelSnapshot, RedisTls, ScoringInfo, ScoringProblem } from './start.ts'
 export type { Evaluation } from './training/index.ts'
 
+export { RING_ATTEMPTS, TILE_ENTITIES } from './velocity/index.ts'
+
 /** What `switchyard model` trains with; loaded on demand, since a running switch never needs it. */
 export const loadTraining = () => import('./training/index.ts')
 

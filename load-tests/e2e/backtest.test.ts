@@ -1,5 +1,5 @@
-// What an analyst does beside a running switch, by commands of their own processes: why a payment was
-// declined, what the rules did, what a change of them would have done.
+// What an analyst does beside a running switch, by commands of their own processes: why a payment
+// was declined, what the rules did, what a change of them would have done.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'

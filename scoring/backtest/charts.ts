@@ -99,7 +99,9 @@ export function columnChart(chart: BarChart): string {
       )
       below += value
     })
-    if (index % every === 0) marks.push(text(x + bar / 2, height - 8, 'middle', one.label))
+    // Clear of the axis on the left and of the edge on the right.
+    const middle = Math.min(width - 36, Math.max(left + 36, x + bar / 2))
+    if (index % every === 0) marks.push(text(middle, height - 6, 'middle', one.label))
   })
   return figure(chart, height, marks.join('\n'))
 }

@@ -376,7 +376,8 @@ header p, footer p { color: var(--soft); margin: 0; } footer { padding: 12px 4px
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 22px 24px; margin: 20px 0; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: 18px; }
-.tile b { display: block; font-size: 20px; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.tile b { display: block; font-size: 20px; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
 .tile span { display: block; } .tile small, td small { display: block; color: var(--soft); }
 figure { margin: 0 0 26px; } figcaption { margin: 0 0 8px; font-size: 13px; }
 svg { display: block; width: 100%; height: auto; }

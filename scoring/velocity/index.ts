@@ -5,7 +5,8 @@ export {
   type EmbeddedVelocity,
   type EmbeddedVelocityOptions,
 } from './embedded.ts'
-export { supportsAggregate } from './plan.ts'
+export { RING_ATTEMPTS } from './limits.ts'
+export { supportsAggregate, TILE_ENTITIES } from './plan.ts'
 export {
   createRedisVelocity,
   type RedisVelocity,

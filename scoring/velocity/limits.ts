@@ -26,7 +26,8 @@ export const OUTCOME_BYTES = 16
  * Memory in Redis, measured with keys of 30 characters (MEMORY USAGE): 136 bytes with 1 event, 328
  * with 5, 584 with 10; full 2.7 kB. A million cards of 10 events: 584 MB.
  */
-export const RING_BYTES_MAX = 48 * ATTEMPT_BYTES + 8
+export const RING_ATTEMPTS = 48
+export const RING_BYTES_MAX = RING_ATTEMPTS * ATTEMPT_BYTES + 8
 
 /**
  * Most attempts of a ring that is longer than usual (embedded, offline only): what a tile's log

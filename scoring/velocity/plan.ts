@@ -6,6 +6,7 @@ import {
   type AggregatePlan,
   aggregateKey,
   ENTITIES,
+  type Entity,
 } from '#rules'
 import { hashIndex } from './event.ts'
 import { WINDOW_SECONDS_MAX, WINDOW_SECONDS_MIN } from './limits.ts'
@@ -13,9 +14,8 @@ import { WINDOW_SECONDS_MAX, WINDOW_SECONDS_MIN } from './limits.ts'
 /**
  * How an entity is kept: few events, exact; or many, with bounded error. In order of `ENTITIES`.
  */
-export const IS_TILE: readonly boolean[] = ENTITIES.map(
-  (entity) => entity === 'ip' || entity === 'merchant' || entity === 'bin',
-)
+export const TILE_ENTITIES: readonly Entity[] = ['ip', 'merchant', 'bin']
+export const IS_TILE: readonly boolean[] = ENTITIES.map((entity) => TILE_ENTITIES.includes(entity))
 
 /** What one entity is asked for. Aggregate `i` goes to slot `slots[i]`. */
 export interface EntityQuery {

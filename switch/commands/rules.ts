@@ -20,6 +20,7 @@ import {
   runPackTests,
   sarifReport,
 } from '#rules'
+import { RING_ATTEMPTS, TILE_ENTITIES } from '#scoring'
 import { registerRuleLists } from './rule-lists.ts'
 import { registerRulesBacktest } from './rules-backtest.ts'
 import { registerRulesDiff } from './rules-diff.ts'
@@ -27,13 +28,6 @@ import { registerRulesExplain } from './rules-explain.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 const FORMATS = ['text', 'json', 'sarif', 'github'] as const
-
-/**
- * Attempts that a ring keeps of an entity, and the entities that are kept in tiles instead, which
- * have no such bound: RING_BYTES_MAX and IS_TILE of scoring/velocity.
- */
-const RING_ATTEMPTS = 48
-const TILES = ['ip', 'merchant', 'bin'] as const
 
 interface LintOptions {
   readonly json?: boolean
@@ -120,7 +114,7 @@ async function lint(directory: string, options: LintOptions): Promise<number> {
   }
   const files = await filesOf(directory)
   if (files === undefined) return 2
-  const problems = lintRuleFiles(files, { rings: ringSizes(RING_ATTEMPTS, TILES) })
+  const problems = lintRuleFiles(files, { rings: ringSizes(RING_ATTEMPTS, TILE_ENTITIES) })
   const count = (severity: RuleProblem['severity']): number =>
     problems.filter((problem) => problem.severity === severity).length
   const compiled = compileRuleSet(files)

@@ -104,6 +104,7 @@ function provideServers(): string[] {
   const needed = [
     { program: 'redis-server', package: 'redis-server' },
     { program: 'strace', package: 'strace' },
+    { program: 'chromium', package: 'chromium' },
   ].filter(({ program }) => !isInstalled(program))
   if (needed.length === 0) return notes
   const names = needed.map((one) => one.package)
