@@ -100,7 +100,7 @@ function findChromium(): string | undefined {
 
 const program = findChromium()
 
-/** Runs in the page: labels that cover one another, charts without a size, and the worst contrast. */
+/** Runs in the page: labels that cover one another, charts without a size, the contrasts. */
 const inspect = `(() => {
   const rgb = (color) => color.match(/[\\d.]+/g).slice(0, 3).map(Number)
   const light = (color) => {
