@@ -9,12 +9,14 @@ import {
   advance,
   apply,
   approvedPayment,
+  EVENT_KINDS,
+  type EventKind,
   type Payment,
   type PaymentState,
   paymentOf,
   TRANSITIONS,
 } from './payment.ts'
-import { STEP_KINDS, type StepKind, type Transaction } from './store/index.ts'
+import type { StepKind, Transaction } from './store/index.ts'
 
 function approved(type: AuthorizationType = 'authorization', authorized = 1000): Payment {
   return approvedPayment(type, authorized, authorized, false)
@@ -44,7 +46,7 @@ test('docs/payment.md draws the table of the code, cell by cell', () => {
   const page = readFileSync(new URL('./docs/payment.md', import.meta.url), 'utf8')
   const rows = page
     .split('\n')
-    .filter((line) => /^\| `[a-z_]+` \|/.test(line) && line.split('|').length === 7)
+    .filter((line) => /^\| `[a-z_]+` \|/.test(line) && line.split('|').length === 9)
     .map((line) =>
       line
         .split('|')
@@ -53,7 +55,7 @@ test('docs/payment.md draws the table of the code, cell by cell', () => {
     )
   const expected = Object.entries(TRANSITIONS).map(([state, row]) => [
     state,
-    ...STEP_KINDS.map((kind) => {
+    ...EVENT_KINDS.map((kind) => {
       const cell = row[kind]
       return typeof cell === 'string' ? cell : `→ ${cell.join(', ')}`
     }),
@@ -185,7 +187,7 @@ test('what is not captured in time lapses; what was sold does not', () => {
   assert.equal(after(lapsed, ['reversal', 1]).state, 'expired')
   assert.equal(after(lapsed, ['reversal']).state, 'reversed')
   const step = {
-    intent: { kind: 'capture' },
+    intent: { kind: 'capture', request: {} },
     outcome: { outcome: 'approved', answer: { amount: 400 } },
   } as unknown as Transaction
   const partly = paymentOf(authorization({}), [step], late)
@@ -212,7 +214,9 @@ test('all that is left of nothing is refused', () => {
 test('no sequence of steps makes money, and none leaves the table', () => {
   const types = fc.constantFrom(...AUTHORIZATION_TYPES)
   const step = fc.record({
-    kind: fc.constantFrom(...STEP_KINDS),
+    kind: fc.constantFrom(...EVENT_KINDS),
+    // Which of the refunds, or increments, is taken back.
+    which: fc.nat(3),
     amount: fc.option(fc.integer({ min: 1, max: 1500 }), { nil: undefined }),
     // An issuer may approve a part of an increment.
     part: fc.integer({ min: 1, max: 1500 }),
@@ -225,21 +229,38 @@ test('no sequence of steps makes money, and none leaves the table', () => {
     type: AuthorizationType,
     authorized: number,
     isExpired: boolean,
-    taken: readonly { kind: StepKind; amount: number | undefined; part: number }[],
+    taken: readonly {
+      kind: EventKind
+      which: number
+      amount: number | undefined
+      part: number
+    }[],
   ): void {
     let payment = approvedPayment(type, authorized, authorized, isExpired)
-    for (const { kind, amount, part } of taken) {
-      const verdict = advance(payment, { kind, amount })
+    const standing = { refund: [] as number[], increment: [] as number[] }
+    for (const { kind, which, amount, part } of taken) {
+      const of = kind === 'refund_reversal' ? standing.refund : standing.increment
+      const isTakenBack = kind.endsWith('_reversal')
+      if (isTakenBack && of[which] === undefined) continue
+      const event = isTakenBack ? { standing: of[which] as number } : {}
+      const verdict = advance(payment, { kind, amount, ...event })
       const allowed = TRANSITIONS[payment.state][kind]
       if (verdict.kind === 'illegal') {
-        assert.ok(typeof allowed !== 'string' || allowed === verdict.code)
+        const isGone = isTakenBack && of[which] === 0
+        assert.ok(typeof allowed !== 'string' || allowed === verdict.code || isGone)
         continue
       }
       assert.ok(verdict.amount > 0)
       const isPartial = kind === 'increment' && part < verdict.amount
       const next = isPartial ? apply(payment, kind, part) : verdict.after
       assert.ok(Array.isArray(allowed) && allowed.includes(next.state), `${kind} → ${next.state}`)
+      const moved = isPartial ? part : verdict.amount
+      if (isTakenBack) of[which] = (of[which] as number) - moved
+      if (kind === 'refund' || kind === 'increment') standing[kind].push(moved)
       payment = next
+      assert.ok((of[which] ?? 0) >= 0, 'more was taken back than stood')
+      const total = standing.refund.reduce((sum, one) => sum + one, 0)
+      assert.equal(payment.refunded, total, 'the refunds that stand are what is refunded')
       const { authorized: all, captured, reversed, refunded } = payment
       assert.ok(captured >= 0 && reversed >= 0 && refunded >= 0)
       assert.ok(captured + reversed <= all, 'more left than was authorized')

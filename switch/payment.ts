@@ -12,7 +12,7 @@ import type { Config } from './config/index.ts'
 import type { ErrorCode } from './errors.ts'
 import { AMOUNT_MAX, AUTHORIZATION_VALID_MS, DAY_MS, PREAUTHORIZATION_VALID_MS } from './limits.ts'
 import type { AuthorizationType, StoredAuthorization } from './message.ts'
-import type { StepKind, Transaction } from './store/index.ts'
+import { STEP_KINDS, type StepKind, type Transaction } from './store/index.ts'
 
 export type PaymentState =
   /** The authorization has no outcome yet. */
@@ -55,16 +55,22 @@ export type PaymentErrorCode = Extract<
   | 'increment_above_maximum'
 >
 
-/** Where a step may lead, or why there is none. */
+/** What may happen to a payment: a step, or that an earlier refund or increment is taken back. */
+export const EVENT_KINDS = [...STEP_KINDS, 'refund_reversal', 'increment_reversal'] as const
+export type EventKind = (typeof EVENT_KINDS)[number]
+
+/** Where an event may lead, or why there is none. */
 export type Transition = readonly PaymentState[] | PaymentErrorCode
 
-type Row = Readonly<Record<StepKind, Transition>>
+type Row = Readonly<Record<EventKind, Transition>>
 
 const never = (code: PaymentErrorCode): Row => ({
   capture: code,
   reversal: code,
   refund: code,
   increment: code,
+  refund_reversal: code,
+  increment_reversal: code,
 })
 
 export const TRANSITIONS: Readonly<Record<PaymentState, Row>> = {
@@ -78,40 +84,60 @@ export const TRANSITIONS: Readonly<Record<PaymentState, Row>> = {
     reversal: ['authorized', 'reversed'],
     refund: 'nothing_captured',
     increment: 'increment_not_allowed',
+    refund_reversal: 'nothing_captured',
+    increment_reversal: 'increment_not_allowed',
   },
   preauthorized: {
     capture: ['partly_captured', 'captured'],
     reversal: ['preauthorized', 'reversed'],
     refund: 'nothing_captured',
     increment: ['preauthorized'],
+    refund_reversal: 'nothing_captured',
+    increment_reversal: ['preauthorized', 'reversed'],
   },
   partly_captured: {
     capture: ['partly_captured', 'captured'],
     reversal: ['partly_captured', 'captured', 'refunded'],
     refund: ['partly_captured'],
     increment: 'increment_not_allowed',
+    refund_reversal: ['partly_captured'],
+    increment_reversal: ['partly_captured', 'captured', 'refunded'],
   },
   captured: {
     capture: 'capture_above_authorized',
     reversal: 'payment_captured',
     refund: ['captured', 'refunded'],
     increment: 'increment_not_allowed',
+    refund_reversal: ['captured'],
+    increment_reversal: ['captured'],
   },
   sold: {
     capture: 'capture_not_needed',
     reversal: ['sold', 'refunded', 'reversed'],
     refund: ['sold', 'refunded'],
     increment: 'increment_not_allowed',
+    refund_reversal: ['sold'],
+    increment_reversal: 'increment_not_allowed',
   },
   dispensed: {
     capture: 'capture_not_needed',
     reversal: ['dispensed', 'reversed'],
     refund: 'refund_not_allowed',
     increment: 'increment_not_allowed',
+    refund_reversal: 'refund_not_allowed',
+    increment_reversal: 'increment_not_allowed',
   },
-  refunded: { ...never('payment_refunded'), refund: 'refund_above_captured' },
+  refunded: {
+    ...never('payment_refunded'),
+    refund: 'refund_above_captured',
+    refund_reversal: ['captured', 'sold'],
+  },
   reversed: { ...never('payment_reversed'), reversal: 'already_reversed' },
-  expired: { ...never('payment_expired'), reversal: ['expired', 'reversed'] },
+  expired: {
+    ...never('payment_expired'),
+    reversal: ['expired', 'reversed'],
+    increment_reversal: ['expired', 'reversed'],
+  },
 }
 
 /** What a payment stands at. */
@@ -130,8 +156,10 @@ export interface Payment {
 
 /** What an acquirer wants; without an amount: all that there is of it. */
 export interface PaymentEvent {
-  readonly kind: StepKind
+  readonly kind: EventKind
   readonly amount: number | undefined
+  /** What still stands of the refund or the increment that is taken back. */
+  readonly standing?: number
 }
 
 export type Advance =
@@ -143,18 +171,22 @@ export function advance(payment: Payment, event: PaymentEvent): Advance {
   const transition = TRANSITIONS[payment.state][event.kind]
   if (typeof transition === 'string') return { kind: 'illegal', code: transition }
   if (payment.state === 'in_flight' || payment.state === 'undone') return undo(payment, event)
-  const available = availableFor(payment, event.kind)
+  if (event.standing === 0) return { kind: 'illegal', code: 'already_reversed' }
+  const room = availableFor(payment, event.kind)
+  const available = Math.min(room, event.standing ?? room)
   const amount = event.amount ?? available
   // "All that is left" of nothing is no step: it would be recorded, and told the issuer as zero.
   if (available === 0 || amount > available) return { kind: 'illegal', code: ABOVE[event.kind] }
   return { kind: 'legal', amount, after: apply(payment, event.kind, amount) }
 }
 
-const ABOVE: Readonly<Record<StepKind, PaymentErrorCode>> = {
+const ABOVE: Readonly<Record<EventKind, PaymentErrorCode>> = {
   capture: 'capture_above_authorized',
   reversal: 'reversal_above_authorized',
   refund: 'refund_above_captured',
   increment: 'increment_above_maximum',
+  refund_reversal: 'reversal_above_authorized',
+  increment_reversal: 'reversal_above_authorized',
 }
 
 /** A reversal of what nobody knows yet takes all of it, or waits until somebody does. */
@@ -167,7 +199,7 @@ function undo(payment: Payment, { amount }: PaymentEvent): Advance {
   return { kind: 'legal', amount: all, after: { ...payment, state: 'undone' } }
 }
 
-function availableFor(payment: Payment, kind: StepKind): number {
+function availableFor(payment: Payment, kind: EventKind): number {
   const { authorized, captured, reversed, refunded } = payment
   switch (kind) {
     case 'capture':
@@ -178,14 +210,20 @@ function availableFor(payment: Payment, kind: StepKind): number {
       return captured - refunded
     case 'increment':
       return AMOUNT_MAX - authorized
+    case 'refund_reversal':
+      return refunded
+    case 'increment_reversal':
+      return authorized - captured - reversed
   }
 }
 
 /** The payment after a step that took effect; the amount is below what is available. */
-export function apply(payment: Payment, kind: StepKind, amount: number): Payment {
-  const authorized = payment.authorized + (kind === 'increment' ? amount : 0)
-  const reversed = payment.reversed + (kind === 'reversal' ? amount : 0)
-  const refunded = payment.refunded + (kind === 'refund' ? amount : 0)
+export function apply(payment: Payment, kind: EventKind, amount: number): Payment {
+  const by = (adds: EventKind, takes?: EventKind) =>
+    kind === adds ? amount : kind === takes ? -amount : 0
+  const authorized = payment.authorized + by('increment', 'increment_reversal')
+  const reversed = payment.reversed + by('reversal')
+  const refunded = payment.refunded + by('refund', 'refund_reversal')
   const captured = takesAtOnce(payment.type)
     ? authorized - reversed
     : payment.captured + (kind === 'capture' ? amount : 0)
@@ -258,11 +296,34 @@ export function paymentOf(
     const state = isUndone ? 'undone' : outcome.outcome
     return { ...payment, state }
   }
-  return steps.reduce(
-    (sum, { intent, outcome: word }) =>
-      word?.outcome === 'approved'
-        ? apply(sum, intent.kind as StepKind, Number(word.answer.amount))
-        : sum,
-    payment,
+  return steps.reduce((sum, step) => {
+    const kind = step.outcome?.outcome === 'approved' ? eventKindOf(step) : undefined
+    return kind === undefined ? sum : apply(sum, kind, Number(step.outcome?.answer.amount))
+  }, payment)
+}
+
+/** Which step of the payment a reversal takes back; absent where it is about the authorization. */
+export interface ReversedStep {
+  readonly id: string
+  readonly kind: 'refund' | 'increment'
+  /** It had no effect at its issuer that anybody knows of: there is nothing to take back. */
+  readonly isUndone: boolean
+}
+
+/** What a step that took effect did; undefined where that is nothing. */
+function eventKindOf({ intent }: Transaction): EventKind | undefined {
+  const { of } = intent.request as { readonly of?: ReversedStep }
+  if (of === undefined) return intent.kind as StepKind
+  return of.isUndone ? undefined : `${of.kind}_reversal`
+}
+
+/** What still stands of a refund or an increment, after the steps that took some of it back. */
+export function standingOf(step: Transaction, steps: readonly Transaction[]): number {
+  const takenBack = steps.filter(
+    ({ intent, outcome }) =>
+      (intent.request as { readonly of?: ReversedStep }).of?.id === step.intent.id &&
+      outcome?.outcome === 'approved',
   )
+  const approved = step.outcome?.outcome === 'approved' ? Number(step.outcome.answer.amount) : 0
+  return takenBack.reduce((sum, { outcome }) => sum - Number(outcome?.answer.amount), approved)
 }

@@ -86,6 +86,8 @@ export function answerBody(
 export interface AnsweredStep {
   readonly id: string
   readonly kind: StepKind
+  /** The step that a reversal takes back; undefined where it is about the authorization. */
+  readonly of?: string | undefined
   /** The authorization's id. */
   readonly paymentId: string
   /** What was asked for, integer minor units. */
@@ -108,6 +110,7 @@ export function stepBody(step: AnsweredStep, ruling: Ruling, payment: Payment): 
     id: step.id,
     type: step.kind,
     authorization: step.paymentId,
+    ...(step.of === undefined ? {} : { of: step.of }),
     outcome,
     responseCode: ruling.responseCode,
     ...(approvalCode ? { approvalCode } : {}),

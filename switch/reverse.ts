@@ -17,10 +17,11 @@ import {
   type OriginalReversal,
   type RunningStep,
   type StepRequest,
+  type TakenBack,
   takeStep,
   tell,
 } from './steps/index.ts'
-import { type Outcome, StoreFault } from './store/index.ts'
+import { type Outcome, type QueuedMessage, StoreFault } from './store/index.ts'
 import type { Acquirer, World } from './world.ts'
 
 export function reverse(
@@ -91,7 +92,8 @@ function keyOf(name: OriginalName): string | undefined {
 }
 
 async function reverseOnce(world: World, step: RunningStep) {
-  const { before, after } = step
+  const { before, after, takenBack } = step
+  if (takenBack !== undefined) return takeBack(world, step, takenBack)
   if (before.state === 'in_flight') {
     const isDeclined = await declineOriginal(world, step)
     return isDeclined ? acceptStep(world, step, null) : 'stale'
@@ -105,7 +107,22 @@ async function reverseOnce(world: World, step: RunningStep) {
     amount: before.authorized,
     ...(standing === 0 ? {} : { replacementAmount: standing }),
   })
-  if ('kind' in reversal) return reversal
+  return 'kind' in reversal ? reversal : acceptReversal(world, step, reversal)
+}
+
+/** A refund or an increment that its acquirer takes back. */
+async function takeBack(world: World, step: RunningStep, { of, approved, standing }: TakenBack) {
+  if (of.isUndone) return acceptStep(world, step, null)
+  const reversal = tell(world, step, {
+    mti: '0420',
+    cause: 'acquirer',
+    amount: approved,
+    ...(standing === 0 ? {} : { replacementAmount: standing }),
+  })
+  return 'kind' in reversal ? reversal : acceptReversal(world, step, reversal)
+}
+
+async function acceptReversal(world: World, step: RunningStep, reversal: QueuedMessage) {
   const outcome = await acceptStep(world, step, reversal)
   if (outcome !== 'stale') world.journal.reversalQueued(reversal.cause)
   return outcome

@@ -16,7 +16,7 @@ export type Told = Pick<QueuedMessage, 'mti' | 'cause'> &
 
 /** The message for the issuer, with wire numbers of its own, fixed from here on. */
 export function tell(world: World, step: RunningStep, told: Told): QueuedMessage | Refusal {
-  const original = lastAttempt(step)
+  const original = step.takenBack?.original ?? lastAttempt(step)
   const trace = world.traceNumbers(original.issuer).drawTraceNumbers('reversal')
   if (trace.stan === NO_STAN) return refuseTraceNumber(world)
   return {

@@ -29,8 +29,12 @@ export async function askStep(
 ): Promise<Outcome | Refusal | 'stale'> {
   const issuer = world.issuers.get(lastAttempt(step).issuer)
   if (issuer?.isUp === true) {
-    const isTold = await world.storeAndForward.delivered(lastAttempt(step), issuer.timeoutMs)
-    if (!isTold) return refuseInProgress()
+    // What was told of the authorization, and of the steps that it was asked for.
+    const asked = step.steps.flatMap((one) => one.attempts.at(-1) ?? [])
+    const told = [lastAttempt(step), ...asked].map((original) =>
+      world.storeAndForward.delivered(original, issuer.timeoutMs),
+    )
+    if ((await Promise.all(told)).includes(false)) return refuseInProgress()
   }
   const attempt = attemptOf(world, step, question)
   if (attempt.stan === NO_STAN) return refuseTraceNumber(world)

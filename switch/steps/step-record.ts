@@ -1,7 +1,7 @@
 // What is kept of a step of a payment, and what is read of it again.
 
 import type { StoredAuthorization } from '../message.ts'
-import type { Payment } from '../payment.ts'
+import type { Payment, ReversedStep } from '../payment.ts'
 import type { AnsweredStep } from '../respond.ts'
 import type { Attempt, Intent, StepKind, Transaction } from '../store/index.ts'
 import type { RunningStep } from './take-step.ts'
@@ -14,13 +14,17 @@ export interface StoredStep {
   readonly transmittedAt: string | undefined
   /** What the payment stood at before it. */
   readonly before: Payment
+  /** Of a reversal that takes another step back: which. */
+  readonly of?: ReversedStep
 }
 
 /** `attempt`: the step's own, where the issuer is asked. */
 export function stepIntent(step: RunningStep, attempt: Attempt | null): Intent {
   const { amount, currency, before, request } = step
   const { stan, transmittedAt } = request
-  const stored: StoredStep = { amount, currency, stan, transmittedAt, before }
+  const of = step.takenBack?.of
+  const own = { amount, currency, stan, transmittedAt, before }
+  const stored: StoredStep = of === undefined ? own : { ...own, of }
   return {
     id: step.id,
     kind: request.kind,
@@ -40,6 +44,7 @@ export function answeredStep(step: RunningStep): AnsweredStep {
   return {
     id: step.id,
     kind: step.request.kind,
+    of: step.takenBack?.of.id,
     paymentId: step.authorization.intent.id,
     amount: step.amount,
     currency: step.currency,

@@ -690,3 +690,79 @@ test('a payment has so many steps and no more', async () => {
   )
   await rig.close()
 })
+
+test('a refund is taken back in parts, each by a reversal in the refund’s own numbers', async () => {
+  const rig = await createRig()
+  const { world } = rig
+  const sale = await payFor(world, { type: 'sale' })
+  const refunded = String(bodyOf(await take(world, 'refund', sale, 'f1', { amount: 1000 })).id)
+  const part = bodyOf(await take(world, 'reversal', refunded, 'r1', { amount: 400 }))
+  assert.deepEqual(
+    [part.type, part.authorization, part.of, part.amount, part.outcome],
+    ['reversal', sale, refunded, 400, 'approved'],
+  )
+  assert.equal((part.payment as { refunded: number }).refunded, 600)
+  const tooMuch = await take(world, 'reversal', refunded, 'r2', { amount: 601 })
+  assert.equal(codeOf(tooMuch), 'reversal_above_authorized')
+  const rest = bodyOf(await take(world, 'reversal', refunded, 'r3'))
+  assert.equal(rest.amount, 600)
+  assert.equal(codeOf(await take(world, 'reversal', refunded, 'r4')), 'already_reversed')
+  assert.deepEqual(bodyOf(await take(world, 'refund', sale, 'f2')).amount, 2599, 'all of it again')
+  assert.deepEqual(bodyOf(await take(world, 'reversal', refunded, 'r1', { amount: 400 })), part)
+  await until(() => world.storeAndForward.depth('demo-a') === 0, 'all were acknowledged')
+  const asked = rig.asked()
+  const request = asked.find(({ fields }) => String(fields[3]).startsWith('20'))
+  const reversals = asked.filter(({ mti }) => mti === '0420')
+  assert.deepEqual(
+    reversals.map(({ fields }) => [fields[4], String(fields[95] ?? '').slice(0, 12)]),
+    [
+      ['000000001000', '000000000600'],
+      ['000000001000', ''],
+    ],
+  )
+  for (const { fields } of reversals) {
+    assert.equal(String(fields[90]).slice(0, 20), original(request))
+  }
+  await rig.close()
+})
+
+test('an increment is taken back as far as it is not captured', async () => {
+  const rig = await createRig()
+  const { world } = rig
+  const id = await payFor(world, { type: 'preauthorization' })
+  const more = String(bodyOf(await take(world, 'increment', id, 'i1', { amount: 500 })).id)
+  bodyOf(await take(world, 'capture', id, 'c1', { amount: 2899 }))
+  const above = await take(world, 'reversal', more, 'r1', { amount: 201 })
+  assert.equal(codeOf(above), 'reversal_above_authorized')
+  const body = bodyOf(await take(world, 'reversal', more, 'r2'))
+  assert.deepEqual(
+    [body.amount, body.payment],
+    [200, { state: 'captured', authorized: 2899, captured: 2899, reversed: 0, refunded: 0 }],
+  )
+  const captured = String(bodyOf(await take(world, 'refund', id, 'f1', { amount: 1 })).id)
+  assert.equal(codeOf(await take(world, 'capture', captured, 'c2')), 'not_found')
+  const other = await take(world, 'reversal', more, 'r3', {}, ACQUIRERS[1])
+  assert.equal(codeOf(other), 'not_found')
+  await rig.close()
+})
+
+test('a refund that was reversed after a time-out is answered 00, and told no second time', async () => {
+  const rig = await createRig({
+    answer: (request) =>
+      String(request.fields[3]).startsWith('20') && request.mti === '0200' ? [] : APPROVE(request),
+  })
+  const { world } = rig
+  const sale = await payFor(world, { type: 'sale' })
+  const lost = bodyOf(await take(world, 'refund', sale, 'f1', { amount: 1000 }))
+  assert.equal(lost.outcome, 'declined')
+  const body = bodyOf(await take(world, 'reversal', String(lost.id), 'r1'))
+  assert.deepEqual([body.outcome, (body.payment as { refunded: number }).refunded], ['approved', 0])
+  assert.equal(
+    bodyOf(await take(world, 'refund', sale, 'f2', { amount: 2599 })).outcome,
+    'declined',
+  )
+  await until(() => world.storeAndForward.depth('demo-a') === 0, 'all were acknowledged')
+  const reversed = rig.asked().filter(({ mti }) => mti === '0420')
+  assert.equal(reversed.length, 2, 'one for each refund, by us')
+  await rig.close()
+})

@@ -12,6 +12,14 @@ import { type Reply, respond, respondAgain, respondUnknown } from '../respond.ts
 import { type Outcome, type StepKind, StoreFault, type Transaction } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 import type { StepRequest } from './step-request.ts'
+import {
+  canBeTakenBack,
+  nothingOf,
+  reversedStepOf,
+  type TakenBack,
+  takeBackOf,
+  takenBackOf,
+} from './taken-back.ts'
 
 /** One step on its way: what its story may read. */
 export interface RunningStep {
@@ -21,6 +29,10 @@ export interface RunningStep {
   readonly fingerprint: Uint8Array
   readonly request: StepRequest
   readonly authorization: Transaction
+  /** The steps before this one, in their order. */
+  readonly steps: readonly Transaction[]
+  /** Of a reversal: the refund or the increment that it takes back, and what stands of it after. */
+  readonly takenBack: TakenBack | undefined
   /** What the payment stands at, and what it would after the whole of this step. */
   readonly before: Payment
   readonly after: Payment
@@ -88,14 +100,16 @@ async function seeThrough(world: World, asked: Asked, story: StepStory): Promise
 /** The payment as its records have it now, and whether this step may be taken. */
 async function judge(world: World, asked: Asked): Promise<RunningStep | Reply> {
   const { acquirer, request } = asked
-  const authorization = await readAuthorization(world, acquirer, request.paymentId)
-  if (authorization === undefined) {
+  const named = await readOwn(world, acquirer, request.paymentId)
+  const target = named !== undefined && canBeTakenBack(request, named) ? named : undefined
+  const authorization = target === undefined ? named : await readPayment(world, target)
+  if (authorization === undefined || authorization.intent.payment !== undefined) {
     return refuse('not_found', 'no such authorization of yours')
   }
   const { cardToken } = authorization.intent
-  const named = request.wire?.cardToken
+  const card = request.wire?.cardToken
   // A tombstone knows no card.
-  if (named !== undefined && cardToken !== '' && named !== cardToken) {
+  if (card !== undefined && cardToken !== '' && card !== cardToken) {
     return refuse('not_found', 'no such authorization of this card')
   }
   const steps = await readSteps(world, authorization)
@@ -111,11 +125,15 @@ async function judge(world: World, asked: Asked): Promise<RunningStep | Reply> {
   }
   const arrivedAtMs = world.clock.now()
   const before = paymentOf(authorization, steps, arrivedAtMs, world.config.validity)
-  const event = eventOf(request, before)
+  const event = target === undefined ? eventOf(request, before) : takeBackOf(request, target, steps)
   if (event === undefined) {
     return refuse('invalid_amount', detailOf(request.kind, before), 'amount')
   }
-  const verdict = advance(before, event)
+  const of = target === undefined ? undefined : reversedStepOf(target)
+  if (of?.isUndone === false && target?.outcome?.outcome !== 'approved') {
+    return refuse('payment_not_approved', `the ${of.kind} was not approved`)
+  }
+  const verdict = of?.isUndone === true ? nothingOf(target, before) : advance(before, event)
   if (verdict.kind === 'illegal') {
     const { code } = verdict
     if (code === 'payment_in_progress') return refuseInProgress()
@@ -125,6 +143,8 @@ async function judge(world: World, asked: Asked): Promise<RunningStep | Reply> {
     ...asked,
     id: world.identifiers.next(PREFIXES[request.kind]),
     authorization,
+    steps,
+    takenBack: of === undefined ? undefined : takenBackOf(target, of, event, verdict.amount),
     before,
     after: verdict.after,
     amount: verdict.amount,
@@ -147,15 +167,19 @@ function eventOf({ kind, amount, wire }: StepRequest, before: Payment): PaymentE
   return wire.standing < now ? { kind, amount: now - wire.standing } : undefined
 }
 
-/** Scoped to its acquirer: another's is as unknown as none. A step's id names no payment. */
-async function readAuthorization(
+/** Scoped to its acquirer: another's is as unknown as none. */
+async function readOwn(
   world: World,
   acquirer: Acquirer,
   id: string,
 ): Promise<Transaction | undefined> {
   const found = await world.store.read(id)
-  const isTheirs = found?.intent.acquirer === acquirer.id && found.intent.payment === undefined
-  return isTheirs ? found : undefined
+  return found?.intent.acquirer === acquirer.id ? found : undefined
+}
+
+/** The authorization that a step belongs to. */
+function readPayment(world: World, step: Transaction): Promise<Transaction | undefined> {
+  return world.store.read(step.intent.payment?.paymentId ?? '')
 }
 
 /** In their order. */
