@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
 import { readKeptSet } from '#rules'
 import { pause, projectFolder } from '../processes/index.ts'
 import { eventually, purchase, type System, startSystem } from './system.ts'
@@ -191,6 +193,71 @@ test('a bad file at a restart: the set that decided last decides again, and says
   assert.match(await admin('/readyz?verbose'), /refused at .*the start.*unknown_name.*score/)
   await save(pack('mended'))
   await eventually(async () => assert.deepEqual(await decidedBy(), ['mended']))
+})
+
+/** Runs the command as whoever is at the terminal would. */
+async function switchyard(...args: string[]) {
+  const env = {
+    ...process.env,
+    SWITCHYARD_CONFIG: path.join(system.folder, 'switchyard.yaml'),
+    DATA_DIR: system.running.dataDir,
+    KEYS_FILE: path.join(system.folder, 'keys', 'keys.json'),
+    RULES_DIR: rulesDir,
+    ADMIN_TOKEN: TOKEN,
+  }
+  const file = path.join(projectFolder, 'switch', 'commands', 'switchyard.js')
+  const run = promisify(execFile)(process.execPath, [file, ...args], { env })
+  type Ended = { readonly stdout: string; readonly stderr: string; readonly code?: number }
+  const ended: Ended = await run.catch((error: Ended) => error)
+  return { code: ended.code ?? 0, out: ended.stdout, err: ended.stderr }
+}
+
+test('status, rollback, release and history by command, also of a switch that is stopped', async () => {
+  const live = await liveHash()
+  const running = await switchyard('rules', 'status')
+  assert.match(running.out, new RegExp(`set ${live}, \\d+ rules, decides since`))
+  const back = await switchyard('rules', 'rollback')
+  assert.equal(back.code, 0, back.err)
+  assert.match(back.out, /decides now[\s\S]*PINNED/)
+  assert.deepEqual(await decidedBy(), ['killed_2'])
+  assert.match((await switchyard('rules', 'reload')).out, /refused[\s\S]*pinned/)
+  assert.equal((await switchyard('rules', 'release')).code, 0)
+  assert.deepEqual(await decidedBy(), ['mended'])
+  await system.running.stop()
+  const stopped = await switchyard('rules', 'rollback')
+  assert.match(stopped.out, /no switch runs; the next start obeys: PINNED/, stopped.err)
+  assert.match((await switchyard('rules', 'status')).out, /the next start obeys/)
+  await system.restart()
+  assert.deepEqual(await decidedBy(), ['killed_2'])
+  const history = await switchyard('rules', 'history', '--json')
+  const [newest] = history.out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual([newest.result, newest.kept], ['started', true])
+  assert.equal((await switchyard('rules', 'release')).code, 0)
+  assert.deepEqual(await decidedBy(), ['mended'])
+})
+
+test('labels come in from a file, through a switch that runs and into one that is stopped', async () => {
+  const number = next++
+  const { body } = await system.post(`file-${number}`, purchase(number, 1_000 + number))
+  const file = path.join(system.folder, 'labels.csv')
+  await writeFile(file, `id,kind,knownAt\n${body.id},chargeback,2026-11-20\nauth_x,genuine,\n`)
+  const first = await switchyard('model', 'labels', 'import', file)
+  assert.match(first.out, /1 recorded, 0 known before, 1 refused/)
+  assert.match(first.err, /labels\.csv:3 there is no such transaction/)
+  assert.equal(first.code, 1)
+  await system.running.stop()
+  await writeFile(
+    file,
+    `{"id":"${body.id}","kind":"chargeback","knownAt":"2026-11-20"}\n{"id":1}\n`,
+  )
+  const bad = await switchyard('model', 'labels', 'import', file)
+  assert.match(bad.err, /labels\.csv:2 "id" is a text[\s\S]*nothing was imported/)
+  const again = await switchyard('model', 'labels', 'import', file, '--skip-bad')
+  assert.match(again.out, /0 recorded, 1 known before, 0 refused, 1 bad lines left out/)
+  await system.restart()
 })
 
 test('the history tells who did what', async () => {

@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { checkModel, type Evaluation, loadTraining, type ModelCheck } from '#scoring'
+import { registerModelLabels } from './model-labels.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 interface TrainArguments {
@@ -57,6 +58,7 @@ export function registerModel(program: Command): void {
       process.exitCode = await check(folders, options.json === true)
     })
   registerEvaluate(model)
+  registerModelLabels(model)
   model
     .command('features')
     .description("print the table of the model's inputs as Markdown")

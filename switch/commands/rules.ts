@@ -21,6 +21,7 @@ import {
   sarifReport,
 } from '#rules'
 import { RING_ATTEMPTS, TILE_ENTITIES } from '#scoring'
+import { registerRuleLife } from './rule-life.ts'
 import { registerRuleLists } from './rule-lists.ts'
 import { registerRulesBacktest } from './rules-backtest.ts'
 import { registerRulesDiff } from './rules-diff.ts'
@@ -71,6 +72,7 @@ export function registerRules(program: Command): void {
       if (options.watch === true && process.exitCode !== 2) await watchFolder(directory, options)
     })
   registerRuleLists(rules, directoryOf)
+  registerRuleLife(rules)
   registerRulesBacktest(rules)
   registerRulesDiff(rules)
   registerRulesExplain(rules)

@@ -1,0 +1,66 @@
+// What commands ask of a switch that runs: where it listens, and its operations port.
+
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { readConfigFile } from '../adapters/config-files.ts'
+import { findHolder } from '../adapters/folder-lock.ts'
+
+/** The configured data folder, or undefined after saying what is wrong with the configuration. */
+export function configuredDataDir(): string | undefined {
+  const read = readConfigFile(process.env)
+  if (read.ok) return read.config.dataDir
+  for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
+  return undefined
+}
+
+/** The operations port of the switch that holds a data folder; undefined where none runs. */
+export async function runningAdminUrl(dataDir: string): Promise<string | undefined> {
+  const holder = await findHolder(path.join(dataDir, 'store')).catch(() => undefined)
+  if (holder === undefined) return undefined
+  try {
+    const text = readFileSync(path.join(dataDir, 'addresses.json'), 'utf8')
+    return (JSON.parse(text) as { admin: string }).admin
+  } catch {
+    console.error('the switch is just starting: wait until it listens, then try again')
+    return undefined
+  }
+}
+
+export interface PortAnswer {
+  readonly status: number
+  readonly body: unknown
+}
+
+/**
+ * Posts JSON with the ADMIN_TOKEN. Undefined after saying why there is no answer, or why it was no
+ * JSON: no token, a wrong one, a switch that does not answer.
+ */
+export async function order(
+  adminUrl: string,
+  pathName: string,
+  body: object,
+): Promise<PortAnswer | undefined> {
+  const token = process.env.ADMIN_TOKEN
+  if (token === undefined || token === '') {
+    console.error('the switch is running: set ADMIN_TOKEN to the token that it was started with')
+    return undefined
+  }
+  try {
+    const response = await fetch(`${adminUrl}${pathName}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    const text = await response.text()
+    if (response.headers.get('content-type') === 'application/json') {
+      return { status: response.status, body: JSON.parse(text) }
+    }
+    console.error(`the switch refused: ${response.status} ${text.trim()}`)
+  } catch (error) {
+    const { cause, message } = error as Error
+    console.error(
+      `${adminUrl} does not answer: ${(cause as Error | undefined)?.message ?? message}`,
+    )
+  }
+  return undefined
+}
