@@ -138,6 +138,28 @@ const vectors: readonly { preset: string; title: string; hex: string; json: stri
       '"12": "261122100000", "24": "400", "25": "4021", "56": "110000012326112210000006123456"}}',
   },
   {
+    preset: 'iso8583-2003-ascii',
+    title: 'an authorization with an amount of sixteen digits and parts in 43 and 49',
+    hex: ascii(
+      '2100' +
+        '5030000000208000' +
+        '164761739001010119' +
+        '9782000000002599' +
+        '000000000123' +
+        '20261122110000' +
+        '0040' +
+        '5200000000000000' +
+        '11Corner Shop06BerlinDE ' +
+        '0021' +
+        '4000000000000000' +
+        '03123',
+    ),
+    json:
+      '{"mti": "2100", "fields": {"2": "4761739001010119", "4": "9782000000002599", ' +
+      '"11": "000000000123", "12": "20261122110000", ' +
+      '"43": {"2": "Corner Shop", "4": "Berlin", "7": "DE "}, "49": {"2": "123"}}}',
+  },
+  {
     preset: 'visa-base1',
     title: 'private bitmaps of 62 and 63',
     hex:

@@ -63,7 +63,8 @@ export function pointOfServiceIn(
   const hasPin = entryMode[2] === '1'
   if (year === 2003) {
     const where = isRecurring ? RECURRING_2003 : place
-    return flags(read2003) + flags(hasPin ? 1 : 1 << 1) + flags(where) + flags(1)
+    // What the terminal can do is in DE27 there, and how it was verified is not known.
+    return flags(read2003) + flags(1) + flags(where) + flags(1)
   }
   const isUnattended = placed === '02'
   const isAbsent = present !== '0' || isRecurring
@@ -98,13 +99,14 @@ function of1993(value: string): PointOfService {
 }
 
 function of2003(value: string): PointOfService {
-  const [how = 0, verified = 0, where = 0] = [0, 8, 16].map((at) => group(value, at))
+  const how = group(value, 0)
+  const where = group(value, 16)
   const read = READ_BY.find(([, , flag]) => flag !== 1 && (how & flag) !== 0)?.[0]
   const isRecurring = (where & RECURRING_2003) !== 0
   const isOnline = (where & (1 << 4)) !== 0
   const place = PLACES.find(([, , flag]) => (where & flag) !== 0)?.[0] ?? '00'
   const digits = isRecurring ? STORED : (read ?? (isOnline ? '81' : '00'))
-  return { entryMode: digits + ((verified & (1 << 3)) === 0 ? '0' : '1'), condition: place }
+  return { entryMode: `${digits}0`, condition: place }
 }
 
 /** 32 flags, lowest byte first, in upper-case hex. */
