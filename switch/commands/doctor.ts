@@ -32,8 +32,6 @@ const FLUSH_SLOW_MS = 30
 /** A TCP connection to an issuer takes a round trip. */
 const ISSUER_ANSWER_MS = 2000
 
-const EDITION_ADVICE = 'acquirers speak the 1987 edition: choose one of it'
-
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
@@ -212,9 +210,10 @@ async function examineRules(config: Config): Promise<Finding> {
 
 function examineDialects(config: Config): Finding[] {
   const listeners = config.iso?.listeners ?? []
-  const byAcquirers = new Set(
-    listeners.flatMap((one) => [one.dialect, ...one.peers.flatMap((p) => p.dialect ?? [])]),
-  )
+  const byAcquirers = listeners.flatMap((one) => [
+    one.dialect,
+    ...one.peers.flatMap((p) => p.dialect ?? []),
+  ])
   const byIssuers = config.issuers.map((issuer) => issuer.dialect)
   return [...new Set([...byIssuers, ...byAcquirers])].map((name) => {
     const result = readDialect(name)
@@ -222,9 +221,7 @@ function examineDialects(config: Config): Finding[] {
       const [first] = result.problems
       return bad('dialect', `${name}: ${first?.path} ${first?.reason}`, 'mend the dialect file')
     }
-    return result.dialect.version === 1987 || !byAcquirers.has(name)
-      ? fine('dialect', name)
-      : bad('dialect', `${name} is of the ${result.dialect.version} edition`, EDITION_ADVICE)
+    return fine('dialect', `${name}, ISO 8583:${result.dialect.version}`)
   })
 }
 

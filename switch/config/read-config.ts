@@ -213,7 +213,7 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
   return [...problems, ...checkDeadlines(config)]
 }
 
-/** The key of a link's authentication codes. */
+/** The key of the authentication codes of a link or a peer. */
 export function macKeyOf({ algorithm, key }: NonNullable<IssuerConfig['mac']>): MacKey {
   return { algorithm, key: Buffer.from(key, 'hex') }
 }
@@ -269,6 +269,8 @@ function checkIso(config: Config): string[] {
     }
     for (const peer of peers) {
       const place = `iso.listeners: ${name}, peer ${peer.name}`
+      const macProblem = peer.mac === undefined ? undefined : macKeyProblem(macKeyOf(peer.mac))
+      if (macProblem !== undefined) problems.push(`${place}: mac.key: ${macProblem}`)
       if (!acquirers.has(peer.acquirer)) {
         const near = nearestName(peer.acquirer, acquirers)
         const hint = near === undefined ? '' : `; did you mean ${near}?`
@@ -337,6 +339,14 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.[0-9]{1,3}){3}$/.test(host)
 }
 
+function maskMac<T extends { readonly mac?: IssuerConfig['mac'] }>(one: T): T {
+  return one.mac === undefined ? one : { ...one, mac: { ...one.mac, key: '***' } }
+}
+
+function maskIso({ listeners }: NonNullable<Config['iso']>): NonNullable<Config['iso']> {
+  return { listeners: listeners.map((one) => ({ ...one, peers: one.peers.map(maskMac) })) }
+}
+
 /** The configuration for printing: hashes of keys and the credentials in URLs are masked. */
 export function maskConfig(config: Config): unknown {
   return {
@@ -344,10 +354,8 @@ export function maskConfig(config: Config): unknown {
     ...(config.redisUrl === undefined
       ? {}
       : { redisUrl: config.redisUrl.replace(/\/\/[^@/]*@/, '//***@') }),
-    issuers: config.issuers.map((issuer) => ({
-      ...issuer,
-      ...(issuer.mac === undefined ? {} : { mac: { ...issuer.mac, key: '***' } }),
-    })),
+    issuers: config.issuers.map(maskMac),
+    ...(config.iso === undefined ? {} : { iso: maskIso(config.iso) }),
     acquirers: config.acquirers.map((acquirer) => ({
       ...acquirer,
       apiKeySha256: acquirer.apiKeySha256.map(() => '***'),

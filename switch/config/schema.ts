@@ -62,6 +62,18 @@ const StandInSchema = Type.Object(
   closed,
 )
 
+/** DE64 or DE128, under a key that both sides have: set and checked. Absent: neither. */
+const MacSchema = Type.Object(
+  {
+    algorithm: Type.Enum([...MAC_ALGORITHMS]),
+    /** Hex. */
+    key: Type.String({ pattern: '^([0-9A-Fa-f]{2}){16,64}$' }),
+    /** False: network management goes without. Absent: it has one too. */
+    coversNetwork: Type.Optional(Type.Boolean()),
+  },
+  closed,
+)
+
 const IssuerSchema = Type.Object(
   {
     name,
@@ -71,19 +83,7 @@ const IssuerSchema = Type.Object(
     timeoutMs: milliseconds(100, 60_000),
     /** Absent: two bytes, big-endian. */
     framing: Type.Optional(FramingWords),
-    /** DE64 or DE128, under a key that both sides have: set and checked. Absent: neither. */
-    mac: Type.Optional(
-      Type.Object(
-        {
-          algorithm: Type.Enum([...MAC_ALGORITHMS]),
-          /** Hex. */
-          key: Type.String({ pattern: '^([0-9A-Fa-f]{2}){16,64}$' }),
-          /** False: network management goes without. Absent: it has one too. */
-          coversNetwork: Type.Optional(Type.Boolean()),
-        },
-        closed,
-      ),
-    ),
+    mac: Type.Optional(MacSchema),
     /** PEM files. Absent: plain TCP. `caFile` absent: the authorities that Node.js ships. */
     tls: Type.Optional(
       Type.Object(
@@ -150,6 +150,7 @@ const IsoListenerSchema = Type.Object(
           ),
           dialect: Type.Optional(dialect),
           framing: Type.Optional(FramingWords),
+          mac: Type.Optional(MacSchema),
           stepUpCode,
         },
         closed,

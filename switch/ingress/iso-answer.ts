@@ -2,6 +2,7 @@
 
 import { ERRORS, type ErrorCode, type ErrorKind } from '../errors.ts'
 import { type FieldValue, type IsoMessage, messageIn } from '../iso8583/index.ts'
+import { chipIn, type DialectRoom } from '../issuers/index.ts'
 import type { Reply } from '../respond.ts'
 import { type Received, text } from './iso-received.ts'
 
@@ -84,7 +85,7 @@ function originalAmount(raw: IsoMessage): string {
 }
 
 /** The answer to what was asked; undefined where there must be none. */
-export function answerReply(to: Received, reply: Reply): IsoMessage | undefined {
+export function answerReply(to: Received, reply: Reply, room: DialectRoom): IsoMessage | undefined {
   if (reply.kind === 'refused') {
     const code = refusalCode(reply.code)
     // Accepted durably, or not answered: its sender goes on repeating, and nothing is lost.
@@ -101,7 +102,8 @@ export function answerReply(to: Received, reply: Reply): IsoMessage | undefined 
   if (to.message.fields[37] === undefined && typeof rrn === 'string') more[37] = rrn
   const { chip, additionalAmounts } = reply.passThrough ?? {}
   if (additionalAmounts !== undefined) more[54] = additionalAmounts
-  if (chip !== undefined) more[55] = chip
+  const chipHere = chip === undefined ? undefined : chipIn(room, chip)
+  if (chipHere !== undefined) more[55] = chipHere
   return answerTo(to, String(responseCode), more)
 }
 

@@ -1,11 +1,17 @@
 // Who may connect over ISO 8583, by configured address or client certificate. Nobody else is heard.
 
-import type { Config, IsoListenerConfig } from '../config/index.ts'
-import { createFraming, type Dialect, defaultFraming } from '../iso8583/index.ts'
+import { type Config, type IsoListenerConfig, macKeyOf } from '../config/index.ts'
+import {
+  createFraming,
+  type Dialect,
+  defaultFraming,
+  MessageAuthentication,
+} from '../iso8583/index.ts'
+import { roomOf } from '../issuers/index.ts'
 import type { AcceptConnection, Peer } from '../ports.ts'
 import type { Acquirer, World } from '../world.ts'
 import type { ExchangedKeys } from './exchanged-keys.ts'
-import { type IsoPeer, IsoSession } from './iso-session.ts'
+import { type IsoPeer, IsoSession, type PeerMac } from './iso-session.ts'
 
 type PeerConfig = IsoListenerConfig['peers'][number]
 
@@ -28,6 +34,15 @@ export function createIsoDoor(
       return undefined
     }
     return new IsoSession(world, found.peer, keys, connection)
+  }
+}
+
+function macOf({ mac }: PeerConfig, dialect: Dialect): PeerMac | undefined {
+  if (mac === undefined) return undefined
+  return {
+    authentication: new MessageAuthentication(dialect),
+    key: macKeyOf(mac),
+    coversNetwork: mac.coversNetwork ?? true,
   }
 }
 
@@ -58,6 +73,7 @@ function isoPeer(
     institutions: new Set(peer.institutions ?? [acquirer.institution]),
     dialect,
     framing: createFraming(peer.framing ?? listener.framing ?? defaultFraming),
-    mac: undefined,
+    mac: macOf(peer, dialect),
+    room: roomOf(dialect),
   }
 }

@@ -11,7 +11,12 @@ import { systemClock, systemTimers } from '../adapters/system-clock.ts'
 import { CardVault, newKeyFile, parseKeyFile } from '../card-data/index.ts'
 import { readConfig } from '../config/index.ts'
 import { InFlight } from '../in-flight.ts'
-import { createFraming, defaultFraming, type IsoMessage } from '../iso8583/index.ts'
+import {
+  createFraming,
+  defaultFraming,
+  type IsoMessage,
+  MessageAuthentication,
+} from '../iso8583/index.ts'
 import { Journal } from '../observe/index.ts'
 import { createSeededRandom, SimulatedDisk } from '../simulation/index.ts'
 import { IdentifierSource } from '../ulid.ts'
@@ -40,7 +45,10 @@ const framing = createFraming(defaultFraming)
 const vault = new CardVault(keys, 'owner')
 const PAN = '4761739001010119'
 
-async function createRig(from = { address: '127.0.0.1', certificateSha256: undefined }) {
+async function createRig(
+  from = { address: '127.0.0.1', certificateSha256: undefined },
+  door: object = listener as object,
+) {
   const lines: string[] = []
   const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) })
   const journal = new Journal({ log, oneLineIn: 1, version: 'test' })
@@ -59,8 +67,10 @@ async function createRig(from = { address: '127.0.0.1', certificateSha256: undef
   } as unknown as World
   const kept = await ExchangedKeys.open(new SimulatedDisk({ random }), vault)
   const answers: IsoMessage[] = []
+  const payloads: Uint8Array[] = []
   const splitter = framing.createSplitter(
     (payload) => {
+      payloads.push(Buffer.from(payload))
       const decoded = dialect.decode(payload)
       assert.ok(decoded.ok)
       answers.push(decoded.message)
@@ -80,9 +90,9 @@ async function createRig(from = { address: '127.0.0.1', certificateSha256: undef
       connection.isDestroyed = true
     },
   }
-  const session = createIsoDoor(world, listener as never, dialects, kept)(connection, from)
+  const session = createIsoDoor(world, door as never, dialects, kept)(connection, from)
   const send = (message: IsoMessage) => session?.onBytes(frameOf(message))
-  return { session, connection, answers, send, lines, kept, journal }
+  return { session, connection, answers, payloads, send, lines, kept, journal }
 }
 
 function frameOf(message: IsoMessage): Uint8Array {
@@ -265,6 +275,43 @@ test('three unreadable messages in a row, or a slipped stream, end the connectio
   const slipped = await createRig()
   slipped.session?.onBytes(Buffer.from([0xff, 0xff, 1, 2, 3]))
   assert.equal(slipped.connection.isDestroyed, true)
+})
+
+test('codes are checked and set where the peer has a key; a wrong one is 63, ten end it', async () => {
+  const mac = { algorithm: 'x9.19', key: '0123456789ABCDEFFEDCBA9876543210' } as const
+  const [peer] = listener.peers
+  const own = { ...listener, peers: [{ ...peer, mac }] }
+  const { connection, session, answers, payloads, journal } = await createRig(undefined, own)
+  const authentication = new MessageAuthentication(dialect)
+  const key = { algorithm: mac.algorithm, key: Buffer.from(mac.key, 'hex') }
+  const signed = (message: IsoMessage) => {
+    const encoded = authentication.encode(message, key)
+    const framed = encoded.ok ? framing.encode(encoded.bytes) : encoded
+    assert.ok(framed.ok)
+    return framed.bytes
+  }
+  session?.onBytes(signed(network('301')))
+  session?.onBytes(signed(authorization({ 32: '999' })))
+  const changed = Buffer.from(signed(authorization()))
+  const at = changed.indexOf('000000002599')
+  changed[at] = '9'.charCodeAt(0)
+  session?.onBytes(changed)
+  session?.onBytes(frameOf(authorization()))
+  assert.deepEqual(
+    answers.map(({ mti, fields }) => [mti, fields[39]]),
+    [
+      ['0810', '00'],
+      ['0110', '03'],
+      ['0110', '63'],
+      ['0110', '63'],
+    ],
+  )
+  answers.forEach((answer, i) => {
+    assert.equal(authentication.check(payloads[i] as Uint8Array, answer, key), 'right')
+  })
+  for (let i = 0; i < 10; i++) session?.onBytes(frameOf(authorization()))
+  assert.equal(connection.isDestroyed, true)
+  assert.match(await journal.registry.metrics(), /event="wrong_mac"\} 10/)
 })
 
 test('a peer that does not read is closed', async () => {

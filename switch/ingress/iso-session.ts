@@ -13,17 +13,18 @@
 
 import {
   type Dialect,
+  type EncodeResult,
   type Framing,
   type FramingProblem,
   type IsoMessage,
   type IsoProblem,
   MAC_INCORRECT,
   type MacKey,
-  type MacVerdict,
   type MessageAuthentication,
   type Splitter,
   type Tpdu,
 } from '../iso8583/index.ts'
+import type { DialectRoom } from '../issuers/index.ts'
 import type { Connection } from '../ports.ts'
 import type { Reply } from '../respond.ts'
 import type { Acquirer, World } from '../world.ts'
@@ -57,11 +58,15 @@ export interface IsoPeer {
   readonly framing: Framing
   /** Where messages carry codes: who knows how, and with which key. */
   readonly mac: PeerMac | undefined
+  /** How its dialect has chip data. */
+  readonly room: DialectRoom
 }
 
 export interface PeerMac {
   readonly authentication: MessageAuthentication
   readonly key: MacKey
+  /** False: network management goes without a code. */
+  readonly coversNetwork: boolean
 }
 
 /** What happened on an acquirer's connection. Stable: metrics depend on the words. */
@@ -178,7 +183,7 @@ export class IsoSession {
 
   #answer(message: Received, reply: Reply, tpdu: Tpdu | null): void {
     if (reply.kind === 'refused') this.#world.journal.refused(reply.code)
-    const answer = answerReply(message, reply)
+    const answer = answerReply(message, reply, this.#peer.room)
     if (answer === undefined) this.#note('unanswered')
     else this.#send(answer, tpdu)
   }
@@ -205,13 +210,17 @@ export class IsoSession {
     } else this.#notOffered(message, tpdu)
   }
 
-  /** Network management may go without a code; one that it has must be right. */
-  #isAuthentic(payload: Uint8Array, { raw, message }: Received): boolean {
-    const { mac } = this.#peer
+  #isAuthentic(payload: Uint8Array, { raw }: Received): boolean {
+    const mac = this.#macFor(raw)
     if (mac === undefined) return true
-    const verdict: MacVerdict = mac.authentication.check(payload, raw, mac.key)
+    const verdict = mac.authentication.check(payload, raw, mac.key)
     if (verdict === 'right') this.#wrongMacsInARow = 0
-    return verdict === 'right' || (verdict === 'absent' && message.mti.startsWith('08'))
+    return verdict === 'right'
+  }
+
+  #macFor({ mti }: IsoMessage): PeerMac | undefined {
+    const { mac } = this.#peer
+    return mac?.coversNetwork === false && mti[1] === '8' ? undefined : mac
   }
 
   /** Nothing of it was taken: who sent it is not known. */
@@ -225,17 +234,26 @@ export class IsoSession {
     else this.#send(answerWithCode(message, MAC_INCORRECT[message.edition.year]), tpdu)
   }
 
-  #encode(message: IsoMessage) {
-    const { dialect, mac } = this.#peer
-    const isNetwork = message.mti[1] === '8'
-    return mac === undefined || isNetwork
-      ? dialect.encode(message)
+  /** Balances and chip data may be longer than this dialect's fields: the answer counts more. */
+  #encodeWhatFits(message: IsoMessage): EncodeResult {
+    const encoded = this.#encode(message)
+    if (encoded.ok || !/^5[45]/.test(encoded.problem.field)) return encoded
+    const fields = [...message.fields]
+    fields[54] = undefined
+    fields[55] = undefined
+    return this.#encode({ ...message, fields })
+  }
+
+  #encode(message: IsoMessage): EncodeResult {
+    const mac = this.#macFor(message)
+    return mac === undefined
+      ? this.#peer.dialect.encode(message)
       : mac.authentication.encode(message, mac.key)
   }
 
   #send(message: IsoMessage, tpdu: Tpdu | null): void {
     if (this.#isClosed) return
-    const encoded = this.#encode(message)
+    const encoded = this.#encodeWhatFits(message)
     const framed = encoded.ok ? this.#peer.framing.encode(encoded.bytes, tpdu) : encoded
     if (!framed.ok) {
       this.#note('unwritable')

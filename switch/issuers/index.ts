@@ -1,6 +1,7 @@
 export { type BackOff, backOffMs } from './back-off.ts'
 export * from './create-issuer.ts'
 export { type DeadlineEntry, Deadlines } from './deadlines.ts'
+export { chipIn, type DialectRoom, roomOf } from './dialect-room.ts'
 export type { IssuerState } from './iso-issuer.ts'
 export type { BadMac, LinkDownReason, LinkMac } from './iso-link.ts'
 export * from './issuer.ts'
