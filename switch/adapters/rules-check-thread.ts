@@ -1,6 +1,7 @@
 // The thread that tries rule sets: reads a folder, compiles it, runs the packs' tests and keeps the
 // set, while the threads that score go on scoring. Nothing else imports it.
 
+import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import {
   bundleRuleFiles,
@@ -17,6 +18,10 @@ import type { CheckedRules } from '../rule-reloads.ts'
 import type { CheckAnswer, CheckOrder } from './rules-checker.ts'
 
 const { rulesDir, keptFolder } = workerData as { rulesDir: string; keptFolder: string }
+
+// On Linux the priority is that of the calling thread alone: where cores are short, messages go
+// first. Elsewhere it would be that of the whole process.
+if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW)
 
 parentPort?.on('message', (order: CheckOrder) => void answer(order))
 
