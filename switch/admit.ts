@@ -129,7 +129,7 @@ function awaitFirst(world: World, place: string): Promise<Reply> {
   })
 }
 
-function refuseReuse(): Refusal {
+export function refuseReuse(): Refusal {
   return refuse(
     'idempotency_key_reused',
     'this Idempotency-Key belongs to another request: use a new one',
@@ -137,7 +137,7 @@ function refuseReuse(): Refusal {
   )
 }
 
-function refuseRunning(): Refusal {
+export function refuseRunning(): Refusal {
   return refuseForNow(
     'idempotency_key_in_progress',
     'the first request with this key has no outcome yet: retry with the same key',

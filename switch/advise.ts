@@ -7,6 +7,7 @@ import type { AdviceRequest } from './advice-request.ts'
 import { identifyCard, type OpenCard, type Pan, refuseStrayCardNumber } from './card-data/index.ts'
 import { type Asked, hasTraceNumber, intentOf, prepare } from './claim.ts'
 import { type Refusal, refuse } from './errors.ts'
+import { answerOfFirst, KeyTaken, mustBeTaken } from './first-answer.ts'
 import { storedRequest } from './message.ts'
 import { answered, queuedAdvice } from './record.ts'
 import { answerBody, type Reply, respond, respondUnknown } from './respond.ts'
@@ -72,7 +73,7 @@ async function accept(
       decision,
     }
     const result = await world.store.accept(intentOf(running, 'advice'), outcome)
-    if (result.kind !== 'claimed') throw new Error('an admitted key was claimed already')
+    mustBeTaken(result)
     if (outcome.advice !== undefined) world.storeAndForward.enqueue(outcome.advice)
     world.journal.stepTaken('advice', outcome)
     const kind = outcome.outcome === 'approved' ? 'approved' : 'declined'
@@ -80,6 +81,7 @@ async function accept(
     return respond(outcome)
   } catch (error) {
     if (error instanceof StoreFault) return respondUnknown()
+    if (error instanceof KeyTaken) return answerOfFirst(world, error, running.fingerprint)
     throw error
   }
 }

@@ -10,6 +10,7 @@ import {
   createIssuer,
   type Issuer,
   type IssuerEvent,
+  LeasedIssuer,
   type LinkMac,
   TraceBook,
 } from './issuers/index.ts'
@@ -19,7 +20,7 @@ import type { Journal } from './observe/index.ts'
 import type { Random, TlsClient, Transport } from './ports.ts'
 import { type RecoveryReport, recover } from './recover.ts'
 import { Router } from './route.ts'
-import { type Attempt, StoreFault, type TransactionStore } from './store/index.ts'
+import { type Attempt, StoreFault, type Transaction, type TransactionStore } from './store/index.ts'
 import { createStoreAndForward, type StoreAndForwardEvent } from './store-and-forward/index.ts'
 import { IdentifierSource } from './ulid.ts'
 import type { World } from './world.ts'
@@ -69,6 +70,7 @@ export function assemble(parts: Parts): World {
       clock,
       timers,
       random,
+      sharing: store.sharing,
       onEvent: (event) => noteDelivery(parts, event),
     }),
     inFlight: new InFlight(IN_FLIGHT_MAX),
@@ -90,11 +92,14 @@ export function assemble(parts: Parts): World {
         random,
         dialect,
         lastStan: store.lastStan(link.name),
+        traceSlot: store.sharing?.traceSlot,
         onLateAnswer: (late) => void takeLateAnswer(world, late).catch(parts.onBug),
         onEvent: noteLink,
       },
     )
-    issuers.set(link.name, issuer)
+    const { sharing } = store
+    const isShared = sharing !== undefined
+    issuers.set(link.name, isShared ? new LeasedIssuer(issuer, sharing.leaseOutlives) : issuer)
   }
   return world
 }
@@ -104,27 +109,64 @@ function macOf({ mac }: IssuerConfig): LinkMac | undefined {
   return { key: macKeyOf(mac), coversNetwork: mac.coversNetwork ?? true }
 }
 
-/** Ends what a crash left open and takes up the queued reversals: before anything is let in. */
-export async function recoverWorld(world: World): Promise<RecoveryReport> {
-  // What an earlier process gave up may still be answered: matched, recorded, changing nothing.
-  const expectLateAnswer = (attempt: Attempt, transactionId: string) => {
-    world.attemptOwners.set(attempt, transactionId)
-    world.issuers.get(attempt.issuer)?.expectLateAnswer(attempt)
-  }
+/**
+ * Ends what a crash left open and takes up the queued reversals: before anything is let in. From
+ * then on it does the same for other processes on the store that end. `onBug`: as in `Parts`.
+ */
+export async function recoverWorld(
+  world: World,
+  onBug: Parts['onBug'] = () => {},
+): Promise<RecoveryReport> {
   for (const { message } of await world.store.pendingDeliveries()) {
     // What is captured or reversed by its acquirer was answered long ago.
     if (message.step === 'capture' || message.step === 'reversal') continue
-    expectLateAnswer(message.original, message.transactionId)
+    expectLateAnswer(world, message.original, message.transactionId)
   }
-  const report = await recover({
-    store: world.store,
-    clock: world.clock,
-    journal: world.journal,
-    traceNumbers: world.traceNumbers,
-    expectLateAnswer,
-  })
+  const report = await recover(recoveryWorld(world))
   await world.storeAndForward.start()
+  world.store.sharing?.watch({
+    onAdopted: (transactions) => void recoverAdopted(world, transactions).catch(onBug),
+    onLanesTaken: (issuers) => void takeLanes(world, issuers).catch(onBug),
+    onQueued: (deliveries) => world.storeAndForward.takeUp(deliveries),
+  })
   return report
+}
+
+function recoveryWorld(world: World): Parameters<typeof recover>[0] {
+  const { store, clock, journal, traceNumbers } = world
+  return {
+    store,
+    clock,
+    journal,
+    traceNumbers,
+    expectLateAnswer: (attempt, id) => expectLateAnswer(world, attempt, id),
+  }
+}
+
+/** What an earlier process gave up may still be answered: matched, recorded, changing nothing. */
+function expectLateAnswer(world: World, attempt: Attempt, transactionId: string): void {
+  world.attemptOwners.set(attempt, transactionId)
+  world.issuers.get(attempt.issuer)?.expectLateAnswer(attempt)
+}
+
+/** Claims of a process that has ended; the lanes' owners find the reversals in the store. */
+async function recoverAdopted(world: World, transactions: readonly Transaction[]): Promise<void> {
+  try {
+    const { declined, reversed } = await recover(recoveryWorld(world), transactions)
+    world.journal.log.warn({ declined, reversed }, 'took over the open claims of an ended process')
+  } catch (error) {
+    // The store says so itself, and the process ends; the next one takes over.
+    if (!(error instanceof StoreFault)) throw error
+  }
+}
+
+async function takeLanes(world: World, issuers: readonly string[]): Promise<void> {
+  world.journal.log.warn({ issuers }, 'took over store-and-forward to these issuers')
+  try {
+    await world.storeAndForward.start(issuers)
+  } catch (error) {
+    if (!(error instanceof StoreFault)) throw error
+  }
 }
 
 /** The configured link's numbers; for an issuer that is no longer configured, a book of its own. */
@@ -136,7 +178,7 @@ function traceNumbersOf(
 ): Pick<Issuer, 'drawTraceNumbers'> {
   const configured = issuers.get(issuer)
   if (configured !== undefined) return configured
-  const book = new TraceBook(clock, store.lastStan(issuer), 1)
+  const book = new TraceBook(clock, store.lastStan(issuer), 1, store.sharing?.traceSlot)
   return { drawTraceNumbers: () => book.draw('reversal') }
 }
 

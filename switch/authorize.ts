@@ -4,6 +4,7 @@ import { admit, admitWithoutCard, fingerprintOf } from './admit.ts'
 import { ask } from './ask.ts'
 import { identifyCard, type OpenCard, type Pan, refuseStrayCardNumber } from './card-data/index.ts'
 import { type Asked, claim, hasTraceNumber, prepare } from './claim.ts'
+import { answerOfFirst, KeyTaken } from './first-answer.ts'
 import { type AuthorizationRequest, storedRequest } from './message.ts'
 import { publish } from './publish.ts'
 import { type Ending, record } from './record.ts'
@@ -76,6 +77,7 @@ async function seeThrough(world: World, running: RunningAuthorization): Promise<
     return respondWith(outcome, ending)
   } catch (error) {
     if (error instanceof StoreFault) return respondUnknown()
+    if (error instanceof KeyTaken) return answerOfFirst(world, error, running.fingerprint)
     throw error
   }
 }

@@ -3,6 +3,7 @@
 import { hash } from 'node:crypto'
 import type { ScoringRequest } from '#scoring'
 import type { OpenCard } from './card-data/index.ts'
+import { mustBeTaken } from './first-answer.ts'
 import { type Issuer, NO_STAN, type TracePurpose } from './issuers/index.ts'
 import type {
   AuthorizationRequest,
@@ -98,12 +99,11 @@ export function hasTraceNumber(running: RunningAuthorization): boolean {
   return running.attempt?.stan !== NO_STAN
 }
 
-/** Durable when it resolves. Rejects with StoreFault. Throws where another claim holds the key. */
+/** Durable when it resolves. Rejects with StoreFault, or KeyTaken. */
 export async function claim(world: World, running: RunningAuthorization): Promise<void> {
   const kind = isInquiry(running.request.type) ? 'inquiry' : 'financial'
   const result = await world.store.claim(intentOf(running, kind))
-  // `admit` looked in the same synchronous step, and the embedded store has one process only.
-  if (result.kind !== 'claimed') throw new Error('an admitted key was claimed already')
+  mustBeTaken(result)
   world.journal.step('claim', world.clock.monotonic() - running.startedMs)
 }
 

@@ -60,6 +60,12 @@ export const RRN_STEPS_MAX = 100
 export const WAITERS_PER_KEY_MAX = 8
 
 /**
+ * How often a retry looks whether another process has answered the first one: a read of 1 ms each,
+ * and an answer that is late by 25 ms in the middle.
+ */
+export const FIRST_ANSWER_POLL_MS = 50
+
+/**
  * Authorizations waiting for a scoring worker before new ones are refused. A worker scores some
  * 16,000/s in full batches: 256 wait 16 ms, inside the 30 ms that a score may take; 512 would not.
  */

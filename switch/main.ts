@@ -5,10 +5,10 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { keptSetsFolder } from '#rules'
 import { createScorerPool, type ScorerPool, type ScoringProblem, type TimerHandle } from '#scoring'
+import { type ConfiguredStore, openConfiguredStore } from './adapters/configured-store.ts'
 import { readDialect } from './adapters/dialect-files.ts'
 import { openFileDisk } from './adapters/file-disk.ts'
 import { listen } from './adapters/http-server.ts'
-import { checkKeys } from './adapters/key-check.ts'
 import { readKeyFile } from './adapters/key-files.ts'
 import { createLogger, type LogOutput } from './adapters/log-output.ts'
 import { listenForStreams, type NetListener } from './adapters/net-listener.ts'
@@ -22,7 +22,6 @@ import {
 import { keepStartSet, type RulesAtStart, rulesAtStart } from './adapters/rules-at-start.ts'
 import { RulesChecker } from './adapters/rules-checker.ts'
 import { RulesWatch } from './adapters/rules-watch.ts'
-import { openStoreFolder } from './adapters/store-folder.ts'
 import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
 import { readTlsClient } from './adapters/tls-files.ts'
 import { assemble, recoverWorld } from './assemble.ts'
@@ -42,7 +41,6 @@ import {
   assertRelations,
   BODY_BYTES_MAX,
   HTTP_CONNECTIONS_MAX,
-  KEY_RETENTION_MS,
   SCORING_QUEUE_CAPACITY,
 } from './limits.ts'
 import { Journal } from './observe/index.ts'
@@ -52,8 +50,7 @@ import { readiness } from './readiness.ts'
 import type { RecoveryReport } from './recover.ts'
 import { requeue } from './requeue.ts'
 import { lineOf, RuleReloads } from './rule-reloads.ts'
-import { type OpenReport, StoreFault, type TransactionStore } from './store/index.ts'
-import { IdentifierSource } from './ulid.ts'
+import { StoreFault } from './store/index.ts'
 import { VelocityWatch } from './velocity-watch.ts'
 import type { World } from './world.ts'
 
@@ -97,19 +94,19 @@ export async function startSwitch(
   const journal = new Journal({ log: output.log, oneLineIn: config.log.oneLineIn, version })
   const ending = new Ending(journal, output)
   const [store, scorer] = await Promise.all([
-    openStore(config, random, journal, ending),
+    openConfiguredStore({
+      config,
+      keys: keyFile.keys,
+      random,
+      onFlush: (flush) => journal.flushed(flush.seconds),
+      onFault: (reason) => ending.afterFault(reason),
+    }),
     openScorer(config, keyFile.keys, output.log),
   ])
   if (!store.ok || !scorer.ok) {
     if (store.ok) await store.opened.store.close()
     if (scorer.ok) await scorer.pool.close()
     return { ok: false, problems: [...problemsOf(store), ...problemsOf(scorer)] }
-  }
-  // The store's lock is held by now, so no other process notes its keys at the same time.
-  const checked = checkKeys(config.dataDir, config.keysFile, keyFile.keys)
-  if (!checked.ok) {
-    await Promise.all([store.opened.store.close(), scorer.pool.close()])
-    return { ok: false, problems: [checked.problem] }
   }
   const adminToken = environment.ADMIN_TOKEN
   const parts = { config, keys: keyFile.keys, random, journal, ending, adminToken }
@@ -121,18 +118,13 @@ export async function startSwitch(
   })
 }
 
-interface OpenedStore {
-  readonly store: TransactionStore
-  readonly report: OpenReport
-}
-
 interface OpenParts {
   readonly config: Config
   readonly keys: KeyRing
   readonly random: Random
   readonly journal: Journal
   readonly ending: Ending
-  readonly opened: OpenedStore
+  readonly opened: ConfiguredStore
   readonly adminToken: string | undefined
   readonly scorer: ScorerPool
   readonly rules: RulesAtStart
@@ -140,23 +132,6 @@ interface OpenParts {
 
 function problemsOf(part: { ok: true } | { ok: false; problems: readonly string[] }) {
   return part.ok ? [] : part.problems
-}
-
-async function openStore(config: Config, random: Random, journal: Journal, ending: Ending) {
-  const owner = new IdentifierSource(systemClock, random).next('switch_')
-  const folder = path.join(config.dataDir, 'store')
-  const result = await openStoreFolder(folder, {
-    clock: systemClock,
-    timers: systemTimers,
-    random,
-    owner,
-    keyRetentionMs: KEY_RETENTION_MS,
-    limits: { flushDeadlineMs: config.deadlines.durabilityMs },
-    onFlush: (flush) => journal.flushed(flush.seconds),
-    onFault: (reason) => ending.afterFault(reason),
-  })
-  if (!result.ok) return { ok: false as const, problems: [`${folder}: ${result.problem.message}`] }
-  return { ok: true as const, opened: { store: result.store, report: result.report } }
 }
 
 async function openScorer(config: Config, keys: KeyRing, log: LogOutput['log']) {
@@ -198,7 +173,7 @@ function scoringProblem(problem: ScoringProblem): string {
 /** From open parts to a listening switch. */
 async function putTogether(parts: OpenParts): Promise<StartResult> {
   const { config, journal, scorer, ending } = parts
-  const { store, report } = parts.opened
+  const { store } = parts.opened
   const dialects = readDialects(config)
   if (!dialects.ok) {
     await Promise.all([store.close(), scorer.close()])
@@ -223,7 +198,7 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
   const isoListeners: NetListener[] = []
   // Before recovery, which a signal or a full disk may end.
   ending.takeOver(world, scorer, servers, isoListeners)
-  const recovery = await recoverOrSay(world)
+  const recovery = await recoverOrSay(world, parts.opened.place, ending)
   if (!recovery.ok) {
     await ending.drain(1)
     return recovery
@@ -248,7 +223,7 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
     url: `http://${config.http.host}:${http.port}`,
     adminUrl: `http://${config.admin.host}:${admin.port}`,
     isoUrls: isoUrls(config, isoListeners),
-    facts: facts(world, scorer, report, recovered),
+    facts: facts(world, scorer, parts.opened, recovered),
     ended: ending.ended,
   }
   const unwritten = writeAddresses(config.dataDir, running)
@@ -256,9 +231,15 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
     await ending.drain(1)
     return { ok: false, problems: [unwritten] }
   }
-  const started = { url: running.url, adminUrl: running.adminUrl, recovered, log: report }
+  const started = {
+    url: running.url,
+    adminUrl: running.adminUrl,
+    recovered,
+    log: parts.opened.report,
+  }
   journal.log.info(started, 'listening')
-  if (report.cutTail !== null) journal.log.warn(report.cutTail, 'a torn last record was cut')
+  const { cutTail } = parts.opened
+  if (cutTail !== null) journal.log.warn(cutTail, 'a torn last record was cut')
   return { ok: true, running: { ...running, facts: [...addressFacts(running), ...running.facts] } }
 }
 
@@ -314,15 +295,16 @@ function someOf(files: readonly string[]): string {
 /** Recovers; what the disk does to it is a problem to mend, and not a bug. */
 async function recoverOrSay(
   world: World,
+  place: string,
+  ending: Ending,
 ): Promise<{ ok: true; report: RecoveryReport } | { ok: false; problems: readonly string[] }> {
   try {
-    return { ok: true, report: await recoverWorld(world) }
+    return { ok: true, report: await recoverWorld(world, ending.afterBug) }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === undefined) throw error
-    const folder = path.join(world.config.dataDir, 'store')
-    const advice = 'see that its disk has room and can be read, then start again: nothing was lost'
-    return { ok: false, problems: [`${folder}: recovery stopped (${message}): ${advice}`] }
+    const advice = 'see that it has room and can be read, then start again: nothing was lost'
+    return { ok: false, problems: [`${place}: recovery stopped (${message}): ${advice}`] }
   }
 }
 
@@ -500,15 +482,15 @@ function addressFacts(running: RunningSwitch): RunningSwitch['facts'] {
 function facts(
   world: World,
   scorer: ScorerPool,
-  report: OpenReport,
+  { place, cutTail }: ConfiguredStore,
   recovered: RecoveryReport,
 ): RunningSwitch['facts'] {
   const { config } = world
   const { info } = scorer
-  const cut = report.cutTail === null ? '' : `; a torn last record was cut: ${cutText(report)}`
+  const cut = cutTail === null ? '' : `; a torn last record was cut: ${JSON.stringify(cutTail)}`
   const left = `${recovered.declined} left open by a crash, ${recovered.reversed} reversed`
   return [
-    ['store', `embedded, ${path.join(config.dataDir, 'store')} (${left}${cut})`],
+    ['store', `${place} (${left}${cut})`],
     ['velocity', info.velocity === 'redis' ? 'Redis' : `embedded (${embeddedText(info)})`],
     ['rules', `${info.rules} rules, set ${info.ruleSet}`],
     ['model', `${info.modelName} ${info.model}`],
@@ -522,10 +504,6 @@ function embeddedText({ restored }: ScorerPool['info']): string {
     return `nothing kept: the snapshot was refused, ${restored.refused}`
   const { entities = 0 } = restored ?? {}
   return entities === 0 ? 'REDIS_URL is not set; nothing kept' : `${entities} entities kept`
-}
-
-function cutText(report: OpenReport): string {
-  return JSON.stringify(report.cutTail)
 }
 
 async function readVersion(): Promise<string> {

@@ -27,8 +27,11 @@ type RecoveryWorld = Pick<World, 'store' | 'clock' | 'journal'> & {
  * Ends every open claim before anything new is let in. Reads records only, never today's routes:
  * an attempt is reversed at the issuer that it names.
  */
-export async function recover(world: RecoveryWorld): Promise<RecoveryReport> {
-  const open = await world.store.openTransactions()
+export async function recover(
+  world: RecoveryWorld,
+  taken?: readonly Transaction[],
+): Promise<RecoveryReport> {
+  const open = taken ?? (await world.store.openTransactions())
   let reversed = 0
   for (const transaction of open) {
     const outcome = recoveredOutcome(world, transaction)

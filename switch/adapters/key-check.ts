@@ -33,22 +33,9 @@ export function checkKeys(dataDir: string, keysFile: string, keys: KeyRing): Key
   } catch (error) {
     return refused(file, `it can't be read (${codeOf(error)}): restore it from the backup`)
   }
-  if (known !== undefined) {
-    const knownIds = Object.keys(known.panKeys)
-    const isOther =
-      known.token !== ours.token ||
-      knownIds.some((id) => id in ours.panKeys && known.panKeys[id] !== ours.panKeys[id])
-    if (isOther) {
-      const advice = 'restore the one that it was made with, or set KEYS_FILE to it'
-      return refused(keysFile, `this key file is not this store's: ${advice}`)
-    }
-    const missing = knownIds.filter((id) => !(id in ours.panKeys))
-    if (missing.length > 0) {
-      const lacks = `PAN key ${missing.join(', ')} is missing, and the store has cards under it`
-      return refused(keysFile, `${lacks}: restore the key, or set KEYS_FILE`)
-    }
-    if (knownIds.length === Object.keys(ours.panKeys).length) return { ok: true }
-  }
+  const compared = compare(known, ours, keysFile)
+  if (!compared.ok) return compared
+  if (!compared.isNew) return { ok: true }
   try {
     writeCheck(file, ours)
     return { ok: true }
@@ -56,6 +43,49 @@ export function checkKeys(dataDir: string, keysFile: string, keys: KeyRing): Key
     const advice = 'make room for it, or let the switch write there'
     return refused(file, `it can't be written (${codeOf(error)}): ${advice}`)
   }
+}
+
+/** `note`: what is to be kept of the ring with the store, or null where that is there already. */
+export type KeyComparison =
+  | { readonly ok: true; readonly note: string | null }
+  | { readonly ok: false; readonly problem: string }
+
+/** The same for a store that keeps the text of its check itself; undefined where it has none. */
+export function compareKeys(
+  known: string | undefined,
+  keysFile: string,
+  keys: KeyRing,
+): KeyComparison {
+  const check = known === undefined ? undefined : parse(known)
+  if (known !== undefined && check?.version !== 1) {
+    return { ok: false, problem: `the store's key check can't be read: restore the database` }
+  }
+  const ours = checkOf(keys)
+  const compared = compare(check, ours, keysFile)
+  if (!compared.ok) return compared
+  return { ok: true, note: compared.isNew ? JSON.stringify(ours) : null }
+}
+
+type Comparison =
+  | { readonly ok: true; readonly isNew: boolean }
+  | { readonly ok: false; readonly problem: string }
+
+function compare(known: KeyCheck | undefined, ours: KeyCheck, keysFile: string): Comparison {
+  if (known === undefined) return { ok: true, isNew: true }
+  const knownIds = Object.keys(known.panKeys)
+  const isOther =
+    known.token !== ours.token ||
+    knownIds.some((id) => id in ours.panKeys && known.panKeys[id] !== ours.panKeys[id])
+  if (isOther) {
+    const advice = 'restore the one that it was made with, or set KEYS_FILE to it'
+    return refused(keysFile, `this key file is not this store's: ${advice}`)
+  }
+  const missing = knownIds.filter((id) => !(id in ours.panKeys))
+  if (missing.length > 0) {
+    const lacks = `PAN key ${missing.join(', ')} is missing, and the store has cards under it`
+    return refused(keysFile, `${lacks}: restore the key, or set KEYS_FILE`)
+  }
+  return { ok: true, isNew: knownIds.length < Object.keys(ours.panKeys).length }
 }
 
 function checkOf(keys: KeyRing): KeyCheck {
@@ -108,6 +138,6 @@ function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? 'unreadable'
 }
 
-function refused(file: string, problem: string): KeyCheckResult {
+function refused(file: string, problem: string): { ok: false; problem: string } {
   return { ok: false, problem: `${file}: ${problem}` }
 }

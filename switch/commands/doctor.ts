@@ -88,6 +88,7 @@ async function examine(): Promise<Finding[]> {
     ...(await Promise.all(config.issuers.map((issuer) => examineIssuer(issuer, read.file)))),
     await examineModel(config),
     await examineRedis(config),
+    await examineDatabase(config),
   ]
 }
 
@@ -280,4 +281,38 @@ async function examineRedis(config: Config): Promise<Finding> {
     const why = (error as Error).message
     return bad('Redis', why, 'check REDIS_URL; without Redis decisions say degraded: velocity')
   }
+}
+
+/** As the start checks it, but takes nothing: reachable, durable, migrated. */
+async function examineDatabase({ databaseUrl }: Config): Promise<Finding> {
+  const check = 'PostgreSQL'
+  if (databaseUrl === undefined) {
+    return fine(check, 'not configured: the store is embedded, for one process')
+  }
+  const { openPostgresDatabase } = await import('../adapters/postgres-database.ts')
+  const { findUnfitness } = await import('../store/index.ts')
+  const database = openPostgresDatabase(databaseUrl, 'switchyard doctor')
+  try {
+    const session = await database.connect(2000)
+    try {
+      const problem = await findUnfitness(session)
+      if (problem !== undefined) return bad(check, database.address, problem.message)
+    } finally {
+      session.destroy()
+    }
+    return isPlain(databaseUrl)
+      ? odd(check, `${database.address}, without TLS`, 'set sslmode=verify-full in DATABASE_URL')
+      : fine(check, database.address)
+  } catch (error) {
+    const advice = 'see that it runs, or mend DATABASE_URL'
+    return bad(check, `${database.address}: ${(error as Error).message}`, advice)
+  }
+}
+
+/** In clear, and beyond this machine. */
+function isPlain(url: string): boolean {
+  const { hostname, searchParams } = new URL(url)
+  const isLocal = /^(|localhost|127\..*|\[::1\])$/.test(hostname) || searchParams.has('host')
+  const mode = searchParams.get('sslmode')
+  return !isLocal && (mode === null || mode === 'disable' || mode === 'no-verify')
 }

@@ -8,6 +8,7 @@ import { readConfigFile } from '../adapters/config-files.ts'
 import { openFileDiskForReading } from '../adapters/file-disk.ts'
 import { findHolder } from '../adapters/folder-lock.ts'
 import { auditLog, exportLog, type LogAudit, type LogProblem } from '../store/index.ts'
+import { registerMigrate } from './store-migrate.ts'
 
 interface Options {
   readonly json?: boolean
@@ -17,6 +18,7 @@ const FOLDER_HELP = 'the folder of the segments, instead of the configured one'
 
 export function registerStore(program: Command): void {
   const store = program.command('store').description('verify, count and export the embedded store')
+  registerMigrate(store)
   store
     .command('verify')
     .description('check every byte of the log, and that its records tell one story')

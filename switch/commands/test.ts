@@ -105,6 +105,7 @@ function provideServers(): string[] {
     { program: 'redis-server', package: 'redis-server' },
     { program: 'strace', package: 'strace' },
     { program: 'chromium', package: 'chromium' },
+    { program: 'postgres', package: 'postgresql' },
   ].filter(({ program }) => !isInstalled(program))
   if (needed.length === 0) return notes
   const names = needed.map((one) => one.package)

@@ -104,7 +104,7 @@ const wrongVariables: readonly [variable: string, value: string, says: RegExp][]
   ['REDIS_URL', 'localhost:6379', /^REDIS_URL must look like redis:\/\/host:port/],
   ['REDIS_URL', 'redis+sentinel://host:26379', /redis\+sentinel:\/\/host:port,host:port\/name/],
   ['REDIS_URL', 'redis://host:secret', /^REDIS_URL must look like redis:\/\/host:port/],
-  ['DATABASE_URL', 'postgres://secret@host/db', /no PostgreSQL store yet: unset DATABASE_URL/],
+  ['DATABASE_URL', 'mysql://secret@host/db', /DATABASE_URL must look like postgres/],
 ]
 
 for (const [variable, value, says] of wrongVariables) {

@@ -8,6 +8,7 @@ import { currencyByCode } from '#rules'
 import { parseRedisUrl } from '#scoring'
 import { type MacKey, macKeyProblem } from '../iso8583/index.ts'
 import { nearestName } from '../nearest-name.ts'
+import { DEFAULT_LEASE_MS } from '../store/index.ts'
 import { type Config, ConfigSchema, type IssuerConfig } from './schema.ts'
 
 /** The environment variables that win over the file (default.yaml), and where each belongs. */
@@ -19,6 +20,7 @@ const ENVIRONMENT: Readonly<Record<string, readonly [string, string?]>> = {
   MODEL_DIR: ['modelDir'],
   KEYS_FILE: ['keysFile'],
   REDIS_URL: ['redisUrl'],
+  DATABASE_URL: ['databaseUrl'],
   LOG_LEVEL: ['log', 'level'],
 }
 
@@ -95,8 +97,11 @@ function checkEnvironment(environment: Readonly<Record<string, string | undefine
         'redis+cluster://host:port,host:port; rediss instead of redis for TLS',
     )
   }
-  if (DATABASE_URL !== '') {
-    problems.push('there is no PostgreSQL store yet: unset DATABASE_URL')
+  if (
+    DATABASE_URL !== '' &&
+    !(/^postgres(ql)?:\/\/./.test(DATABASE_URL) && URL.canParse(DATABASE_URL))
+  ) {
+    problems.push('DATABASE_URL must look like postgres://user:password@host:port/database')
   }
   return problems
 }
@@ -331,8 +336,20 @@ function checkDeadlines(config: Config): string[] {
         `+ durabilityMs ${durabilityMs}`,
     )
   }
+  problems.push(...checkLease(config, slowest))
   if (velocityMs >= scoreMs) problems.push('deadlines: velocityMs must be below scoreMs')
   return problems
+}
+
+/** A sixth is the time between renewals: one may fail, and a request may still leave. */
+function checkLease({ database }: Config, slowestMs: number): string[] {
+  const leaseMs = database?.leaseMs ?? DEFAULT_LEASE_MS
+  const leastMs = Math.ceil((slowestMs * 3) / 2)
+  if (leaseMs > leastMs) return []
+  return [
+    `database: leaseMs ${leaseMs} must be above ${leastMs}, half as much again as the slowest ` +
+      `issuer's timeoutMs ${slowestMs}: a request leaves only where the lease outlives its answer`,
+  ]
 }
 
 function isLoopback(host: string): boolean {
@@ -351,9 +368,8 @@ function maskIso({ listeners }: NonNullable<Config['iso']>): NonNullable<Config[
 export function maskConfig(config: Config): unknown {
   return {
     ...config,
-    ...(config.redisUrl === undefined
-      ? {}
-      : { redisUrl: config.redisUrl.replace(/\/\/[^@/]*@/, '//***@') }),
+    ...(config.redisUrl === undefined ? {} : { redisUrl: maskUrl(config.redisUrl) }),
+    ...(config.databaseUrl === undefined ? {} : { databaseUrl: maskUrl(config.databaseUrl) }),
     issuers: config.issuers.map(maskMac),
     ...(config.iso === undefined ? {} : { iso: maskIso(config.iso) }),
     acquirers: config.acquirers.map((acquirer) => ({
@@ -364,6 +380,13 @@ export function maskConfig(config: Config): unknown {
         : { signatureKeys: acquirer.signatureKeys.map((key) => ({ ...key, secret: '***' })) }),
     })),
   }
+}
+
+/** Credentials stand before the last @ of the authority, or in a parameter (libpq's `password`). */
+function maskUrl(url: string): string {
+  return url
+    .replace(/\/\/[^/?#]*@/, '//***@')
+    .replace(/([?&](?:user|password|sslpassword)=)[^&#]*/g, '$1***')
 }
 
 function freeze<T>(value: T): T {

@@ -173,6 +173,17 @@ export const ConfigSchema = Type.Object(
     watchRules: Type.Optional(Type.Boolean()),
     modelDir: Type.String({ minLength: 1 }),
     keysFile: Type.String({ minLength: 1 }),
+    databaseUrl: Type.Optional(Type.String({ pattern: '^postgres(ql)?://' })),
+    /** Where the store is PostgreSQL. */
+    database: Type.Optional(
+      Type.Object(
+        {
+          /** How long a process that says nothing keeps its work; then another takes it over. */
+          leaseMs: milliseconds(1_000, 600_000),
+        },
+        closed,
+      ),
+    ),
     redisUrl: Type.Optional(Type.String({ pattern: '^rediss?(\\+sentinel|\\+cluster)?://' })),
     log: Type.Object(
       {

@@ -20,6 +20,7 @@ import {
   HOLD_MAX_MS,
   IN_FLIGHT_MAX,
 } from './limits.ts'
+import type { TraceSlot } from './trace-numbers.ts'
 
 /** A link as the configuration has it; what is absent is as in `limits.ts`. */
 export interface IssuerLinkConfig {
@@ -47,6 +48,8 @@ export interface IssuerDependencies extends IsoLinkPorts {
   readonly dialect: Dialect
   /** `store.lastStan(name)`: the trace numbers go on after it. */
   readonly lastStan: string
+  /** The numbers that this process may draw, where others share the store. */
+  readonly traceSlot?: TraceSlot | undefined
   /** Called on the message path, as `onEvent`: they must not throw. */
   readonly onLateAnswer: (late: LateIssuerAnswer) => void
   readonly onEvent: (event: IssuerEvent) => void
@@ -98,6 +101,7 @@ export function createIssuer(config: IssuerLinkConfig, deps: IssuerDependencies)
       lateAnswerWindowMs,
       inFlightMax: config.inFlightMax ?? IN_FLIGHT_MAX,
       lastStan: deps.lastStan,
+      traceSlot: deps.traceSlot,
       onLateAnswer: deps.onLateAnswer,
       onEvent: deps.onEvent,
     },

@@ -7,10 +7,11 @@ export type { BadMac, LinkDownReason, LinkMac } from './iso-link.ts'
 export * from './issuer.ts'
 export * from './issuer-events.ts'
 export { originalDataElements } from './issuer-message.ts'
+export { LeasedIssuer } from './leased-issuer.ts'
 export {
   CONNECTIONS_MAX,
   IN_FLIGHT_MAX as LINK_IN_FLIGHT_MAX,
   REVERSALS_IN_FLIGHT_MAX,
 } from './limits.ts'
 export type { LineState } from './line.ts'
-export { NO_STAN, TraceBook } from './trace-numbers.ts'
+export { NO_STAN, TraceBook, type TraceSlot } from './trace-numbers.ts'

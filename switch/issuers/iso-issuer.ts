@@ -29,7 +29,7 @@ import {
 } from './issuer-message.ts'
 import { ANSWERED_HOLD_MS, REVERSALS_IN_FLIGHT_MAX } from './limits.ts'
 import { Line, type LineState } from './line.ts'
-import { NO_STAN, TraceBook } from './trace-numbers.ts'
+import { NO_STAN, TraceBook, type TraceSlot } from './trace-numbers.ts'
 
 export interface IsoIssuerOptions {
   readonly name: string
@@ -40,6 +40,8 @@ export interface IsoIssuerOptions {
   readonly inFlightMax: number
   /** The high-water mark of the store, '000000' where there is none. */
   readonly lastStan: string
+  /** The numbers that may be drawn; all where it is absent. */
+  readonly traceSlot?: TraceSlot | undefined
   /** Called on the message path: they must not throw. */
   readonly onLateAnswer: (late: LateIssuerAnswer) => void
   readonly onEvent: (event: IssuerEvent) => void
@@ -83,7 +85,12 @@ export class IsoIssuer implements Issuer {
     this.lateAnswerWindowMs = options.lateAnswerWindowMs
     this.#options = options
     this.#clock = ports.clock
-    this.#book = new TraceBook(ports.clock, options.lastStan, options.inFlightMax)
+    this.#book = new TraceBook(
+      ports.clock,
+      options.lastStan,
+      options.inFlightMax,
+      options.traceSlot,
+    )
     this.#room = roomOf(options.link.dialect)
     const window = options.lateAnswerWindowMs
     this.#inFlight = new InFlight(ports.clock, ports.timers, this.#book, window, (exchange) =>

@@ -23,12 +23,23 @@ import { DRAWN_HOLD_MS, HOLD_MAX_MS, STAN_END, STANS_RESERVED_FOR_REVERSALS } fr
 /** No STAN was free: not a number that exists, so that what carries it is never sent. */
 export const NO_STAN = '000000'
 
+/** Numbers from `first` to `last`, both included: what one process draws. */
+export interface TraceSlot {
+  readonly first: number
+  readonly last: number
+}
+
+const ALL_STANS: TraceSlot = { first: 1, last: STAN_END - 1 }
+
 const KEPT = 0xffff_ffff
 const COUNTED_SECONDS = HOLD_MAX_MS / 1_000 + 2
 
 /** The numbers of one link; all on one thread. */
 export class TraceBook {
   readonly #clock: Clock
+  /** Drawn from first to last, in a circle. */
+  readonly #slot: TraceSlot
+  readonly #reserved: number
   readonly #releaseSecond = new Uint32Array(STAN_END)
   readonly #expiring = new Uint32Array(COUNTED_SECONDS)
   readonly #startMs: number
@@ -44,29 +55,35 @@ export class TraceBook {
    * Goes on after `lastStan`, the high-water mark that survived the restart, by `skip` more: so
    * many draws may have been made durable in another order than they were drawn.
    */
-  constructor(clock: Clock, lastStan: string, skip: number) {
+  constructor(clock: Clock, lastStan: string, skip: number, slot: TraceSlot = ALL_STANS) {
+    const { first, last } = slot
+    const size = last - first + 1
     this.#clock = clock
+    this.#slot = slot
+    this.#reserved = Math.floor((STANS_RESERVED_FOR_REVERSALS * size) / (STAN_END - 1))
     this.#startMs = clock.monotonic()
-    this.#last = (Number(lastStan) + skip) % STAN_END
+    const isInSlot = Number(lastStan) >= first && Number(lastStan) <= last
+    const from = isInSlot ? Number(lastStan) - first + 1 : 0
+    this.#last = first - 1 + ((from + skip) % (size + 1))
   }
 
   /** How many numbers could be drawn now. */
   get free(): number {
     this.#countReleased(this.#nowSecond())
-    return STAN_END - 1 - this.#resting
+    return this.#slot.last - this.#slot.first + 1 - this.#resting
   }
 
   /** The next free numbers; the STAN is NO_STAN where none is free for that purpose. */
   draw(purpose: TracePurpose): TraceNumbers {
     this.#stamp()
-    const floor = purpose === 'request' ? STANS_RESERVED_FOR_REVERSALS : 0
+    const floor = purpose === 'request' ? this.#reserved : 0
     if (this.free <= floor) {
       return { stan: NO_STAN, transmittedAt: this.#transmittedAt, rrn: this.#rrnPrefix + NO_STAN }
     }
     const second = this.#nowSecond()
     let stan = this.#last
     do {
-      stan = stan + 1 === STAN_END ? 1 : stan + 1
+      stan = stan >= this.#slot.last ? this.#slot.first : stan + 1
     } while ((this.#releaseSecond[stan] as number) > second)
     this.#last = stan
     this.rest(stan, DRAWN_HOLD_MS)
@@ -76,6 +93,7 @@ export class TraceBook {
 
   /** Lets a number rest for `holdMs` from now on, at least; ends `keep`. */
   rest(stan: number, holdMs: number): void {
+    if (!this.#isOwn(stan)) return
     const second = this.#nowSecond()
     this.#countReleased(second)
     const holdSeconds = Math.ceil(Math.min(holdMs, HOLD_MAX_MS) / 1_000)
@@ -84,9 +102,15 @@ export class TraceBook {
 
   /** Takes a number out of circulation until `rest` is called for it. */
   keep(stan: number): void {
+    if (!this.#isOwn(stan)) return
     const second = this.#nowSecond()
     this.#countReleased(second)
     this.#setRelease(stan, second, KEPT)
+  }
+
+  /** Another process's numbers rest in its own book. */
+  #isOwn(stan: number): boolean {
+    return stan >= this.#slot.first && stan <= this.#slot.last
   }
 
   #setRelease(stan: number, nowSecond: number, release: number): void {

@@ -1,6 +1,7 @@
 // Leaf of a step that needs nobody's answer: accepted durably, and the issuer is told until it knows.
 
 import type { Refusal } from '../errors.ts'
+import { KeyTaken } from '../first-answer.ts'
 import { NO_STAN } from '../issuers/index.ts'
 import { stepBody } from '../respond.ts'
 import { RESPONSE_CODE } from '../response-codes.ts'
@@ -54,7 +55,7 @@ export async function acceptStep(
     ...(message?.mti === '0220' ? { advice: message } : {}),
   }
   const result = await world.store.accept(stepIntent(step, null), outcome)
-  if (result.kind === 'existing') throw new Error('an admitted key was claimed already')
+  if (result.kind === 'existing') throw new KeyTaken(result.entry)
   if (result.kind === 'stale') return 'stale'
   if (message !== null) world.storeAndForward.enqueue(message)
   return outcome

@@ -2,6 +2,7 @@
 // what nobody knows is declined 91 with one reversal of this step.
 
 import type { Refusal } from '../errors.ts'
+import { KeyTaken } from '../first-answer.ts'
 import { type AskResult, NO_STAN, originalDataElements } from '../issuers/index.ts'
 import { apply } from '../payment.ts'
 import { concludeAsked, queuedReversal } from '../record.ts'
@@ -39,7 +40,7 @@ export async function askStep(
   const attempt = attemptOf(world, step, question)
   if (attempt.stan === NO_STAN) return refuseTraceNumber(world)
   const claimed = await world.store.claim(stepIntent(step, attempt))
-  if (claimed.kind === 'existing') throw new Error('an admitted key was claimed already')
+  if (claimed.kind === 'existing') throw new KeyTaken(claimed.entry)
   if (claimed.kind === 'stale') return 'stale'
   world.attemptOwners.set(attempt, step.id)
   const asked = await ask(world, attempt)

@@ -32,7 +32,7 @@ export async function matchOriginal(
   name: OriginalName,
 ): Promise<Match> {
   if (name.kind === 'key') {
-    const entry = world.store.findKey(acquirer.id, name.idempotencyKey)
+    const entry = await world.store.lookUpKey(acquirer.id, name.idempotencyKey)
     return entry === undefined ? notFound() : { kind: 'found', id: entry.transactionId }
   }
   if (name.kind === 'wire') return matchNumbers(world, acquirer, name)

@@ -5,6 +5,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { admit, fingerprintOf } from '../admit.ts'
 import { type Refusal, refuse, refuseForNow } from '../errors.ts'
+import { answerOfFirst, KeyTaken } from '../first-answer.ts'
 import { PAYMENT_STEPS_MAX, RETRY_AFTER_SECONDS, STEP_TRIES_MAX } from '../limits.ts'
 import type { StoredAuthorization } from '../message.ts'
 import { advance, type Payment, type PaymentEvent, paymentOf } from '../payment.ts'
@@ -93,6 +94,7 @@ async function seeThrough(world: World, asked: Asked, story: StepStory): Promise
     return refuseInProgress()
   } catch (error) {
     if (error instanceof StoreFault) return respondUnknown()
+    if (error instanceof KeyTaken) return answerOfFirst(world, error, asked.fingerprint)
     throw error
   }
 }

@@ -2,7 +2,14 @@
 
 import { type Issuer, REVERSALS_IN_FLIGHT_MAX } from '../issuers/index.ts'
 import type { Clock, Random, Timers } from '../ports.ts'
-import type { Attempt, Delivery, QueuedMessage, TransactionStore } from '../store/index.ts'
+import {
+  type Attempt,
+  type Delivery,
+  type QueuedMessage,
+  StoreFault,
+  type StoreSharing,
+  type TransactionStore,
+} from '../store/index.ts'
 import {
   DeliveryLane,
   type LaneContext,
@@ -29,14 +36,22 @@ export interface StoreAndForwardOptions {
   readonly timers: Timers
   readonly random: Random
   readonly limits?: StoreAndForwardLimits
+  /** Of a store of many processes: each lane belongs to one of them, which alone sends. */
+  readonly sharing?: Pick<StoreSharing, 'ownsLane' | 'isQueued'> | undefined
   /** Called on the message path: it must not throw. */
   readonly onEvent: (event: StoreAndForwardEvent) => void
 }
 
 export interface StoreAndForward {
-  /** Takes up what is queued in the store. Rejects with StoreFault. */
-  start(): Promise<void>
-  /** Takes over a message that is durable already. A second time is nothing. */
+  /**
+   * Takes up what is queued in the store, for the lanes of this process or for those issuers' alone.
+   * Rejects with StoreFault.
+   */
+  start(issuers?: readonly string[]): Promise<void>
+  /**
+   * Takes over a message that is durable already. A second time is nothing; nor is one for a lane
+   * of another process, which finds it in the store.
+   */
   enqueue(message: QueuedMessage): void
   /**
    * An approval came after its attempt was given up: a reversal that was answered 25 is sent again
@@ -48,6 +63,8 @@ export interface StoreAndForward {
    * `timeoutMs`.
    */
   delivered(original: Attempt, timeoutMs: number): Promise<boolean>
+  /** Takes over what others queued, or left, for lanes of this process. What it has is nothing. */
+  takeUp(deliveries: readonly Delivery[]): void
   /** Takes up a dead letter again that is durably queued again: its sends count from 0 or 1. */
   requeue(delivery: Delivery): void
   /** Neither acknowledged nor dead, of that issuer. */
@@ -96,26 +113,65 @@ export function createStoreAndForward(options: StoreAndForwardOptions): StoreAnd
     return lane
   }
 
+  const { sharing } = options
+  const isOurs = (issuer: string) => sharing === undefined || sharing.ownsLane(issuer)
+  const takeUp = (deliveries: readonly Delivery[]) => {
+    for (const { message, sends, lastResponseCode } of deliveries) {
+      if (isOurs(message.issuer)) laneOf(message.issuer).add(message, sends, lastResponseCode)
+    }
+  }
   return {
-    async start() {
+    async start(issuers) {
+      const isMeant = (issuer: string) => isOurs(issuer) && (issuers?.includes(issuer) ?? true)
       for (const [issuer, count] of await options.store.deadLetters()) {
-        laneOf(issuer).foundDead(count)
+        if (isMeant(issuer)) laneOf(issuer).foundDead(count)
       }
       for (const { issuer, transactionId } of await options.store.pendingLateApprovals()) {
-        laneOf(issuer).foundApproval(transactionId)
+        if (isMeant(issuer)) laneOf(issuer).foundApproval(transactionId)
       }
-      for (const { message, sends, lastResponseCode } of await options.store.pendingDeliveries()) {
-        laneOf(message.issuer).add(message, sends, lastResponseCode)
-      }
+      const pending = await options.store.pendingDeliveries()
+      takeUp(pending.filter(({ message }) => isMeant(message.issuer)))
     },
-    enqueue: (message) => laneOf(message.issuer).add(message, 0, null),
-    requeue: ({ message, sends, lastResponseCode }) =>
-      laneOf(message.issuer).add(message, sends, lastResponseCode, true),
+    takeUp,
+    enqueue(message) {
+      if (isOurs(message.issuer)) laneOf(message.issuer).add(message, 0, null)
+    },
+    requeue({ message, sends, lastResponseCode }) {
+      if (!isOurs(message.issuer)) return
+      laneOf(message.issuer).add(message, sends, lastResponseCode, true)
+    },
     lateApproval: (attempt) => lanes.get(attempt.issuer)?.approvedLate(attempt),
-    delivered: (original, timeoutMs) =>
-      lanes.get(original.issuer)?.delivered(original, timeoutMs) ?? Promise.resolve(true),
+    delivered(original, timeoutMs) {
+      if (sharing !== undefined && !isOurs(original.issuer)) {
+        return deliveredElsewhere(options, sharing, original, timeoutMs)
+      }
+      return lanes.get(original.issuer)?.delivered(original, timeoutMs) ?? Promise.resolve(true)
+    },
     depth: (issuer) => lanes.get(issuer)?.depth ?? 0,
     deadLetters: (issuer) => lanes.get(issuer)?.deadLetters ?? 0,
     close: stopAll,
+  }
+}
+
+/** Another process sends it: asked of the store now and then. */
+async function deliveredElsewhere(
+  { clock, timers, limits }: StoreAndForwardOptions,
+  sharing: Pick<StoreSharing, 'isQueued'>,
+  original: Attempt,
+  timeoutMs: number,
+): Promise<boolean> {
+  const endMs = clock.monotonic() + timeoutMs
+  const { linkPollMs } = limits ?? STORE_AND_FORWARD_LIMITS
+  for (;;) {
+    // What can't be read is not known to be told.
+    const isQueued = await sharing.isQueued(original).catch((error: unknown) => {
+      if (error instanceof StoreFault) return true
+      throw error
+    })
+    if (!isQueued) return true
+    if (clock.monotonic() >= endMs) return false
+    await new Promise<void>((resolve) => {
+      timers.set(linkPollMs, resolve)
+    })
   }
 }

@@ -13,6 +13,7 @@ export interface DatabaseProblem {
     | 'schema_older'
     | 'schema_newer'
     | 'slots_taken'
+    | 'wrong_keys'
   /** What is wrong, and what to do. */
   readonly message: string
 }

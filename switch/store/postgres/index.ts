@@ -5,8 +5,13 @@ export {
   type Row,
   type Statement,
 } from './database.ts'
-export type { DatabaseProblem } from './fitness.ts'
-export { POSTGRES_LIMITS, type PostgresLimits, TRACE_SLOTS } from './limits.ts'
+export {
+  type DatabaseProblem,
+  findServerUnfitness,
+  findUnfitness,
+  schemaVersion,
+} from './fitness.ts'
+export { DEFAULT_LEASE_MS, POSTGRES_LIMITS, type PostgresLimits, TRACE_SLOTS } from './limits.ts'
 export { type MigrationReport, migrate, pendingMigrations } from './migrate.ts'
 export { SCHEMA_VERSION } from './migrations.ts'
 export {

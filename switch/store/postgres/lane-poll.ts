@@ -14,6 +14,8 @@ export interface LanePollOptions {
   readonly lease: Lease
   readonly timers: Timers
   readonly limits: PostgresLimits
+  /** A look begins. */
+  readonly onLook: () => void
   readonly onQueued: (deliveries: readonly Delivery[]) => void
 }
 
@@ -28,6 +30,11 @@ export class LanePoll {
     this.#options = options
   }
 
+  /** What is queued from now on; what is there is read by whoever opens the store. */
+  async begin(): Promise<void> {
+    this.#horizon = await this.#options.reader.horizon()
+  }
+
   start(): void {
     const { timers, limits } = this.#options
     if (this.#isStopped) return
@@ -40,9 +47,10 @@ export class LanePoll {
   }
 
   async #look(): Promise<void> {
-    const { reader, lease, onQueued } = this.#options
+    const { reader, lease, onLook, onQueued } = this.#options
     const { lanes } = lease
     if (lanes.length === 0) return
+    onLook()
     try {
       const { deliveries, horizon } = await reader.pendingSince(lanes, this.#horizon)
       this.#horizon = horizon

@@ -34,6 +34,9 @@ export interface PostgresLimits {
   readonly labelsMax: number
 }
 
+/** What a lease is where the configuration does not say. */
+export const DEFAULT_LEASE_MS = 30_000
+
 export const POSTGRES_LIMITS: PostgresLimits = {
   batchWritesMax: 4_096,
   waitingWritesMax: 65_536,
@@ -43,7 +46,7 @@ export const POSTGRES_LIMITS: PostgresLimits = {
   connectTimeoutMs: 1_500,
   reconnectMs: 100,
   knownKeysMax: 50_000,
-  leaseMs: 30_000,
+  leaseMs: DEFAULT_LEASE_MS,
   lanePollMs: 250,
   partitionsAheadDays: 31,
   lateAnswersMax: 16,

@@ -38,6 +38,35 @@ export const PARTITIONS = {
   text: 'SELECT switchyard.create_partitions($1, $2) AS made',
 }
 
+const KEY_CHECK = {
+  name: 'key_check_1',
+  text: "SELECT value FROM switchyard.setting WHERE name = 'key_check'",
+}
+
+/** Only where it is still what was compared: another process may note its keys at this moment. */
+const NOTE_KEYS = {
+  name: 'note_keys_1',
+  text: `INSERT INTO switchyard.setting AS s (name, value) VALUES ('key_check', $1)
+    ON CONFLICT (name) DO UPDATE SET value = $1 WHERE s.value = $2 RETURNING name`,
+}
+
+/** Why the keys are not the database's; notes those that are new. */
+async function checkKeys(
+  session: DatabaseSession,
+  options: PostgresStoreOptions,
+): Promise<string | undefined> {
+  for (;;) {
+    const [row] = await session.query(KEY_CHECK, [])
+    const known = row?.value as string | undefined
+    const compared = options.checkKeys?.(known)
+    if (compared === undefined) return undefined
+    if (!compared.ok) return compared.problem
+    if (compared.note === null) return undefined
+    const noted = await session.query(NOTE_KEYS, [compared.note, known ?? ''])
+    if (noted.length > 0) return undefined
+  }
+}
+
 /** The first and last day of the partitions that must be there at `nowMs`. */
 export function partitionDays(nowMs: number, aheadDays: number): readonly [number, number] {
   const today = dayOfTime(nowMs)
@@ -75,6 +104,11 @@ async function openOn(
   limits: PostgresLimits,
 ): Promise<OpenedPostgresStore> {
   const { database, owner, timers, clock } = options
+  const wrongKeys = await checkKeys(session, options)
+  if (wrongKeys !== undefined) {
+    session.destroy()
+    return refused(database.address, { code: 'wrong_keys', message: wrongKeys })
+  }
   await session.query(PARTITIONS, partitionDays(clock.now(), limits.partitionsAheadDays))
   const [lease] = await session.query(OPEN_LEASE, [owner, limits.leaseMs, TRACE_SLOTS])
   if (lease === undefined) {

@@ -27,7 +27,7 @@ import {
 } from '../transaction-store.ts'
 import { type Batch, EXCEPTION, type Exceptions, originalOf, RULE } from './batch.ts'
 import { BatchCommit, STAGE, type Write } from './batch-commit.ts'
-import type { Database } from './database.ts'
+import { type Database, DatabaseError } from './database.ts'
 import { KnownKeys } from './known-keys.ts'
 import { LanePoll } from './lane-poll.ts'
 import { type Kept, Lease } from './lease.ts'
@@ -46,9 +46,18 @@ export interface PostgresStoreOptions {
   /** Issuers that this process has links to: it takes their lanes where nobody has them. */
   readonly issuers: readonly string[]
   readonly limits?: Partial<PostgresLimits>
+  /** Asked before anything is written: what the database keeps of its first keys. */
+  readonly checkKeys?: (
+    known: string | undefined,
+  ) => { readonly ok: true; readonly note: string | null } | KeyProblem
   readonly onFlush?: (flush: Flush) => void
   /** Once, when writing has ended for ever. */
   readonly onFault?: (reason: string) => void
+}
+
+export interface KeyProblem {
+  readonly ok: false
+  readonly problem: string
 }
 
 /** What `openPostgresStore` made before there was a store. */
@@ -82,6 +91,9 @@ export class PostgresStore implements TransactionStore {
   readonly #open = new Set<string>()
   /** Queued messages that this process knows of, by transaction and step. */
   readonly #queued = new Set<string>()
+  /** Deliveries that are being ended, and those that ended since the last look at the lanes. */
+  readonly #settling = new Set<string>()
+  readonly #settled = new Set<string>()
   #events: SharingEvents | undefined
   #mustCompare = false
   #closing: Promise<void> | undefined
@@ -109,13 +121,15 @@ export class PostgresStore implements TransactionStore {
     })
     this.#lanes = new LanePoll({
       ...{ reader: parts.keeper, lease: this.#lease, timers, limits },
-      onQueued: (deliveries) => this.#events?.onQueued(deliveries),
+      onLook: () => this.#settled.clear(),
+      onQueued: (deliveries) => this.#tellQueued(deliveries),
     })
     this.sharing = {
       traceSlot: parts.marks.slot,
       leaseOutlives: (durationMs) => this.#commit.isOpen && this.#lease.outlives(durationMs),
       ownsLane: (issuer) => this.#lease.ownsLane(issuer),
-      isQueued: (original) => this.#reader.isQueued(original.issuer, originalOf({ original })),
+      isQueued: (original) =>
+        this.#read((reader) => reader.isQueued(original.issuer, originalOf({ original }))),
       watch: (events) => this.#watch(events),
     }
   }
@@ -124,6 +138,7 @@ export class PostgresStore implements TransactionStore {
   async begin(): Promise<void> {
     await this.#lease.renew()
     for (const id of await this.#reader.openIdsOf(this.ownership.owner)) this.#open.add(id)
+    await this.#lanes.begin()
     for (const { message } of await this.#reader.pending()) this.#queued.add(deliveryKey(message))
     this.#lease.keep()
   }
@@ -153,7 +168,7 @@ export class PostgresStore implements TransactionStore {
   async lookUpKey(acquirer: string, idempotencyKey: string): Promise<KeyEntry | undefined> {
     const known = this.findKey(acquirer, idempotencyKey)
     if (known !== undefined) return known
-    const found = await this.#reader.findKey(acquirer, idempotencyKey)
+    const found = await this.#read((reader) => reader.findKey(acquirer, idempotencyKey))
     if (found === undefined) return undefined
     return this.#isKept(found.entry, found.createdAtMs) ? found.entry : undefined
   }
@@ -202,7 +217,7 @@ export class PostgresStore implements TransactionStore {
       this.#open.delete(intent.id)
       throw error
     }
-    const found = await this.#reader.findKey(acquirer, idempotencyKey)
+    const found = await this.#read((reader) => reader.findKey(acquirer, idempotencyKey))
     // The claim that was in the way may have been too old a moment later.
     if (found === undefined) return this.#take(intent, outcome)
     return { kind: 'existing', entry: found.entry }
@@ -292,7 +307,7 @@ export class PostgresStore implements TransactionStore {
   }
 
   async #recordedOf(id: string): Promise<Outcome> {
-    const outcome = (await this.#reader.read(id))?.outcome
+    const outcome = (await this.#read((reader) => reader.read(id)))?.outcome
     if (!outcome) throw new Error(`${id} is closed and has no outcome`)
     return outcome
   }
@@ -341,47 +356,54 @@ export class PostgresStore implements TransactionStore {
     change: Pick<Delivery, 'state' | 'sends' | 'lastResponseCode'>,
   ): Promise<void> {
     this.#mustBeOpen()
+    const key = deliveryKey({ transactionId, step })
+    const isEnd = change.state !== 'queued'
+    if (isEnd) this.#settling.add(key)
     const code = await this.#write({
       subjects: [transactionId],
       stage: STAGE.delivery,
       add: (batch) => batch.updateDelivery(transactionId, step, change),
     })
+    if (isEnd) {
+      this.#settling.delete(key)
+      this.#settled.add(key)
+    }
     if (code === EXCEPTION.unknown) throw new Error(`${transactionId} has no ${step} delivery`)
     if (code === EXCEPTION.acknowledged) {
       throw new Error(`the ${step} delivery of ${transactionId} is acknowledged`)
     }
-    const key = deliveryKey({ transactionId, step })
     if (change.state === 'queued') this.#queued.add(key)
     else this.#queued.delete(key)
   }
 
   async read(transactionId: string): Promise<Transaction | undefined> {
-    return this.#whileOpen().read(transactionId)
+    return this.#read((reader) => reader.read(transactionId))
   }
 
   async findByRrn(acquirer: string, rrn: string, limit: number): Promise<readonly Transaction[]> {
-    return this.#whileOpen().findByRrn(acquirer, rrn, limit)
+    return this.#read((reader) => reader.findByRrn(acquirer, rrn, limit))
   }
 
   async findCard(acquirer: string, cardToken: string): Promise<SealedCard | undefined> {
-    return this.#whileOpen().findCard(acquirer, cardToken)
+    return this.#read((reader) => reader.findCard(acquirer, cardToken))
   }
 
   async openTransactions(): Promise<readonly Transaction[]> {
-    const reader = this.#whileOpen()
-    return reader.readAll(await reader.openIdsOf(this.ownership.owner))
+    return this.#read(async (reader) =>
+      reader.readAll(await reader.openIdsOf(this.ownership.owner)),
+    )
   }
 
   async pendingDeliveries(): Promise<readonly Delivery[]> {
-    return this.#whileOpen().pending()
+    return this.#read((reader) => reader.pending())
   }
 
   async pendingLateApprovals(): Promise<readonly LateAnswer[]> {
-    return this.#whileOpen().pendingLateApprovals()
+    return this.#read((reader) => reader.pendingLateApprovals())
   }
 
   async deadLetters(): Promise<ReadonlyMap<string, number>> {
-    return this.#whileOpen().deadLetters()
+    return this.#read((reader) => reader.deadLetters())
   }
 
   lastStan(issuer: string): string {
@@ -412,6 +434,16 @@ export class PostgresStore implements TransactionStore {
     this.#lanes.start()
   }
 
+  /** A look that began before a delivery ended may still show it as queued. */
+  #tellQueued(deliveries: readonly Delivery[]): void {
+    const queued = deliveries.filter(({ message }) => {
+      const key = deliveryKey(message)
+      return !this.#settling.has(key) && !this.#settled.has(key)
+    })
+    for (const { message } of queued) this.#queued.add(deliveryKey(message))
+    this.#events?.onQueued(queued)
+  }
+
   async #afterRenewal({ adopted, lanesTaken }: Kept): Promise<void> {
     try {
       if (adopted.length > 0 || this.#mustCompare) await this.#adopt()
@@ -438,9 +470,15 @@ export class PostgresStore implements TransactionStore {
     throw this.#commit.fault ?? new StoreFault(CLOSED)
   }
 
-  #whileOpen(): Reader {
+  /** A read that the database does not answer is a fault of the store, as of a disk. */
+  async #read<T>(ask: (reader: Reader) => Promise<T>): Promise<T> {
     if (this.#closing !== undefined) throw new StoreFault(CLOSED)
-    return this.#reader
+    try {
+      return await ask(this.#reader)
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error
+      throw new StoreFault(`the database was not read: ${error.message}`, { cause: error })
+    }
   }
 
   #note(batch: Batch, { issuer, stan }: Pick<Attempt, 'issuer' | 'stan'>): void {
