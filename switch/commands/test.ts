@@ -128,5 +128,7 @@ function provideServers(): string[] {
 }
 
 function isInstalled(program: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status === 0
+  // Debian keeps the servers of PostgreSQL beside the PATH.
+  const look = `command -v ${program} || ls /usr/lib/postgresql/*/bin/${program}`
+  return spawnSync('sh', ['-c', look], { stdio: 'ignore' }).status === 0
 }

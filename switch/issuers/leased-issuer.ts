@@ -70,8 +70,10 @@ export class LeasedIssuer implements Issuer {
     isRepeat: boolean,
     timeoutMs: number,
   ): Promise<DeliverResult> {
-    if (!this.#leaseOutlives(timeoutMs)) return Promise.resolve({ kind: 'not_sent' })
-    return this.#issuer.deliver(message, card, isRepeat, timeoutMs)
+    // A repeat is on its way anyway: it need not be awaited for longer than a request.
+    const awaitedMs = Math.min(timeoutMs, this.timeoutMs)
+    if (!this.#leaseOutlives(awaitedMs)) return Promise.resolve({ kind: 'not_sent' })
+    return this.#issuer.deliver(message, card, isRepeat, awaitedMs)
   }
 
   close(): Promise<void> {

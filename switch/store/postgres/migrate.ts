@@ -5,7 +5,7 @@ import type { DatabaseSession } from './database.ts'
 import { type DatabaseProblem, findServerUnfitness, schemaVersion } from './fitness.ts'
 import { POSTGRES_LIMITS } from './limits.ts'
 import { MIGRATIONS, type Migration, SCHEMA_VERSION } from './migrations.ts'
-import { PARTITIONS, partitionDays } from './open-store.ts'
+import { PARTITIONS, partitionDays } from './partitions.ts'
 
 export interface MigrationReport {
   readonly from: number

@@ -3,9 +3,9 @@
 
 import { StoreFault, type TransactionStore } from '../transaction-store.ts'
 import { DatabaseError, type DatabaseSession } from './database.ts'
-import { dayOfTime } from './day.ts'
 import { type DatabaseProblem, findUnfitness } from './fitness.ts'
 import { POSTGRES_LIMITS, type PostgresLimits, TRACE_SLOTS } from './limits.ts'
+import { PARTITIONS, partitionDays } from './partitions.ts'
 import { PostgresStore, type PostgresStoreOptions } from './postgres-store.ts'
 import { Reader } from './reader.ts'
 import { SteadySession } from './steady-session.ts'
@@ -31,11 +31,6 @@ const OPEN_LEASE = {
 const MARKS = {
   name: 'marks_1',
   text: 'SELECT issuer, stan FROM switchyard.trace_mark WHERE slot = $1',
-}
-
-export const PARTITIONS = {
-  name: 'create_partitions_1',
-  text: 'SELECT switchyard.create_partitions($1, $2) AS made',
 }
 
 const KEY_CHECK = {
@@ -65,13 +60,6 @@ async function checkKeys(
     const noted = await session.query(NOTE_KEYS, [compared.note, known ?? ''])
     if (noted.length > 0) return undefined
   }
-}
-
-/** The first and last day of the partitions that must be there at `nowMs`. */
-export function partitionDays(nowMs: number, aheadDays: number): readonly [number, number] {
-  const today = dayOfTime(nowMs)
-  // Yesterday's too: another process's clock may be a little behind.
-  return [today - 1, today + aheadDays]
 }
 
 export async function openPostgresStore(

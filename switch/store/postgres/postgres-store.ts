@@ -35,6 +35,7 @@ import type { PostgresLimits } from './limits.ts'
 import type { Reader } from './reader.ts'
 import type { SteadySession } from './steady-session.ts'
 import type { TraceMarks } from './trace-marks.ts'
+import { Upkeep } from './upkeep.ts'
 
 export interface PostgresStoreOptions {
   readonly database: Database
@@ -85,6 +86,7 @@ export class PostgresStore implements TransactionStore {
   readonly #reader: Reader
   readonly #lease: Lease
   readonly #lanes: LanePoll
+  readonly #upkeep: Upkeep
   readonly #keys: KnownKeys
   readonly #marks: TraceMarks
   /** Claims of this process without outcome, taken over ones too. */
@@ -124,6 +126,7 @@ export class PostgresStore implements TransactionStore {
       onLook: () => this.#settled.clear(),
       onQueued: (deliveries) => this.#tellQueued(deliveries),
     })
+    this.#upkeep = new Upkeep({ reader: parts.keeper, clock, timers, limits, keyRetentionMs })
     this.sharing = {
       traceSlot: parts.marks.slot,
       leaseOutlives: (durationMs) => this.#commit.isOpen && this.#lease.outlives(durationMs),
@@ -141,6 +144,7 @@ export class PostgresStore implements TransactionStore {
     await this.#lanes.begin()
     for (const { message } of await this.#reader.pending()) this.#queued.add(deliveryKey(message))
     this.#lease.keep()
+    this.#upkeep.start()
   }
 
   get status(): StoreStatus {
@@ -417,6 +421,7 @@ export class PostgresStore implements TransactionStore {
 
   async #close(): Promise<void> {
     this.#lanes.stop()
+    this.#upkeep.stop()
     await this.#commit.close()
     await this.#lease.stop()
     if (this.#commit.fault === null) await this.#release()
