@@ -21,7 +21,7 @@ const { rulesDir, keptFolder } = workerData as { rulesDir: string; keptFolder: s
 
 // On Linux the priority is that of the calling thread alone: where cores are short, messages go
 // first. Elsewhere it would be that of the whole process.
-if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW)
+if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
 parentPort?.on('message', (order: CheckOrder) => void answer(order))
 
