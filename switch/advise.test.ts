@@ -121,6 +121,18 @@ test('what follows an advice names its numbers, and comes after it', async () =>
   await rig.close()
 })
 
+test('after a restart it is told in the same numbers', async () => {
+  const first = await open({ unreachable: ['demo-a'] })
+  const { id } = bodyOf(await tell(first.world, 'a1'))
+  const queued = (await first.store.read(String(id)))?.outcome?.advice
+  const next = await open({ disk: first.disk.restart('kill') })
+  await next.until(() => next.world.storeAndForward.depth('demo-a') === 0, 'acknowledged')
+  const [told, ...more] = next.asked('demo-a')
+  assert.deepEqual(more, [])
+  assert.deepEqual([told?.mti, told?.fields[11]], ['0220', queued?.stan])
+  await next.close()
+})
+
 test('a refused advice is a dead letter, and told once', async () => {
   const rig = await open({
     answer: (request) => [{ afterMs: 1, message: answerOf(request, '05') }],

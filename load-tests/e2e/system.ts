@@ -27,7 +27,7 @@ export interface Answer {
 export interface System {
   readonly folder: string
   /** Approves. */
-  readonly demoA: RunningIssuer
+  demoA: RunningIssuer
   /** Answers with the amount's last two digits. */
   readonly demoB: RunningIssuer
   /** The switch that runs now. */
@@ -35,6 +35,10 @@ export interface System {
   /** Starts the switch again on the same folder and issuers; `change` is laid over its settings. */
   restart(change?: SystemOptions['config']): Promise<void>
   post(key: string, body: object, headers?: Readonly<Record<string, string>>): Promise<Answer>
+  /** A payment that was decided without its issuer. */
+  advise(key: string, body: object): Promise<Answer>
+  /** Starts a killed issuer again, on its port and with its books. */
+  revive(issuer: RunningIssuer): Promise<RunningIssuer>
   /** A step of a payment: `captures`, `reversals`, `refunds` or `increments`. */
   step(id: unknown, steps: string, key: string, body?: object): Promise<Answer>
   get(pathAndQuery: string): Promise<Answer>
@@ -85,12 +89,14 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
         throw new Error(`no answer to ${key}; the switch said:\n${said}`, { cause: error })
       }
     },
+    advise: (key, body) => post(system.running.url, key, body, {}, '/v1/advices'),
+    revive: ({ name, port }) => startIssuer({ name, port, ledgerFile: ledgerFile(name) }),
     step: (id, steps, key, body = {}) =>
       post(system.running.url, key, body, {}, `/v1/authorizations/${id}/${steps}`),
     get: (pathAndQuery) => get(system.running.url, pathAndQuery),
     stop: async () => {
       await system.running.stop()
-      await stopIssuers()
+      await Promise.all([system.demoA.stop(), demoB.stop()])
       await rm(folder, { recursive: true, force: true })
     },
   }

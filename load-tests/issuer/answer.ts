@@ -1,7 +1,7 @@
 // What an issuer answers to one message. Pure but for the ledger, which it writes.
 
 import type { FieldValue, IsoMessage } from '#switch'
-import type { Ledger, RequestNumbers } from './ledger.ts'
+import type { Ledger, LedgerRequest, RequestNumbers } from './ledger.ts'
 
 /** Fields that an answer repeats: what the switch matches by, and what identifies the card. */
 const echoedFields = [2, 3, 4, 7, 11, 32, 37, 41, 42, 49] as const
@@ -21,6 +21,7 @@ export function answerTo(
     case '010':
     case '020':
       return answerRequest(message, ledger, responseCode)
+    case '012':
     case '022':
       return answerAdvice(message, ledger)
     case '040':
@@ -38,24 +39,8 @@ function answerRequest(
   ledger: Ledger,
   responseCode: (amount: number) => string,
 ): AnswerResult {
-  const amount = Number(text(message, 4))
-  const entry = ledger.decide(
-    {
-      mti: message.mti,
-      stan: text(message, 11),
-      transmittedAt: text(message, 7),
-      acquiringInstitution: text(message, 32),
-      rrn: text(message, 37),
-      processingCode: text(message, 3),
-      amount,
-      currency: text(message, 49),
-      terminalId: text(message, 41).trimEnd(),
-      merchantId: text(message, 42).trimEnd(),
-      pan: text(message, 2),
-      original: parseOriginal(text(message, 90)) ?? null,
-    },
-    responseCode(amount),
-  )
+  const request = requestOf(message)
+  const entry = ledger.decide(request, responseCode(request.amount))
   const answer = echo(message)
   if (entry.approvalCode !== null) {
     answer.fields[38] = entry.approvalCode
@@ -63,6 +48,23 @@ function answerRequest(
   }
   answer.fields[39] = entry.responseCode
   return { kind: 'answer', message: answer }
+}
+
+function requestOf(message: IsoMessage): LedgerRequest {
+  return {
+    mti: message.mti,
+    stan: text(message, 11),
+    transmittedAt: text(message, 7),
+    acquiringInstitution: text(message, 32),
+    rrn: text(message, 37),
+    processingCode: text(message, 3),
+    amount: Number(text(message, 4)),
+    currency: text(message, 49),
+    terminalId: text(message, 41).trimEnd(),
+    merchantId: text(message, 42).trimEnd(),
+    pan: text(message, 2),
+    original: parseOriginal(text(message, 90)) ?? null,
+  }
 }
 
 function answerReversal(message: IsoMessage, ledger: Ledger): AnswerResult {
@@ -79,9 +81,16 @@ function answerReversal(message: IsoMessage, ledger: Ledger): AnswerResult {
   return { kind: 'answer', message: answer }
 }
 
+/** One with DE90 captures what that names; one with DE39 tells what was decided without us. */
 function answerAdvice(message: IsoMessage, ledger: Ledger): AnswerResult {
   const answer = echo(message)
   const original = parseOriginal(text(message, 90))
+  const decided = text(message, 39)
+  if (original === undefined && decided !== '') {
+    ledger.decide(requestOf(message), decided, text(message, 38).trimEnd())
+    answer.fields[39] = '00'
+    return { kind: 'answer', message: answer }
+  }
   answer.fields[39] =
     original === undefined
       ? '30'
@@ -125,7 +134,7 @@ function echo(message: IsoMessage): IsoMessage {
   return { mti: answerMti(message.mti), fields }
 }
 
-/** 0100 and its repeat 0101 are answered 0110; 0420 and 0421 by 0430, 0220 by 0230. */
+/** 0100 and its repeat 0101 are answered 0110; 0420 and 0421 by 0430, 0220 by 0230, ... */
 function answerMti(mti: string): string {
   return `${mti.slice(0, 2)}${Number(mti[2]) + 1}0`
 }

@@ -197,9 +197,9 @@ export class Ledger {
 
   /**
    * Decides a request once. A repeat finds its entry unchanged; one whose reversal came first is
-   * declined 94 whatever `responseCode` says.
+   * declined 94 whatever `responseCode` says. What was decided elsewhere brings its `approvalCode`.
    */
-  decide(request: LedgerRequest, responseCode: string): LedgerEntry {
+  decide(request: LedgerRequest, responseCode: string, approvalCode?: string): LedgerEntry {
     const key = requestKey(request)
     const known = this.#entries.get(key)
     if (known !== undefined) {
@@ -227,7 +227,7 @@ export class Ledger {
       maskedPan: maskPan(request.pan),
       cardToken: this.#token(request.pan),
       responseCode: code,
-      approvalCode: approved ? this.#nextApprovalCode() : null,
+      approvalCode: approved ? (approvalCode ?? this.#nextApprovalCode()) : null,
       original: request.original === null ? null : requestKey(request.original),
     }
     const entry = this.#add(line)

@@ -17,6 +17,8 @@ export interface StartSwitchOptions {
   readonly config?: Readonly<Record<string, unknown>>
   /** How long the switch waits for an issuer. */
   readonly issuerTimeoutMs?: number
+  /** Further settings of issuers, by their names. */
+  readonly issuerSettings?: Readonly<Record<string, object>>
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly args?: readonly string[]
   /** False: returns once it listens, without waiting for readiness. */
@@ -108,6 +110,7 @@ async function configText(options: StartSwitchOptions): Promise<string> {
     ...issuer,
     port: ports.get(String(issuer.name)) ?? issuer.port,
     timeoutMs: options.issuerTimeoutMs ?? issuer.timeoutMs,
+    ...options.issuerSettings?.[String(issuer.name)],
   }))
   const config = overlay({ ...base, issuers }, options.config ?? {})
   // Two places may share an object; the switch takes no aliases.
