@@ -225,7 +225,7 @@ export const FACT_NAMES: readonly FactName[] = [
     path: 'customer.email',
     kind: 'string',
     always: optional,
-    meaning: "the customer's e-mail, as a keyed token",
+    meaning: "the customer's e-mail address, as it was sent",
     example: 'has(customer.email)',
   },
   {
