@@ -137,7 +137,9 @@ function pairs(
     const at = word.indexOf('=')
     const [name, other] = order(word.slice(0, Math.max(0, at)), word.slice(at + 1))
     if (at < 1 || !names.includes(name)) {
-      console.error(`${usage}: ${at < 1 ? word : `${name} is no column`}; see rules backtest --columns`)
+      console.error(
+        `${usage}: ${at < 1 ? word : `${name} is no column`}; see rules backtest --columns`,
+      )
       return undefined
     }
     map.set(name, other)
