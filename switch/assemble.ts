@@ -7,9 +7,11 @@ import { type Config, type IssuerConfig, macKeyOf } from './config/index.ts'
 import { InFlight } from './in-flight.ts'
 import type { Dialect } from './iso8583/index.ts'
 import {
+  createHttpIssuer,
   createIssuer,
   type Issuer,
   type IssuerEvent,
+  type LateIssuerAnswer,
   LeasedIssuer,
   type LinkMac,
   TraceBook,
@@ -17,7 +19,7 @@ import {
 import { takeLateAnswer } from './late-answers.ts'
 import { IN_FLIGHT_MAX } from './limits.ts'
 import type { Journal } from './observe/index.ts'
-import type { Random, TlsClient, Transport } from './ports.ts'
+import type { CreateHttpClient, Random, TlsClient, Transport } from './ports.ts'
 import { type RecoveryReport, recover } from './recover.ts'
 import { Router } from './route.ts'
 import { type Attempt, StoreFault, type Transaction, type TransactionStore } from './store/index.ts'
@@ -37,6 +39,8 @@ export interface Parts {
   readonly random: Random
   /** By the names that the configuration's issuers give. */
   readonly dialects: ReadonlyMap<string, Dialect>
+  /** Needed where an issuer is reached by HTTP. */
+  readonly createHttpClient?: CreateHttpClient
   /** What the issuers with `tls` bring to its handshake, by their names. */
   readonly issuerTls?: ReadonlyMap<string, TlsClient>
   /** Something threw that must not: the process should end. */
@@ -78,30 +82,40 @@ export function assemble(parts: Parts): World {
     attemptOwners: new WeakMap(),
     door: { isOpen: true },
   }
+  const { sharing } = store
   for (const link of config.issuers) {
-    const dialect = parts.dialects.get(link.dialect)
-    if (dialect === undefined) throw new Error(`dialect ${link.dialect} was not read`)
-    const tls = parts.issuerTls?.get(link.name)
-    if (link.tls !== undefined && tls === undefined) throw new Error(`no TLS for ${link.name}`)
-    const issuer = createIssuer(
-      { ...link, tls, mac: macOf(link) },
-      {
-        transport: parts.transport,
-        clock,
-        timers,
-        random,
-        dialect,
-        lastStan: store.lastStan(link.name),
-        traceSlot: store.sharing?.traceSlot,
-        onLateAnswer: (late) => void takeLateAnswer(world, late).catch(parts.onBug),
-        onEvent: noteLink,
-      },
-    )
-    const { sharing } = store
+    const issuer = dial(world, parts, link, noteLink)
     const isShared = sharing !== undefined
     issuers.set(link.name, isShared ? new LeasedIssuer(issuer, sharing.leaseOutlives) : issuer)
   }
   return world
+}
+
+/** An issuer as its configuration has it: over ISO 8583, or by HTTP. */
+function dial(
+  world: World,
+  parts: Parts,
+  link: IssuerConfig,
+  onEvent: (event: IssuerEvent) => void,
+): Issuer {
+  const { store, clock, timers, random } = parts
+  const tls = parts.issuerTls?.get(link.name)
+  if (link.tls !== undefined && tls === undefined) throw new Error(`no TLS for ${link.name}`)
+  const lastStan = store.lastStan(link.name)
+  const onLateAnswer = (late: LateIssuerAnswer) =>
+    void takeLateAnswer(world, late).catch(parts.onBug)
+  const traceSlot = store.sharing?.traceSlot
+  const shared = { clock, timers, random, lastStan, traceSlot, onLateAnswer, onEvent }
+  if (link.http !== undefined) {
+    const { createHttpClient } = parts
+    if (createHttpClient === undefined) throw new Error(`no HTTP client for ${link.name}`)
+    const http = { ...link.http, secret: Buffer.from(link.http.secret, 'base64') }
+    return createHttpIssuer({ ...link, tls, http }, { ...shared, createHttpClient })
+  }
+  const dialect = parts.dialects.get(link.dialect ?? '')
+  if (dialect === undefined) throw new Error(`dialect ${link.dialect} was not read`)
+  const { transport } = parts
+  return createIssuer({ ...link, tls, mac: macOf(link) }, { ...shared, transport, dialect })
 }
 
 function macOf({ mac }: IssuerConfig): LinkMac | undefined {

@@ -24,6 +24,7 @@ import { RulesChecker } from './adapters/rules-checker.ts'
 import { RulesWatch } from './adapters/rules-watch.ts'
 import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
 import { readTlsClient } from './adapters/tls-files.ts'
+import { createHttpClient } from './adapters/undici-http-client.ts'
 import { assemble, recoverWorld } from './assemble.ts'
 import type { KeyRing } from './card-data/index.ts'
 import type { Config, IsoListenerConfig } from './config/index.ts'
@@ -188,6 +189,7 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
     ...parts,
     store,
     transport: createNetTransport(),
+    createHttpClient,
     clock: systemClock,
     timers: systemTimers,
     dialects: dialects.byName,
@@ -322,7 +324,10 @@ function readDialects(
     dialect,
     ...peers.flatMap((peer) => peer.dialect ?? []),
   ])
-  for (const name of new Set([...config.issuers.map((one) => one.dialect), ...isoDialects])) {
+  for (const name of new Set([
+    ...config.issuers.flatMap((one) => one.dialect ?? []),
+    ...isoDialects,
+  ])) {
     const result = readDialect(name)
     if (result.ok) byName.set(name, result.dialect)
     else

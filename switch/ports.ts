@@ -95,3 +95,42 @@ export type AcceptConnection = (
   connection: Connection,
   peer: Peer,
 ) => Omit<ConnectionEvents, 'onOpen'> | undefined
+
+/** Requests to one HTTP peer over a bounded number of connections. */
+export interface HttpClient {
+  /**
+   * Sends once, and never again by itself. Resolves when the answer is whole, or certainly none
+   * comes: at the latest after `giveUpMs`, when the connection is ended. Never rejects.
+   */
+  send(request: HttpClientRequest): Promise<HttpSent>
+  /** Ends every connection. */
+  close(): void
+}
+
+export interface HttpClientRequest {
+  /** Without the origin, with a leading slash. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  /** POSTed. */
+  readonly body: Uint8Array
+  readonly giveUpMs: number
+}
+
+export type HttpSent =
+  | { readonly kind: 'answered'; readonly status: number; readonly body: Uint8Array }
+  /** Certainly nothing left. `code` is the system's, such as ECONNREFUSED. */
+  | { readonly kind: 'not_sent'; readonly code: string }
+  /** Bytes may have left, and no whole answer came. */
+  | { readonly kind: 'unknown'; readonly code: string }
+
+/** Where an HTTP peer is; with `tls` it is https. */
+export interface HttpClientOptions {
+  readonly address: Address
+  /** Requests at a time; more must not be sent. */
+  readonly connectionsMax: number
+  readonly connectTimeoutMs: number
+  /** A longer answer is `unknown`. */
+  readonly answerBytesMax: number
+}
+
+export type CreateHttpClient = (options: HttpClientOptions) => HttpClient

@@ -143,6 +143,12 @@ function termsOf({ request, acquirer, attempt }: RunningAuthorization): Terms {
   }
 }
 
+const UNKNOWN_CAUSES = {
+  timeout: 'issuer_timeout',
+  connection_lost: 'connection_lost',
+  bad_answer: 'issuer_fault',
+} as const
+
 /** What an issuer's word, or its absence, comes to. */
 export function concludeAsked(terms: Terms, asked: AskResult): Conclusion {
   switch (asked.kind) {
@@ -150,10 +156,7 @@ export function concludeAsked(terms: Terms, asked: AskResult): Conclusion {
       return declined('issuer_unreachable', RESPONSE_CODE.issuerUnavailable)
     case 'unknown':
       return {
-        ...declined(
-          asked.why === 'timeout' ? 'issuer_timeout' : 'connection_lost',
-          RESPONSE_CODE.issuerUnavailable,
-        ),
+        ...declined(UNKNOWN_CAUSES[asked.why], RESPONSE_CODE.issuerUnavailable),
         reversal: undo(terms),
       }
     case 'answered':

@@ -117,7 +117,7 @@ export async function createSimulatedSwitch(
     clock,
     timers,
     random,
-    dialects: new Map(config.issuers.map((one) => [one.dialect, dialect])),
+    dialects: new Map(config.issuers.map((one) => [one.dialect ?? '', dialect])),
     onBug: (error) => {
       throw error
     },

@@ -215,7 +215,7 @@ function examineDialects(config: Config): Finding[] {
     one.dialect,
     ...one.peers.flatMap((p) => p.dialect ?? []),
   ])
-  const byIssuers = config.issuers.map((issuer) => issuer.dialect)
+  const byIssuers = config.issuers.flatMap((issuer) => issuer.dialect ?? [])
   return [...new Set([...byIssuers, ...byAcquirers])].map((name) => {
     const result = readDialect(name)
     if (!result.ok) {

@@ -52,6 +52,12 @@ const mistakes: readonly [what: string, from: string, to: string, says: RegExp][
   ['a short signature secret', 'secret: c3dpdGNo', 'secret: short-', /signatureKeys.0.secret/],
   ['an alias', 'scoring: {', 'x: &a 1\ny: *a\nscoring: {', /aliases/],
   [
+    'an issuer in a dialect and by HTTP',
+    'dialect: iso8583-1987-ascii, timeoutMs: 8000 }',
+    `dialect: a, timeoutMs: 8000, http: { keyId: k, secret: ${'A'.repeat(43)}= } }`,
+    /demo-a needs a dialect \(ISO 8583\) or http, one of them/,
+  ],
+  [
     'a client certificate without its key',
     'dialect: iso8583-1987-ascii, timeoutMs: 8000 }',
     'dialect: iso8583-1987-ascii, timeoutMs: 8000, tls: { certFile: a.pem } }',

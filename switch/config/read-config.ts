@@ -7,6 +7,7 @@ import { LineCounter, parseDocument } from 'yaml'
 import { currencyByCode } from '#rules'
 import { parseRedisUrl } from '#scoring'
 import { type MacKey, macKeyProblem } from '../iso8583/index.ts'
+import { CONNECTIONS_MAX } from '../issuers/index.ts'
 import { nearestName } from '../nearest-name.ts'
 import { DEFAULT_LEASE_MS } from '../store/index.ts'
 import { type Config, ConfigSchema, type IssuerConfig } from './schema.ts'
@@ -245,7 +246,17 @@ function checkStandIn({ issuers }: Config): string[] {
 /** Issuer links: what belongs together. */
 function checkIssuers({ issuers }: Config): string[] {
   const problems: string[] = []
-  for (const { name, breaker, tls, mac } of issuers) {
+  for (const issuer of issuers) {
+    const { name, breaker, tls, mac, http, dialect, framing, connections = 1 } = issuer
+    if ((dialect === undefined) === (http === undefined)) {
+      problems.push(`issuers: ${name} needs a dialect (ISO 8583) or http, one of them`)
+    }
+    if (http !== undefined && (mac !== undefined || framing !== undefined)) {
+      problems.push(`issuers: ${name}: mac and framing belong to a dialect, not to http`)
+    }
+    if (http === undefined && connections > CONNECTIONS_MAX) {
+      problems.push(`issuers: ${name}.connections must be 1 to ${CONNECTIONS_MAX} over ISO 8583`)
+    }
     const macProblem = mac === undefined ? undefined : macKeyProblem(macKeyOf(mac))
     if (macProblem !== undefined) problems.push(`issuers: ${name}.mac.key: ${macProblem}`)
     if (breaker !== undefined && breaker.openMinMs > breaker.openMaxMs) {
@@ -370,7 +381,10 @@ export function maskConfig(config: Config): unknown {
     ...config,
     ...(config.redisUrl === undefined ? {} : { redisUrl: maskUrl(config.redisUrl) }),
     ...(config.databaseUrl === undefined ? {} : { databaseUrl: maskUrl(config.databaseUrl) }),
-    issuers: config.issuers.map(maskMac),
+    issuers: config.issuers.map((issuer) => ({
+      ...maskMac(issuer),
+      ...(issuer.http === undefined ? {} : { http: { ...issuer.http, secret: '***' } }),
+    })),
     ...(config.iso === undefined ? {} : { iso: maskIso(config.iso) }),
     acquirers: config.acquirers.map((acquirer) => ({
       ...acquirer,

@@ -79,7 +79,23 @@ const IssuerSchema = Type.Object(
     name,
     host: Type.String({ minLength: 1, maxLength: 255 }),
     port,
-    dialect: Type.String({ minLength: 1, maxLength: 255 }),
+    /** Over ISO 8583 on TCP: a preset, or a file. */
+    dialect: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+    /** By HTTP instead: JSON, signed with hmac-sha256 (RFC 9421); https where there is `tls`. */
+    http: Type.Optional(
+      Type.Object(
+        {
+          /** Before /authorizations, /reversals, /advices and /echo. Absent: nothing. */
+          path: Type.Optional(Type.String({ pattern: '^(/[A-Za-z0-9._~-]+)+$', maxLength: 255 })),
+          keyId: Type.String({ pattern: '^[!-~]{1,64}$' }),
+          /** 32 bytes or more, in base64. */
+          secret: Type.String({ pattern: '^[A-Za-z0-9+/]{42,}={0,2}$', maxLength: 256 }),
+          /** How long after its time-out a request keeps its connection for a late answer. */
+          lateAnswerMs: Type.Optional(milliseconds(0, 60_000)),
+        },
+        closed,
+      ),
+    ),
     timeoutMs: milliseconds(100, 60_000),
     /** Absent: two bytes, big-endian. */
     framing: Type.Optional(FramingWords),
@@ -98,8 +114,8 @@ const IssuerSchema = Type.Object(
         closed,
       ),
     ),
-    /** Connections to the same address, each signed on by itself. Absent: 1. */
-    connections: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
+    /** Over ISO 8583: each signed on by itself, 1 where absent. By HTTP: the pool, 64. */
+    connections: Type.Optional(Type.Integer({ minimum: 1, maximum: 512 })),
     standIn: Type.Optional(StandInSchema),
     /** When the switch stops asking on a connection. Absent: as in issuers/limits.ts. */
     breaker: Type.Optional(

@@ -79,10 +79,15 @@ export function trackIn({ track2 }: DialectRoom, track: string): string | undefi
 /** DE55 in the form of the dialect; undefined where it can't be had. */
 export function chipIn({ chip }: DialectRoom, value: FieldValue): FieldValue | undefined {
   if (chip === null) return undefined
-  if (chip === 'hex') return typeof value === 'string' ? value : hexOf(tagsOf(value))
+  if (chip === 'hex') return chipHex(value)
   const tags = tagsOf(value)
   if (tags === undefined) return undefined
   return chip === 'tags' ? tags : new Map([[CHIP_DATA_SET, tags]])
+}
+
+/** DE55 as hex; undefined where its tags can't be written. */
+export function chipHex(value: FieldValue): string | undefined {
+  return typeof value === 'string' ? value : hexOf(tagsOf(value))
 }
 
 /** DE55 of an answer as a map of tags; as it came where it can't be read as one. */

@@ -1,10 +1,10 @@
 // One message on its way to an issuer and back, and the check that an answer is its own.
 
 import { RESPONSE_CODE } from '../response-codes.ts'
-import type { Attempt } from '../store/index.ts'
+import type { Attempt, QueuedMessage } from '../store/index.ts'
 import type { DeadlineEntry } from './deadlines.ts'
-import type { AskResult } from './issuer.ts'
-import type { ParsedAnswer } from './issuer-message.ts'
+import type { AskResult, IssuerAnswer } from './issuer.ts'
+import { amountOf, type ParsedAnswer } from './issuer-message.ts'
 import type { Line } from './line.ts'
 
 /** `given_up`: whoever asked was told `unknown`; an answer is still awaited, as a late one. */
@@ -82,7 +82,7 @@ export type MismatchField = 'connection' | 'mti' | '4' | '7' | '11' | '37' | '41
 export function mismatchOf(
   exchange: Exchange,
   answer: ParsedAnswer,
-  line: Line,
+  line: Line | null,
 ): MismatchField | null {
   const mayOmit = exchange.attempt === null
   // While its own connection lives, an answer comes on that one; a late one may come on any.
@@ -107,4 +107,36 @@ function amountFits(exchange: Exchange, answer: ParsedAnswer): boolean {
     answer.amount > 0 &&
     answer.amount < exchange.amount
   )
+}
+
+/** What answers an attempt. */
+export function expectedOf(attempt: Attempt): ExpectedAnswer {
+  const { mti, stan, transmittedAt, rrn, amount } = attempt
+  const answerClass = answerClassOf(mti)
+  const numbers = { stan, transmittedAt, rrn, amount, standing: amount }
+  return { answerClass, ...numbers, original: attempt }
+}
+
+/** What answers a queued message. */
+export function expectedOfQueued(message: QueuedMessage): ExpectedAnswer {
+  const { mti, stan, transmittedAt, rrn, original } = message
+  const amount = amountOf(message)
+  const standing = message.replacementAmount ?? amount
+  const answerClass = answerClassOf(mti)
+  return { answerClass, stan, transmittedAt, rrn, amount, standing, original }
+}
+
+/** A request's third digit is even, its answer's is one more: 0200 and 0210, 0420 and 0430. */
+function answerClassOf(mti: string): string {
+  return `${mti.slice(0, 2)}${Number(mti[2]) + 1}`
+}
+
+/** What an answer comes to. A declined one may omit what was approved: nothing was. */
+export function answerOf(answer: ParsedAnswer, exchange: Exchange): IssuerAnswer {
+  return {
+    responseCode: answer.responseCode,
+    approvalCode: answer.approvalCode === '' ? null : answer.approvalCode,
+    amount: answer.amount === -1 ? exchange.amount : answer.amount,
+    ...(answer.passThrough === undefined ? {} : { passThrough: answer.passThrough }),
+  }
 }

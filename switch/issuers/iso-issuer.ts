@@ -5,7 +5,13 @@ import type { Clock } from '../ports.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
 import type { BreakerOptions, BreakerState } from './breaker.ts'
 import { type DialectRoom, roomOf } from './dialect-room.ts'
-import { Exchange, type ExpectedAnswer } from './exchange.ts'
+import {
+  answerOf,
+  Exchange,
+  type ExpectedAnswer,
+  expectedOf,
+  expectedOfQueued,
+} from './exchange.ts'
 import { InFlight, type Unmatched } from './in-flight.ts'
 import type { BadMac, IsoLinkOptions, IsoLinkPorts, LinkDownReason } from './iso-link.ts'
 import type {
@@ -14,19 +20,17 @@ import type {
   DeliveredCard,
   DeliverResult,
   Issuer,
-  IssuerAnswer,
   LateIssuerAnswer,
   TraceNumbers,
   TracePurpose,
 } from './issuer.ts'
-import { createIssuerCounters, type IssuerCounters, type IssuerEvent } from './issuer-events.ts'
 import {
-  amountOf,
-  buildQueued,
-  buildRequest,
-  type ParsedAnswer,
-  parseAnswer,
-} from './issuer-message.ts'
+  createIssuerCounters,
+  type IssuerCounters,
+  type IssuerEvent,
+  unmatchedEvent,
+} from './issuer-events.ts'
+import { buildQueued, buildRequest, type ParsedAnswer, parseAnswer } from './issuer-message.ts'
 import { ANSWERED_HOLD_MS, REVERSALS_IN_FLIGHT_MAX } from './limits.ts'
 import { Line, type LineState } from './line.ts'
 import { NO_STAN, TraceBook, type TraceSlot } from './trace-numbers.ts'
@@ -192,12 +196,7 @@ export class IsoIssuer implements Issuer {
       this.#counters.notSent++
       return NOT_SENT
     }
-    const { stan, transmittedAt, rrn, original } = message
-    const answerClass = answerClassOf(message.mti)
-    const amount = amountOf(message)
-    const standing = message.replacementAmount ?? amount
-    const expected = { answerClass, stan, transmittedAt, rrn, amount, standing, original }
-    const result = await this.#await(expected, null, line, timeoutMs)
+    const result = await this.#await(expectedOfQueued(message), null, line, timeoutMs)
     if (result.kind !== 'answered') return { kind: 'unknown' }
     return { kind: 'answered', responseCode: result.answer.responseCode }
   }
@@ -332,51 +331,10 @@ export class IsoIssuer implements Issuer {
 
   #report(answer: ParsedAnswer, { field, candidate }: Unmatched): void {
     this.#counters.unmatched++
-    const { mti, stan, transmittedAt, rrn, responseCode } = answer
-    this.#options.onEvent({
-      kind: 'unmatched_answer',
-      issuer: this.name,
-      mti,
-      stan,
-      transmittedAt,
-      rrn,
-      responseCode,
-      field,
-      candidate:
-        candidate === null
-          ? null
-          : {
-              stan: String(candidate.stan).padStart(6, '0'),
-              transmittedAt: candidate.transmittedAt,
-              rrn: candidate.rrn,
-              state: candidate.state,
-            },
-    })
+    this.#options.onEvent(unmatchedEvent(this.name, answer, field, candidate))
   }
 
   #emptied(): void {
     if (this.#onEmpty !== undefined && this.#inFlight.size === 0) this.#onEmpty()
-  }
-}
-
-function expectedOf(attempt: Attempt): ExpectedAnswer {
-  const { mti, stan, transmittedAt, rrn, amount } = attempt
-  const answerClass = answerClassOf(mti)
-  const numbers = { stan, transmittedAt, rrn, amount, standing: amount }
-  return { answerClass, ...numbers, original: attempt }
-}
-
-/** A request's third digit is even, its answer's is one more: 0200 and 0210, 0420 and 0430. */
-function answerClassOf(mti: string): string {
-  return `${mti.slice(0, 2)}${Number(mti[2]) + 1}`
-}
-
-/** A declined answer may omit what was approved: nothing was. */
-function answerOf(answer: ParsedAnswer, exchange: Exchange): IssuerAnswer {
-  return {
-    responseCode: answer.responseCode,
-    approvalCode: answer.approvalCode === '' ? null : answer.approvalCode,
-    amount: answer.amount === -1 ? exchange.amount : answer.amount,
-    ...(answer.passThrough === undefined ? {} : { passThrough: answer.passThrough }),
   }
 }

@@ -55,6 +55,7 @@ export type LinkDownReason =
   | 'sign_on_refused'
   | 'signed_off_by_issuer'
   | 'echo_timeout'
+  | 'echo_refused'
   | 'bad_frame'
   | 'undecodable'
   | 'closing'

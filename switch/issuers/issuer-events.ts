@@ -2,8 +2,9 @@
 // No event holds card data.
 
 import type { FramingProblem, IsoProblem } from '../iso8583/index.ts'
-import type { MismatchField } from './exchange.ts'
+import type { Exchange, MismatchField } from './exchange.ts'
 import type { BadMac, LinkDownReason } from './iso-link.ts'
+import type { ParsedAnswer } from './issuer-message.ts'
 
 export type IssuerEvent =
   | {
@@ -36,6 +37,8 @@ export type IssuerEvent =
       readonly mti: string
       readonly verdict: BadMac
     }
+  /** By HTTP: no 200, or no JSON of an answer. Its outcome is unknown. */
+  | { readonly kind: 'bad_http_answer'; readonly issuer: string; readonly status: number }
   | {
       readonly kind: 'undecodable_message'
       readonly issuer: string
@@ -110,5 +113,33 @@ export function createIssuerCounters(): IssuerCounters {
     linkUps: 0,
     linkDowns: 0,
     breakerOpenings: 0,
+  }
+}
+
+/** An answer that belongs to nobody, beside what it comes nearest to. No card data. */
+export function unmatchedEvent(
+  issuer: string,
+  { mti, stan, transmittedAt, rrn, responseCode }: ParsedAnswer,
+  field: MismatchField,
+  candidate: Exchange | null,
+): UnmatchedAnswer {
+  return {
+    kind: 'unmatched_answer',
+    issuer,
+    mti,
+    stan,
+    transmittedAt,
+    rrn,
+    responseCode,
+    field,
+    candidate:
+      candidate === null
+        ? null
+        : {
+            stan: String(candidate.stan).padStart(6, '0'),
+            transmittedAt: candidate.transmittedAt,
+            rrn: candidate.rrn,
+            state: candidate.state,
+          },
   }
 }

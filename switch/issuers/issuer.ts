@@ -64,8 +64,11 @@ export type AskResult =
    * any byte.
    */
   | { readonly kind: 'not_sent' }
-  /** Bytes may have left and no answer came in time, or the connection was lost. */
-  | { readonly kind: 'unknown'; readonly why: 'timeout' | 'connection_lost' }
+  /**
+   * Bytes may have left and no answer came in time, or the connection was lost, or what came on it
+   * was no answer to this.
+   */
+  | { readonly kind: 'unknown'; readonly why: 'timeout' | 'connection_lost' | 'bad_answer' }
 
 /** An answer that came after its attempt was given up; matched to it all the same. */
 export interface LateIssuerAnswer {

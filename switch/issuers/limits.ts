@@ -76,3 +76,16 @@ export const DEFAULT_SIGN_ON_TIMEOUT_MS = 5_000
 export const DEFAULT_RECONNECT_MIN_MS = 200
 export const DEFAULT_RECONNECT_MAX_MS = 30_000
 export const DEFAULT_LATE_ANSWER_WINDOW_MS = 600_000
+
+/**
+ * By HTTP a connection carries one request at a time: 64 at 20 ms are 3,200/s, and the pool waits
+ * its turn beyond. The most that can be asked for costs a peer as many sockets.
+ */
+export const DEFAULT_HTTP_CONNECTIONS = 64
+export const HTTP_CONNECTIONS_MAX = 512
+
+/** An answer has ten short fields and chip data of 255 bytes in hex: 2 kB are plenty, 64 kB bound it. */
+export const HTTP_ANSWER_BYTES_MAX = 65_536
+
+/** How long a request that was given up keeps its connection for a late answer. */
+export const DEFAULT_HTTP_LATE_ANSWER_MS = 5_000

@@ -1,4 +1,5 @@
 export * from './disk.ts'
+export * from './http.ts'
 export * from './issuer.ts'
 export * from './random.ts'
 export * from './time.ts'
