@@ -84,7 +84,7 @@ export const DEFAULT_LATE_ANSWER_WINDOW_MS = 600_000
 export const DEFAULT_HTTP_CONNECTIONS = 64
 export const HTTP_CONNECTIONS_MAX = 512
 
-/** An answer has ten short fields and chip data of 255 bytes in hex: 2 kB are plenty, 64 kB bound it. */
+/** An answer has ten short fields and chip data of 255 bytes in hex: 2 kB; 64 kB bound it. */
 export const HTTP_ANSWER_BYTES_MAX = 65_536
 
 /** How long a request that was given up keeps its connection for a late answer. */

@@ -1,5 +1,5 @@
-// An HTTP peer on virtual time: the HttpClient port, with a peer behind it that answers as it is told:
-// late, wrong, or not at all.
+// An HTTP peer on virtual time: the HttpClient port, with a peer behind it that answers as it is
+// told: late, wrong, or not at all.
 
 import type { CreateHttpClient, HttpClientRequest, HttpSent, Timers } from '../ports.ts'
 
