@@ -85,8 +85,9 @@ export function balanceBooks(
   let approvedAnswers = 0
   for (const answer of answers) {
     approvedAnswers++
-    if (answer.standIn) continue
     const key = `${answer.issuer} ${answer.approvalCode}`
+    // Approved in the issuer's place: its advice may still be on its way.
+    if (answer.standIn && !approvals.has(key)) continue
     const kind = judgeAnswer(answer, approvals.get(key), known.has(key))
     if (kind !== undefined) {
       found(kind, answer.issuer, answer.approvalCode, answer.idempotencyKey)

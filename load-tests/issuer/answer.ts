@@ -1,10 +1,11 @@
-// What an issuer answers to one message. Pure but for the ledger, which it writes.
+// What an issuer answers to one message, in the words of ISO 8583:1987 whatever dialect or JSON it
+// came in. Pure but for the ledger, which it writes.
 
 import type { FieldValue, IsoMessage } from '#switch'
 import type { Ledger, LedgerRequest, RequestNumbers } from './ledger.ts'
 
 /** Fields that an answer repeats: what the switch matches by, and what identifies the card. */
-const echoedFields = [2, 3, 4, 7, 11, 32, 37, 41, 42, 49] as const
+const echoedFields = [2, 3, 4, 7, 11, 32, 37, 41, 42, 49, 55] as const
 
 export type AnswerResult =
   | { readonly kind: 'answer'; readonly message: IsoMessage }
@@ -39,8 +40,8 @@ function answerRequest(
   ledger: Ledger,
   responseCode: (amount: number) => string,
 ): AnswerResult {
-  const request = requestOf(message)
-  const entry = ledger.decide(request, responseCode(request.amount))
+  const amount = Number(text(message, 4))
+  const entry = ledger.decide(requestIn(message), responseCode(amount))
   const answer = echo(message)
   if (entry.approvalCode !== null) {
     answer.fields[38] = entry.approvalCode
@@ -50,7 +51,14 @@ function answerRequest(
   return { kind: 'answer', message: answer }
 }
 
-function requestOf(message: IsoMessage): LedgerRequest {
+/** A no to an advice, whatever it says. */
+export function refusalOf(message: IsoMessage): AnswerResult {
+  const answer = echo(message)
+  answer.fields[39] = '05'
+  return { kind: 'answer', message: answer }
+}
+
+function requestIn(message: IsoMessage): LedgerRequest {
   return {
     mti: message.mti,
     stan: text(message, 11),
@@ -86,14 +94,12 @@ function answerAdvice(message: IsoMessage, ledger: Ledger): AnswerResult {
   const answer = echo(message)
   const original = parseOriginal(text(message, 90))
   const decided = text(message, 39)
-  if (original === undefined && decided !== '') {
-    ledger.decide(requestOf(message), decided, text(message, 38).trimEnd())
-    answer.fields[39] = '00'
-    return { kind: 'answer', message: answer }
-  }
+  // Without an original it tells what was decided in our place, which DE39 says.
   answer.fields[39] =
     original === undefined
-      ? '30'
+      ? decided === ''
+        ? '30'
+        : ledger.advise(requestIn(message), decided, text(message, 38).trimEnd())
       : ledger.capture(original, {
           stan: text(message, 11),
           transmittedAt: text(message, 7),

@@ -24,6 +24,14 @@ export interface Behaviour {
   readonly losePercent: number
   /** So many requests are decided, and instead of an answer the connection is cut. */
   readonly dropPercent: number
+  /** So many approvals are partial: DE39 10 and half the amount. */
+  readonly partialPercent: number
+  /** So many answers say another amount than was asked: nobody may take them. */
+  readonly wrongAmountPercent: number
+  /** Advices (0120, 0220) are answered DE39 05 and booked nowhere. */
+  readonly refuseAdvices: boolean
+  /** Every connection is cut so often, ISO 8583 and HTTP; 0: never. */
+  readonly flapMs: number
   /** Reversals suffer `silentPercent`, `losePercent` and `dropPercent` too. */
   readonly faultyReversals: boolean
 }
@@ -38,6 +46,10 @@ export const wellBehaved: Behaviour = {
   silentPercent: 0,
   losePercent: 0,
   dropPercent: 0,
+  partialPercent: 0,
+  wrongAmountPercent: 0,
+  refuseAdvices: false,
+  flapMs: 0,
   faultyReversals: false,
 }
 
@@ -71,8 +83,8 @@ function problemOf(name: string, value: unknown): string | undefined {
     const known = typeof value === 'string' && kindsOfAnswers.includes(value)
     return known ? undefined : `answers is one of ${kindsOfAnswers.join(', ')}`
   }
-  if (name === 'faultyReversals') {
-    return typeof value === 'boolean' ? undefined : 'faultyReversals is true or false'
+  if (name === 'faultyReversals' || name === 'refuseAdvices') {
+    return typeof value === 'boolean' ? undefined : `${name} is true or false`
   }
   const max = name.endsWith('Percent') ? 100 : delayMsMax
   const fits = typeof value === 'number' && value >= 0 && value <= max
@@ -100,11 +112,21 @@ export interface Fate {
   readonly silent: boolean
   readonly drop: boolean
   readonly copies: 1 | 2
+  readonly partial: boolean
+  readonly wrongAmount: boolean
   readonly delayMs: number
 }
 
 /** What happens where nothing is wrong. */
-export const noFault: Fate = { lost: false, silent: false, drop: false, copies: 1, delayMs: 0 }
+export const noFault: Fate = {
+  lost: false,
+  silent: false,
+  drop: false,
+  copies: 1,
+  partial: false,
+  wrongAmount: false,
+  delayMs: 0,
+}
 
 /** How long an answer is held back to be overtaken. */
 const reorderMs = 20
@@ -119,6 +141,8 @@ export function drawFate(behaviour: Behaviour, isReversal: boolean, random: () =
     silent: faulty && happens(behaviour.silentPercent),
     drop: faulty && happens(behaviour.dropPercent),
     copies: happens(behaviour.duplicatePercent) ? 2 : 1,
+    partial: !isReversal && happens(behaviour.partialPercent),
+    wrongAmount: !isReversal && happens(behaviour.wrongAmountPercent),
     delayMs:
       behaviour.delayMs +
       (happens(behaviour.latePercent) ? behaviour.lateMs : 0) +

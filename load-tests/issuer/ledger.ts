@@ -7,6 +7,7 @@
 //   {"event":"repeat","key":"..."}                      the same request came again
 //   {"event":"reversal","original":"...","stan":...}    took effect, was refused or came early
 //   {"event":"capture","original":"...","amount":...}   an advice (0220): taken, or refused
+//   {"event":"request","advice":true,...}              decided by others (0120, 0220), booked
 
 import { createHmac } from 'node:crypto'
 import { maskPan } from '#switch'
@@ -59,7 +60,9 @@ export interface LedgerEntry {
   /** Equal for equal PANs within one life of the process; its key is never written. */
   readonly cardToken: string
   readonly responseCode: string
-  /** DE38; null where declined. Unique within a ledger. */
+  /** Told by an advice (0120, 0220): decided without this issuer. Absent: asked. */
+  readonly advice?: true
+  /** DE38; null where declined. Unique within a ledger, but for what an advice brings. */
   readonly approvalCode: string | null
   /** How often the same request came again; it gets the same answer. */
   repeats: number
@@ -197,9 +200,9 @@ export class Ledger {
 
   /**
    * Decides a request once. A repeat finds its entry unchanged; one whose reversal came first is
-   * declined 94 whatever `responseCode` says. What was decided elsewhere brings its `approvalCode`.
+   * declined 94 whatever `responseCode` says.
    */
-  decide(request: LedgerRequest, responseCode: string, approvalCode?: string): LedgerEntry {
+  decide(request: LedgerRequest, responseCode: string): LedgerEntry {
     const key = requestKey(request)
     const known = this.#entries.get(key)
     if (known !== undefined) {
@@ -210,10 +213,18 @@ export class Ledger {
     const early = this.#early.get(key)
     const code = early === undefined ? responseCode : duplicate
     const approved = approvalCodes.has(code)
-    const line = {
+    const approvalCode = approved ? this.#nextApprovalCode() : null
+    const line = { ...this.#lineOf(request, code), approvalCode }
+    const entry = this.#add(line)
+    this.#write(line)
+    return entry
+  }
+
+  #lineOf(request: LedgerRequest, code: string) {
+    return {
       event: 'request' as const,
       sequence: this.#sequence + 1,
-      key,
+      key: requestKey(request),
       mti: request.mti,
       stan: request.stan,
       transmittedAt: request.transmittedAt,
@@ -227,12 +238,31 @@ export class Ledger {
       maskedPan: maskPan(request.pan),
       cardToken: this.#token(request.pan),
       responseCode: code,
-      approvalCode: approved ? (approvalCode ?? this.#nextApprovalCode()) : null,
       original: request.original === null ? null : requestKey(request.original),
     }
-    const entry = this.#add(line)
+  }
+
+  /**
+   * Books what was decided in this issuer's place, once, and says its DE39: 00, repeats too; 94 where
+   * its reversal came first.
+   */
+  advise(request: LedgerRequest, decided: string, approvalCode: string): string {
+    const key = requestKey(request)
+    const known = this.#entries.get(key)
+    if (known !== undefined) {
+      this.#repeat(known)
+      this.#write({ event: 'repeat', key })
+      return '00'
+    }
+    if (this.#early.has(key)) return duplicate
+    const line = {
+      ...this.#lineOf(request, decided),
+      approvalCode: approvalCodes.has(decided) ? approvalCode : null,
+      advice: true as const,
+    }
+    this.#add(line)
     this.#write(line)
-    return entry
+    return '00'
   }
 
   /**
@@ -393,7 +423,7 @@ export class Ledger {
     this.#sequence = line.sequence
     if (line.approvalCode !== null) {
       this.#approvals++
-      this.#approvalNumber = Number.parseInt(line.approvalCode, 36)
+      if (line.advice === undefined) this.#approvalNumber = Number.parseInt(line.approvalCode, 36)
       if (line.approvedAmount > 0) this.#liveApprovals++
     }
     this.#entries.set(line.key, entry)

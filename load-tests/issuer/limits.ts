@@ -21,3 +21,9 @@ export const delayMsMax = 600_000
 
 /** Body of a control request; a behaviour is some 300 bytes. */
 export const controlBodyBytesMax = 16_384
+
+/** By HTTP: our largest message has chip data of 255 bytes in hex; 64 kB are thirty of them. */
+export const httpBodyBytesMax = 65_536
+
+/** Nonces of signed requests that are remembered; all are forgotten at once beyond it. */
+export const noncesMax = 1_000_000

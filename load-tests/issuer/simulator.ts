@@ -1,11 +1,26 @@
-// The issuer's end of the line: many connections, ISO 8583:1987 in ASCII behind a two-byte length.
+// The issuer's end of the line: many connections over TCP or TLS, in any dialect and framing.
 // Answers to one chunk of bytes leave in one write, after their ledger lines are in the file, so
 // whatever was answered is in the ledger, even when this process is killed.
 
 import { createServer, type Server, type Socket } from 'node:net'
-import { createFraming, type Dialect, defaultFraming, type IsoMessage } from '#switch'
+import { createServer as createTlsServer } from 'node:tls'
+import {
+  createFraming,
+  type Dialect,
+  defaultFraming,
+  type Edition,
+  editionOf,
+  type Framing,
+  type FramingSpec,
+  type IsoMessage,
+  type MacKey,
+  MessageAuthentication,
+  messageIn,
+  messageOf,
+  type Tpdu,
+} from '#switch'
 import { seededRandom } from '../random.ts'
-import { answerTo } from './answer.ts'
+import { answerTo, refusalOf } from './answer.ts'
 import { type Behaviour, drawFate, noFault, responseCodeFor, staysSilent } from './behaviour.ts'
 import type { Ledger } from './ledger.ts'
 import { connectionsMax, heldAnswersMax } from './limits.ts'
@@ -15,8 +30,20 @@ export interface SimulatorOptions {
   /** Writes the ledger's lines; called before answers leave. */
   readonly flushLedger: () => void
   readonly dialect: Dialect
+  /** Absent: two bytes, big-endian. */
+  readonly framing?: FramingSpec
+  /** Set on what is sent; what comes without the right one is not read. */
+  readonly mac?: MacKey
+  readonly tls?: ServerTls
   readonly behaviour: Behaviour
   readonly seed: number
+}
+
+/** PEM texts. With `ca` clients must show a certificate. */
+export interface ServerTls {
+  readonly cert: string
+  readonly key: string
+  readonly ca?: string
 }
 
 export interface SimulatorCounts {
@@ -32,7 +59,18 @@ interface Lane {
   readonly answers: Uint8Array[]
 }
 
-const framing = createFraming(defaultFraming)
+/** What becomes of a message, for whoever has to send it. */
+export type Taken =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'drop' }
+  | {
+      readonly kind: 'answer'
+      readonly message: IsoMessage
+      readonly copies: 1 | 2
+      readonly delayMs: number
+    }
+
+const NOTHING: Taken = { kind: 'nothing' }
 
 export class Simulator {
   behaviour: Behaviour
@@ -41,6 +79,10 @@ export class Simulator {
   readonly #sockets = new Set<Socket>()
   readonly #held = new Set<NodeJS.Timeout>()
   readonly #random: () => number
+  readonly #framing: Framing
+  readonly #edition: Edition
+  readonly #authentication: MessageAuthentication | undefined
+  #flapping: NodeJS.Timeout | undefined
   #messages = 0
   #unreadable = 0
 
@@ -48,7 +90,16 @@ export class Simulator {
     this.#options = options
     this.behaviour = options.behaviour
     this.#random = seededRandom(options.seed)
-    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket))
+    this.#framing = createFraming(options.framing ?? defaultFraming)
+    this.#edition = editionOf(options.dialect)
+    this.#authentication =
+      options.mac === undefined ? undefined : new MessageAuthentication(options.dialect)
+    const accept = (socket: Socket) => this.#accept(socket)
+    const { tls } = options
+    this.#server =
+      tls === undefined
+        ? createServer({ noDelay: true }, accept)
+        : createTlsServer({ ...tls, noDelay: true, requestCert: tls.ca !== undefined }, accept)
     this.#server.maxConnections = connectionsMax
   }
 
@@ -63,6 +114,23 @@ export class Simulator {
     })
   }
 
+  /** Sockets of others (HTTP) that flapping cuts, too. */
+  watch(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
+  }
+
+  /** Cuts connections every `flapMs` from now on; 0: no more. */
+  flap(): void {
+    clearTimeout(this.#flapping)
+    const { flapMs } = this.behaviour
+    if (flapMs === 0) return
+    this.#flapping = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy()
+      this.flap()
+    }, flapMs)
+  }
+
   counts(): SimulatorCounts {
     return {
       messages: this.#messages,
@@ -73,6 +141,7 @@ export class Simulator {
 
   close(): void {
     this.#server.close()
+    clearTimeout(this.#flapping)
     for (const timer of this.#held) clearTimeout(timer)
     for (const socket of this.#sockets) socket.destroy()
   }
@@ -80,8 +149,8 @@ export class Simulator {
   #accept(socket: Socket): void {
     const lane: Lane = { socket, answers: [] }
     this.#sockets.add(socket)
-    const splitter = framing.createSplitter(
-      (payload) => this.#take(lane, payload),
+    const splitter = this.#framing.createSplitter(
+      (payload, tpdu) => this.#takeFrame(lane, payload, tpdu),
       () => {
         this.#unreadable++
         socket.destroy()
@@ -101,32 +170,53 @@ export class Simulator {
     })
   }
 
-  #take(lane: Lane, payload: Uint8Array): void {
-    this.#messages++
+  #takeFrame(lane: Lane, payload: Uint8Array, tpdu: Tpdu | null): void {
     const decoded = this.#options.dialect.decode(payload)
     if (!decoded.ok) {
+      this.#messages++
       this.#unreadable++
       process.stderr.write(`unreadable message: ${JSON.stringify(decoded.problem)}\n`)
       return
     }
-    const { message } = decoded
-    // An advice and a reversal are told, not asked.
-    const isReversal = message.mti[1] === '4' || message.mti.startsWith('022')
-    const isNetwork = message.mti[1] === '8'
-    const fate = isNetwork ? noFault : drawFate(this.behaviour, isReversal, this.#random)
-    if (fate.lost) return
-    const result = answerTo(message, this.#options.ledger, (amount) =>
-      responseCodeFor(this.behaviour, amount),
-    )
-    if (result.kind === 'ignored') return
-    const amount = Number(message.fields[4] ?? 0)
-    if (fate.silent || (!isReversal && !isNetwork && staysSilent(this.behaviour, amount))) return
-    if (fate.drop) {
-      lane.socket.destroy()
+    const { mac } = this.#options
+    const check = mac && this.#authentication?.check(payload, decoded.message, mac)
+    if (check !== undefined && check !== 'right') {
+      this.#messages++
+      this.#unreadable++
+      process.stderr.write(`a message authentication code was ${check}\n`)
       return
     }
-    const framed = this.#encode(result.message)
-    for (let copy = 0; copy < fate.copies; copy++) this.#send(lane, framed, fate.delayMs)
+    const taken = this.take(messageOf(this.#edition, decoded.message))
+    if (taken.kind === 'drop') lane.socket.destroy()
+    if (taken.kind !== 'answer') return
+    const framed = this.#encode(taken.message, tpdu)
+    for (let copy = 0; copy < taken.copies; copy++) this.#send(lane, framed, taken.delayMs)
+  }
+
+  /** A message in the words of 1987, wherever it came from: decided, booked, and its fate drawn. */
+  take(message: IsoMessage): Taken {
+    this.#messages++
+    // An advice and a reversal are told, not asked.
+    const isAdvice = message.mti[2] === '2' && message.mti[1] !== '4'
+    const isReversal = message.mti[1] === '4' || isAdvice
+    const isNetwork = message.mti[1] === '8'
+    const fate = isNetwork ? noFault : drawFate(this.behaviour, isReversal, this.#random)
+    if (fate.lost) return NOTHING
+    const result =
+      isAdvice && this.behaviour.refuseAdvices
+        ? refusalOf(message)
+        : answerTo(message, this.#options.ledger, (amount) => {
+            const code = responseCodeFor(this.behaviour, amount)
+            return fate.partial && code === '00' && amount > 1 ? '10' : code
+          })
+    if (result.kind === 'ignored') return NOTHING
+    const amount = Number(message.fields[4] ?? 0)
+    if (fate.silent || (!isReversal && !isNetwork && staysSilent(this.behaviour, amount))) {
+      return NOTHING
+    }
+    if (fate.drop) return { kind: 'drop' }
+    if (fate.wrongAmount) result.message.fields[4] = String(amount + 1).padStart(12, '0')
+    return { kind: 'answer', message: result.message, copies: fate.copies, delayMs: fate.delayMs }
   }
 
   #send(lane: Lane, framed: Uint8Array, delayMs: number): void {
@@ -142,10 +232,12 @@ export class Simulator {
     this.#held.add(timer)
   }
 
-  #encode(message: IsoMessage): Uint8Array {
-    const encoded = this.#options.dialect.encode(message)
+  #encode(message: IsoMessage, tpdu: Tpdu | null): Uint8Array {
+    const { dialect, mac } = this.#options
+    const written = messageIn(this.#edition, message, Date.now())
+    const encoded = (mac && this.#authentication?.encode(written, mac)) ?? dialect.encode(written)
     if (!encoded.ok) throw new Error(`an answer could not be encoded: ${encoded.problem.message}`)
-    const framed = framing.encode(encoded.bytes)
+    const framed = this.#framing.encode(encoded.bytes, tpdu)
     if (!framed.ok) throw new Error(`an answer could not be framed: ${framed.problem.message}`)
     return framed.bytes
   }

@@ -12,6 +12,15 @@ export interface StartIssuerOptions {
   readonly ledgerFile?: string
   readonly behaviour?: Partial<Behaviour>
   readonly seed?: number
+  /** Absent: iso8583-1987-ascii. */
+  readonly dialect?: string
+  readonly framing?: object
+  /** `x9.19:` and the key in hex, or another algorithm. */
+  readonly mac?: string
+  /** JSON by HTTP instead of ISO 8583. `key`: keyid, colon, secret in base64. */
+  readonly http?: { readonly key: string }
+  /** PEM files: certificate, key, and the CA of clients. */
+  readonly tls?: readonly string[]
 }
 
 /** GET /ledger/summary. */
@@ -58,6 +67,7 @@ export async function startIssuer(options: StartIssuerOptions): Promise<RunningI
       '--seed',
       String(options.seed ?? 1),
       ...(options.ledgerFile === undefined ? [] : ['--ledger', options.ledgerFile]),
+      ...lineArguments(options),
     ],
   })
   const ready = await child.until('it was ready', readyTimeoutMs, async () => readReady(child.logs))
@@ -78,6 +88,17 @@ export async function startIssuer(options: StartIssuerOptions): Promise<RunningI
     kill: (signal) => child.kill(signal),
     stop: () => child.stop(),
   }
+}
+
+/** How it is reached. */
+function lineArguments({ dialect, framing, mac, http, tls }: StartIssuerOptions): string[] {
+  return [
+    ...(dialect === undefined ? [] : ['--dialect', dialect]),
+    ...(framing === undefined ? [] : ['--framing', JSON.stringify(framing)]),
+    ...(mac === undefined ? [] : ['--mac', mac]),
+    ...(http === undefined ? [] : ['--http', '--http-key', http.key]),
+    ...(tls === undefined ? [] : ['--tls', tls.join(',')]),
+  ]
 }
 
 function readReady(logs: string): { port: number; controlPort: number } | undefined {
