@@ -1,6 +1,6 @@
-// The issuer by HTTP: the JSON of switch/docs/issuers.md, carried over to the words of ISO 8583:1987
-// and back, so that one ledger and one set of faults serve both. Signatures are checked where there
-// is a secret; a nonce that came before is refused.
+// The issuer by HTTP: the JSON of switch/docs/issuers.md, carried over to the words of 1987
+// (ISO 8583) and back, so that one ledger and one set of faults serve both. Signatures are checked
+// where there is a secret; a nonce that came before is refused.
 //
 //   POST .../authorizations   .../reversals   .../advices   .../echo
 

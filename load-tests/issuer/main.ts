@@ -42,7 +42,7 @@ const usage = `Usage: node --import tsx load-tests/issuer/main.ts [options]
   --seed N               of the faults (1)
 
 The control port, HTTP on 127.0.0.1:
-  GET  /ledger?after=N   requests after that sequence number with their reversals and captures, NDJSON
+  GET  /ledger?after=N   NDJSON: requests after that number, with reversals and captures
   GET  /ledger/summary   counts, and CPU a message
   GET  /behaviour        as it is now
   POST /behaviour        a part of it to change, as JSON: {"latePercent":10,"lateMs":900}
