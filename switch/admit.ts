@@ -9,6 +9,7 @@ import type { StoredAuthorization } from './message.ts'
 import type { Reply } from './respond.ts'
 import { respondAgain } from './respond.ts'
 import { isTombstone } from './steps/index.ts'
+import type { Transaction } from './store/index.ts'
 import type { World } from './world.ts'
 
 /**
@@ -76,13 +77,29 @@ export async function admitWithoutCard(
 ): Promise<Reply> {
   const known = world.store.findKey(acquirer, idempotencyKey)
   if (known === undefined) return refusal
-  const first = await world.store.read(known.transactionId)
+  const first = await readFirst(world, known.transactionId)
+  if (first === 'unreadable') return refusal
   const { card } = (first?.intent.request ?? {}) as Partial<StoredAuthorization>
   const again = fingerprint(card ?? { masked: '', bin: '' })
   const isStillKnown = world.store.findKey(acquirer, idempotencyKey) !== undefined
   const admission = isStillKnown ? admit(world, acquirer, idempotencyKey, again) : refusal
   if (admission.kind === 'admitted') throw new Error('a key that is known was admitted')
   return admission.kind === 'later' ? admission.reply : admission
+}
+
+/** A disk that does not read is no bug: nothing was claimed, and the refusal asks for a retry. */
+async function readFirst(
+  world: World,
+  id: string,
+): Promise<Transaction | undefined | 'unreadable'> {
+  try {
+    return await world.store.read(id)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === undefined) throw error
+    world.journal.log.error({ code, error: message, transactionId: id }, "the store can't be read")
+    return 'unreadable'
+  }
 }
 
 /** Over a limit: refused here, at once, before the claim; what is admitted keeps its latency. */
