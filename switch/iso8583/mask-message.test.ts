@@ -56,3 +56,13 @@ test('a DE2 that is no card number is not shown at all', () => {
   odd[2] = '476173900'
   assert.equal(maskMessage({ mti: '0100', fields: odd }).fields[2], '[9 characters removed]')
 })
+
+test('49 is a currency as text, and in parts the verification data of 2003', () => {
+  const of = (value: FieldValue) => {
+    const fields: FieldValue[] = []
+    fields[49] = value
+    return maskMessage({ mti: '2100', fields }).fields['49']
+  }
+  assert.deepEqual(of(new Map([['2', '123']])), { 2: '[3 characters removed]' })
+  assert.equal(of('978'), '978')
+})

@@ -64,9 +64,14 @@ function maskParts(field: number, parts: FieldParts): MaskedValue {
   for (const [key, value] of parts) {
     if (typeof value !== 'string') masked[key] = maskParts(field === 55 ? 0 : field, value)
     else if (field === 55) masked[key] = shownTags.has(key) ? value : covered(value)
-    else masked[key] = shown.has(field) ? maskPansIn(value) : covered(value)
+    else masked[key] = isShownInParts(field) ? maskPansIn(value) : covered(value)
   }
   return masked
+}
+
+/** As a text 49 is a currency; in parts it is 2003's verification data, with the card's own code. */
+function isShownInParts(field: number): boolean {
+  return shown.has(field) && field !== 49
 }
 
 /** Free text may hold what it should not: a merchant's name with a card number behind it. */
