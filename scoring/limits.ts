@@ -89,6 +89,22 @@ export const PREPARE_TIMEOUT_MS = 60_000
 /** Batches under way have this long to end at close: far above any batch, below a drain time. */
 export const CLOSE_TIMEOUT_MS = 5_000
 
+/**
+ * Drift is told by the hour, and not of fewer decisions than this: 11 bins of 1,000 rows move by
+ * 0.01 by chance alone, a 25th of the mark.
+ */
+export const DRIFT_HOUR_MS = 3_600_000
+export const DRIFT_SAMPLES_MIN = 1_000
+
+/** The customary mark above which a population is another one. */
+export const DRIFT_ALERT_PSI = 0.25
+
+/**
+ * Contributions that a decision names; the rest is one sum. Five are what an analyst reads, and
+ * about 500 bytes of a decision that is no plain approval.
+ */
+export const CONTRIBUTIONS_MAX = 5
+
 /** True when the numbers above fit each other; `main.ts` asserts it together with its own. */
 export function limitsFit(): boolean {
   return (

@@ -52,6 +52,30 @@ export interface ScoringRequest {
 /** A part of the decision that was missing when it was made. */
 export type DegradedPart = 'velocity' | 'model' | 'worker'
 
+/** What one input of the model added to its raw score. */
+export interface Contribution {
+  readonly feature: string
+  /** The feature table's words: completes "the model saw ...". */
+  readonly meaning: string
+  /** Null is missing. */
+  readonly value: number | null
+  /** In units of the raw score (log-odds for boosted trees); above 0 speaks for fraud. */
+  readonly amount: number
+}
+
+/** Why the model scored as it did: raw = base + the contributions' amounts + others. */
+export interface Why {
+  /** Null where the model can't be explained. */
+  readonly raw: number | null
+  /** What the model would say of no message in particular. */
+  readonly base: number | null
+  /** The largest first. */
+  readonly contributions: readonly Contribution[]
+  readonly others: number
+  /** Why there are none. */
+  readonly unexplained: string | null
+}
+
 /** The answer of scoring, stored whole with the outcome. */
 export interface Decision {
   readonly outcome: RiskOutcome
@@ -86,6 +110,8 @@ export interface Decision {
    * versions lack it.
    */
   readonly lowerBounds?: Uint8Array | undefined
+  /** Why the score; absent for an approval, without a model, and in older decisions. */
+  readonly why?: Why | undefined
   /**
    * Microseconds a step, for the metrics: what the message waited for, so each message of a batch
    * has the time of the whole batch. Zero for a step that was not taken.

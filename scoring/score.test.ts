@@ -227,3 +227,22 @@ test('the plan starts with the rules and holds nothing twice', () => {
   assert.ok(plan.length < ruleSet.aggregates.length + FEATURE_AGGREGATES.length)
   assert.equal(new Set(keys).size, plan.length)
 })
+
+test('what is declined or reviewed says why, what is approved needs no reason', async () => {
+  const velocity = createEmbeddedVelocity()
+  const scoring = scoringOn(velocity)
+  const decisions: Decision[] = []
+  for (let n = 0; n < 12; n++) {
+    decisions.push(...(await scoring.score([request(n)], 1_000)).decisions)
+  }
+  await velocity.close()
+  const risky = decisions.filter(({ outcome }) => outcome !== 'approve')
+  assert.ok(risky.length > 0 && risky.length < decisions.length)
+  for (const { why } of risky) {
+    assert.equal(why?.unexplained, null)
+    assert.ok((why?.contributions.length ?? 0) > 0)
+  }
+  for (const { outcome, why } of decisions) {
+    if (outcome === 'approve') assert.equal(why, undefined)
+  }
+})

@@ -27,6 +27,7 @@ import type { Clock } from './ports.ts'
 import { lookedUpOf, lowerBoundsOf } from './replay.ts'
 import type { Decision, ScoringRequest } from './request.ts'
 import type { Velocity, VelocityAttempt, VelocityValues } from './velocity/index.ts'
+import { whyOf } from './why.ts'
 import type { OutcomeEvent } from './wire.ts'
 
 export interface ScoringOptions {
@@ -235,6 +236,10 @@ class BatchScoring implements Scoring {
       saturated: this.#saturatedEntities(saturated),
       lookedUp: lookedUpOf(facts, this.#readsExpiry),
       lowerBounds: lowerBoundsOf(saturated),
+      why:
+        score === null || ruling.outcome === 'approve'
+          ? undefined
+          : whyOf(model, batch.features, row * width),
       stepMicros,
     }
   }

@@ -120,6 +120,22 @@ const hit: fc.Arbitrary<RuleHit> = fc.record(
   plain,
 )
 
+const double = fc.double({ noNaN: true }).map((n) => (n === 0 ? 0 : n))
+
+const why = fc.record(
+  {
+    raw: fc.option(double),
+    base: fc.option(double),
+    contributions: fc.array(
+      fc.record({ feature: text, meaning: text, value: fc.option(double), amount: double }, plain),
+      { maxLength: 5 },
+    ),
+    others: double,
+    unexplained: fc.option(text),
+  },
+  plain,
+)
+
 /** Decisions of one batch: the same versions, step times and widths. */
 const decided = fc
   .record({
@@ -153,6 +169,7 @@ const decided = fc
             { nil: undefined },
           ),
           lowerBounds: fc.option(fc.uint8Array({ maxLength: 6 }), { nil: undefined }),
+          why: fc.option(why, { nil: undefined }),
         })
         .map((own) => ({ ...own, ...shared }) as unknown as Decision),
       { minLength: count, maxLength: count },

@@ -20,13 +20,14 @@
 // features, aggregates = binary: float32 and float64 matrices, a row a message, little-endian as in
 //                memory; no features where the model was missing
 //   row      = [ outcome, score?, band?, reasons, disclosedReasons, hits, degraded (bits),
-//                unknownRules, saturated, lookedUp, lowerBounds ]
+//                unknownRules, saturated, lookedUp, lowerBounds, why? ]
+//   why      = [ raw?, base?, others, unexplained?, [ feature, meaning, value?, amount ] ... ]
 //   hit      = [ rule, mode, outcome, reason, disclose, names, values ]
 
 import { Packr, Unpackr } from 'msgpackr'
 import type { Entity, RiskOutcome, RuleHit, RuleMode } from '#rules'
 import type { EntitySource } from './entity-keys.ts'
-import type { Decision, DegradedPart, ScoringRequest } from './request.ts'
+import type { Decision, DegradedPart, ScoringRequest, Why } from './request.ts'
 import type { ScoredBatch } from './score.ts'
 
 /** What became of an attempt, with no more of its request than entity keys need. */
@@ -224,6 +225,14 @@ type DecisionRow = [
   readonly Entity[],
   Decision['lookedUp'],
   Decision['lowerBounds'],
+  WhyRow | undefined | null,
+]
+type WhyRow = [
+  number | null,
+  number | null,
+  number,
+  string | null,
+  [string, string, number | null, number][],
 ]
 type DecidedRow = [
   string | null,
@@ -300,6 +309,7 @@ export function decodeDecided(bytes: Uint8Array): DecidedBatch {
       lookedUp: cells[9] ?? undefined,
       // Own memory too: what comes out of the buffer is a view of all of it.
       lowerBounds: lowerBounds == null ? undefined : new Uint8Array(lowerBounds),
+      why: cells[11] == null ? undefined : rowToWhy(cells[11]),
       stepMicros,
     }
   })
@@ -321,7 +331,29 @@ function decisionToRow(decision: Decision): DecisionRow {
     decision.saturated,
     decision.lookedUp,
     decision.lowerBounds,
+    decision.why === undefined ? undefined : whyToRow(decision.why),
   ]
+}
+
+function whyToRow(why: Why): WhyRow {
+  const { raw, base, others, unexplained, contributions } = why
+  const rows = contributions.map(({ feature, meaning, value, amount }): WhyRow[4][number] => [
+    feature,
+    meaning,
+    value,
+    amount,
+  ])
+  return [raw, base, others, unexplained, rows]
+}
+
+function rowToWhy([raw, base, others, unexplained, rows]: WhyRow): Why {
+  const contributions = rows.map(([feature, meaning, value, amount]) => ({
+    feature,
+    meaning,
+    value,
+    amount,
+  }))
+  return { raw, base, contributions, others, unexplained }
 }
 
 function hitToRow(hit: RuleHit): HitRow {

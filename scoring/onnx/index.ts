@@ -1,5 +1,6 @@
+export type { Explainer } from './contributions.ts'
 export { type ExpectedModel, loadModel, type ModelFileResult, type ModelFolder } from './load.ts'
-export type { Manifest } from './manifest.ts'
+export type { Baseline, Manifest, PsiBaseline } from './manifest.ts'
 export {
   bandOf,
   MODEL_PROBLEM_CODES,

@@ -20,3 +20,9 @@ export const PARITY_TOLERANCE = 1e-6
 
 /** Rows of one call: a batch of the pool is at most 64, a backtest asks for more at once. */
 export const SCORE_ROWS_MAX = 4_096
+
+/**
+ * Largest difference between the runtime's output and that of the summed contributions: the runtime
+ * sums up to 1,000 trees in float32 (6e-8 each, and values of about 10), we in float64.
+ */
+export const EXPLAINED_TOLERANCE = 1e-4

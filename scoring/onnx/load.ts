@@ -2,8 +2,14 @@
 
 import { createHash } from 'node:crypto'
 import { calibrated } from './calibration.ts'
+import { createExplainer, type Explainer } from './contributions.ts'
 import { type Graph, readGraph } from './graph.ts'
-import { MANIFEST_BYTES_MAX, MODEL_BYTES_MAX, PARITY_TOLERANCE } from './limits.ts'
+import {
+  EXPLAINED_TOLERANCE,
+  MANIFEST_BYTES_MAX,
+  MODEL_BYTES_MAX,
+  PARITY_TOLERANCE,
+} from './limits.ts'
 import { type Manifest, readManifest } from './manifest.ts'
 import type { Model, ModelProblemCode, ModelResult } from './model.ts'
 import { openSession, type Session, type SessionRun } from './session.ts'
@@ -85,7 +91,8 @@ async function openChecked(
     await session.release()
     return refuse(folder, problem.code, problem.message)
   }
-  return { ok: true, manifest, model: createModel(session, manifest, graph) }
+  const explainer = agreeingExplainer(manifest, graph)
+  return { ok: true, manifest, model: createModel(session, manifest, graph, explainer) }
 }
 
 interface Difference {
@@ -139,6 +146,27 @@ async function parityProblem(
   return undefined
 }
 
+/**
+ * The explainer, held against the parity vectors, whose outputs are the runtime's own: where what
+ * stands behind the trees changes their sum, contributions would be of another number.
+ */
+function agreeingExplainer(manifest: Manifest, graph: Graph): Explainer {
+  const { featureNames, positiveClass, parity } = manifest
+  const width = featureNames.length
+  if (graph.inputs.length > 1) return { ok: false, reason: 'it has an input a column' }
+  const explainer = createExplainer(graph.bytes, positiveClass, graph.classes, width)
+  if (!explainer.ok) return explainer
+  const into = new Float64Array(width)
+  for (const { name, inputs, score } of parity) {
+    const row = Float32Array.from(inputs, (value) => value ?? Number.NaN)
+    const sum = explainer.output(explainer.explain(row, 0, into))
+    if (!(Math.abs(sum - score) <= EXPLAINED_TOLERANCE)) {
+      return { ok: false, reason: `its trees give ${sum} for parity vector ${name}, not ${score}` }
+    }
+  }
+  return explainer
+}
+
 /** The output's column of the fraud class; undefined where the file does not say which. */
 function positiveColumn(
   positiveClass: string | number,
@@ -150,8 +178,14 @@ function positiveColumn(
   return column >= 0 && classes.length === columns ? column : undefined
 }
 
-function createModel(session: Session, manifest: Manifest, graph: Graph): Model {
+function createModel(
+  session: Session,
+  manifest: Manifest,
+  graph: Graph,
+  explainer: Explainer,
+): Model {
   return {
+    explainer,
     name: manifest.name,
     version: `${manifest.version}+${manifest.modelSha256.slice(0, 8)}`,
     featureNames: manifest.featureNames,

@@ -127,6 +127,9 @@ export const ManifestSchema = Type.Object(
 )
 
 export type Manifest = Type.Static<typeof ManifestSchema>
+/** Of one feature, or of the score. */
+export type Baseline = Type.Static<typeof BaselineSchema>
+export type PsiBaseline = Manifest['psiBaseline']
 
 const validator = Compile(ManifestSchema)
 

@@ -1,5 +1,6 @@
 // The door to a loaded model. Shapes: rows by features, float32, NaN is missing.
 
+import type { Explainer } from './contributions.ts'
 import type { Manifest } from './manifest.ts'
 
 /** A probability band of the manifest, named for metrics and rules. */
@@ -23,6 +24,8 @@ export interface Model {
    * probability is not finite.
    */
   score(features: Float32Array, rows: number): Promise<Float32Array>
+  /** Why a row scored as it did, or why that can't be said; absent where nobody may ask. */
+  readonly explainer?: Explainer
   /** Frees the session. The thread may be ended only after it. */
   release(): Promise<void>
 }

@@ -1,3 +1,4 @@
+export { type DriftOptions, generatedDrift } from './drift.ts'
 export { exportMatrix } from './export.ts'
 export { featureTable } from './feature-table.ts'
 export { DEFAULT_GENERATE_OPTIONS, type GenerateOptions, generateTransactions } from './generate.ts'

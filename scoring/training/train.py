@@ -4,7 +4,8 @@
 
 Reads what `matrix.ts` writes. Gradient-boosted trees (XGBoost: its float32 thresholds survive the
 export unchanged) on the first 60% of the period, calibration and bands on the next 15%, metrics on
-the last 25%. Writes model.onnx, manifest.json and model-card.md.
+the last 25%. Writes model.onnx, manifest.json, model-card.md and its two
+pictures.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import math
 from datetime import datetime, timezone
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import onnx
 import onnxruntime
@@ -22,6 +24,10 @@ from onnxmltools import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402 (only after the choice of a backend without a screen)
 
 TRAIN_SHARE = 0.60
 VALIDATION_SHARE = 0.15
@@ -89,6 +95,7 @@ def to_onnx(model, width, slope, offset):
     assert node.op_type == "TreeEnsembleClassifier"
     names = [attribute.name for attribute in node.attribute]
     assert "base_values" in names and "class_weights" in names
+    weigh_nodes(model, node)
     for attribute in node.attribute:
         if attribute.name == "class_weights":
             attribute.floats[:] = [slope * weight for weight in attribute.floats]
@@ -96,6 +103,17 @@ def to_onnx(model, width, slope, offset):
             attribute.floats[:] = [slope * base + offset for base in attribute.floats]
     onnx.checker.check_model(exported)
     return exported.SerializeToString()
+
+
+def weigh_nodes(model, node):
+    """How much of training went through each node, for contributions: the exporter leaves 1."""
+    table = model.get_booster().trees_to_dataframe()
+    covers = dict(zip(zip(table["Tree"], table["Node"]), table["Cover"]))
+    ids = {each.name: each.ints for each in node.attribute}
+    for attribute in node.attribute:
+        if attribute.name == "nodes_hitrates":
+            places = zip(ids["nodes_treeids"], ids["nodes_nodeids"])
+            attribute.floats[:] = [covers[place] for place in places]
 
 
 def node_count(model_bytes):
@@ -272,6 +290,7 @@ def card_text(manifest, info, importance):
             f"| {kind['kind']} | {kind['rows']} | {kind['rocAuc']:.4f} "
             f"| {kind['averagePrecision']:.4f} | {recalls} |"
         )
+    lines += ["", "![ROC](roc.png) ![Precision and recall](precision-recall.png)"]
     lines += ["", "## Bands", ""]
     lines += band_lines(bands, metrics, training["costs"])
     lines += ["", "## What it looks at most", "", "Share of the total gain in training:", ""]
@@ -333,6 +352,46 @@ def shares_of_gain(model, names):
     return sorted(shares, key=lambda each: -each[1])
 
 
+def draw(path, title, axes, lines, diagonal=None):
+    """One small picture of curves; `lines` are (x, y, label)."""
+    figure, plot = pyplot.subplots(figsize=(4.8, 3.6), dpi=100)
+    for x, y, label in lines:
+        plot.plot(x, y, label=label, linewidth=1.2)
+    if diagonal is not None:
+        plot.plot([0, 1], diagonal, color="0.7", linewidth=0.8, linestyle="--")
+    plot.set(title=title, xlabel=axes[0], ylabel=axes[1], xlim=(0, 1), ylim=(0, 1.02))
+    plot.grid(color="0.9", linewidth=0.6)
+    plot.legend(fontsize=7, loc="lower center" if diagonal is None else "lower right")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Software": None})
+    pyplot.close(figure)
+
+
+def thinned(x, y, points=400):
+    """Every curve has thousands of steps; a picture shows some hundred."""
+    keep = np.unique(np.linspace(0, len(x) - 1, points).astype(int))
+    return np.asarray(x)[keep], np.asarray(y)[keep]
+
+
+def draw_curves(folder, scores, kinds, kind_names):
+    """ROC and precision-recall curves of the test rows: all fraud, and each kind."""
+    fraud = kinds > 0
+    groups = [("all fraud", fraud, np.ones(len(scores), dtype=bool))]
+    for index, kind in enumerate(kind_names[1:], start=1):
+        if (kinds == index).any():
+            groups.append((kind.replace("_", " "), kinds == index, ~fraud | (kinds == index)))
+    roc, precision = [], []
+    for label, truth, rows in groups:
+        false_rate, true_rate, _ = roc_curve(truth[rows], scores[rows])
+        roc.append((*thinned(false_rate, true_rate), label))
+        exactness, recall, _ = precision_recall_curve(truth[rows], scores[rows])
+        precision.append((recall, exactness, label))
+    axes = ("genuine flagged, share", "fraud found, share")
+    draw(folder / "roc.png", "ROC, test period", axes, roc, diagonal=[0, 1])
+    axes = ("fraud found, share (recall)", "of those flagged, fraud (precision)")
+    draw(folder / "precision-recall.png", "Precision and recall, test period", axes, precision)
+
+
 def write_folder(folder, model_bytes, manifest, card):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(model_bytes)
@@ -391,6 +450,7 @@ def main():
     }
     card = card_text(manifest, info, shares_of_gain(model, info["featureNames"]))
     write_folder(args.out, model_bytes, manifest, card)
+    draw_curves(args.out, scores[test], kinds[test], info["kinds"])
 
 
 if __name__ == "__main__":

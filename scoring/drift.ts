@@ -1,0 +1,113 @@
+// Drift: does the model see today what it was trained on? The population stability index (PSI)
+// compares the shares of bins, of every feature and of the score, with those in the manifest:
+//
+//   PSI = sum over bins of (now - then) * ln(now / then)
+//
+// Missing is a bin of its own. Below 0.1 nothing moved, above 0.25 something did (the customary
+// marks). By the hour of the switch's clock; an hour with too few decisions goes on into the next,
+// because a PSI of n rows is about bins / n by chance alone.
+
+import { DRIFT_ALERT_PSI, DRIFT_HOUR_MS, DRIFT_SAMPLES_MIN } from './limits.ts'
+import type { Baseline, PsiBaseline } from './onnx/index.ts'
+import type { Decision } from './request.ts'
+
+export interface DriftReport {
+  readonly fromMs: number
+  readonly untilMs: number
+  /** Decisions that were counted. */
+  readonly samples: number
+  /** One a feature in the manifest's order, then the score. */
+  readonly psi: readonly { readonly name: string; readonly psi: number }[]
+}
+
+/** Names in a report of which the model should be asked: above the mark, on enough decisions. */
+export function drifted(report: DriftReport): readonly string[] {
+  if (report.samples < DRIFT_SAMPLES_MIN) return []
+  return report.psi.filter(({ psi }) => psi > DRIFT_ALERT_PSI).map(({ name }) => name)
+}
+
+/** Smallest share that a bin is taken to have: an empty one would make the index infinite. */
+const SHARE_MIN = 1e-4
+
+/** What is counted of a decision. */
+export type Watched = Pick<Decision, 'features' | 'score' | 'degraded'>
+
+/** Counts decisions; a thread has one a model. */
+export class DriftWatch {
+  readonly #baselines: readonly Baseline[]
+  readonly #features: number
+  /** Counts by baseline, each with a bin more for missing. */
+  readonly #counts: readonly Uint32Array[]
+  #samples = 0
+  #fromMs: number
+  #last: DriftReport | undefined
+
+  constructor(baseline: PsiBaseline, nowMs: number) {
+    this.#baselines = [...baseline.features, baseline.score]
+    this.#features = baseline.features.length
+    this.#counts = this.#baselines.map(({ shares }) => new Uint32Array(shares.length + 1))
+    this.#fromMs = nowMs
+  }
+
+  /**
+   * Counts a decision that was made at `nowMs`. One without model or velocity is left out: what is
+   * down has alarms of its own. Allocates nothing.
+   */
+  observe(decision: Watched, nowMs: number): void {
+    this.#roll(nowMs)
+    const { features, score, degraded } = decision
+    if (score === null || degraded.length > 0 || features.length !== this.#features) return
+    this.#samples++
+    for (let i = 0; i < features.length; i++) this.#count(i, features[i] as number)
+    this.#count(features.length, score)
+  }
+
+  /** The last hour that was complete by `nowMs`; undefined before there is one. */
+  report(nowMs: number): DriftReport | undefined {
+    this.#roll(nowMs)
+    return this.#last
+  }
+
+  /** What was counted since the last complete hour, whether or not it is enough. */
+  soFar(nowMs: number): DriftReport {
+    const psi = this.#baselines.map((baseline, i) => ({
+      name: baseline.name,
+      psi: psiOf(baseline, this.#counts[i] as Uint32Array, this.#samples),
+    }))
+    return { fromMs: this.#fromMs, untilMs: nowMs, samples: this.#samples, psi }
+  }
+
+  #count(index: number, value: number): void {
+    const counts = this.#counts[index] as Uint32Array
+    const { edges } = this.#baselines[index] as Baseline
+    let bin = counts.length - 1
+    if (!Number.isNaN(value)) {
+      bin = 0
+      while (bin < edges.length && value > (edges[bin] as number)) bin++
+    }
+    counts[bin] = (counts[bin] as number) + 1
+  }
+
+  #roll(nowMs: number): void {
+    if (nowMs - this.#fromMs < DRIFT_HOUR_MS || this.#samples < DRIFT_SAMPLES_MIN) return
+    this.#last = this.soFar(nowMs)
+    for (const counts of this.#counts) counts.fill(0)
+    this.#samples = 0
+    this.#fromMs = nowMs
+  }
+}
+
+/** `counts` has a bin a share, then one for missing. NaN without samples. */
+function psiOf(baseline: Baseline, counts: Uint32Array, samples: number): number {
+  const { shares, missingShare } = baseline
+  if (samples === 0) return Number.NaN
+  let psi = 0
+  for (let bin = 0; bin < counts.length; bin++) {
+    const expected =
+      bin < shares.length ? (shares[bin] as number) * (1 - missingShare) : missingShare
+    const then = Math.max(expected, SHARE_MIN)
+    const now = Math.max((counts[bin] as number) / samples, SHARE_MIN)
+    psi += (now - then) * Math.log(now / then)
+  }
+  return psi
+}
