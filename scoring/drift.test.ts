@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { DriftWatch, drifted } from './drift.ts'
 import { DRIFT_ALERT_PSI, DRIFT_HOUR_MS, DRIFT_SAMPLES_MIN } from './limits.ts'
 import type { PsiBaseline } from './onnx/index.ts'
-import { createRandom } from './training/random.ts'
+import { createRandom } from './training/index.ts'
 
 const START_MS = 1_800_000_000_000
 

@@ -17,7 +17,7 @@ import {
 import { createEntityKeys, type EntityKeyMaker } from './entity-keys.ts'
 import { FEATURE_NAMES } from './features.ts'
 import { SLICE_MS } from './limits.ts'
-import { loadModel, type Model } from './onnx/index.ts'
+import { loadModel, type Manifest, type Model } from './onnx/index.ts'
 import type { Clock } from './ports.ts'
 import { createScoring, type Scoring, type ScoringOptions } from './score.ts'
 import {
@@ -45,10 +45,18 @@ export interface EditionsOptions {
 
 type Compiled = Extract<RuleSetResult, { ok: true }>
 
+/** A model in memory, by the number of the bytes that it was made of. */
+interface Loaded {
+  readonly revision: number
+  readonly model: Model
+  readonly manifest: Manifest
+}
+
 interface Ready {
   readonly edition: Edition
   readonly rules: Compiled
-  readonly model: Model
+  readonly model: Loaded
+  readonly challengers: readonly Loaded[]
   readonly scoring: Scoring
   readonly info: ScoringInfo
 }
@@ -110,21 +118,29 @@ export class Editions {
     }
     const unanswerable = unanswerableBy(rules)
     if (unanswerable.length > 0) return { ok: false, problems: unanswerable }
-    const loaded = await this.#load(edition.model)
-    if ('problems' in loaded) return { ok: false, problems: loaded.problems }
-    const { model } = loaded
-    const scoringOn = (velocity: Velocity) => this.#scoringOn(velocity, rules, model)
+    const loaded = await this.#loadAll([edition.model, ...edition.challengers])
+    if (!loaded.ok) return loaded
+    const [model, ...challengers] = loaded.models as [Loaded, ...Loaded[]]
+    const scoringOn = (velocity: Velocity) => this.#scoringOn(velocity, rules, model, challengers)
     await warmUp(scoringOn, pause)
     if (isFirst) this.#warmUp = scoringOn(createEmbeddedVelocity())
     const scoring = scoringOn(this.#options.velocity)
-    const info = infoOf(rules, model, scoring)
-    this.#ready.set(edition.number, { edition, rules, model, scoring, info })
+    const info = infoOf(rules, model, challengers, scoring)
+    this.#ready.set(edition.number, { edition, rules, model, challengers, scoring, info })
     return { ok: true, info }
   }
 
-  #scoringOn(velocity: Velocity, { ruleSet, lists }: Compiled, model: Model): Scoring {
+  #scoringOn(
+    velocity: Velocity,
+    { ruleSet, lists }: Compiled,
+    { model }: Loaded,
+    challengers: readonly Loaded[],
+  ): Scoring {
     const { clock, entityKey } = this.#options
-    const parts: ScoringOptions = { ruleSet, lists, model, velocity, clock, entityKey }
+    const parts: ScoringOptions = {
+      ...{ ruleSet, lists, model, velocity, clock, entityKey },
+      challengers: challengers.map((each) => each.model),
+    }
     return createScoring({ ...parts, keysOf: this.#keysOf })
   }
 
@@ -139,15 +155,36 @@ export class Editions {
     return compileRuleSetInSlices(filesOfBundle(bundle), bundle.hash, pause ?? (() => undefined))
   }
 
-  async #load(
-    snapshot: ModelSnapshot,
-  ): Promise<{ readonly model: Model } | { readonly problems: readonly ScoringProblem[] }> {
-    for (const { edition, model } of this.#ready.values()) {
-      if (edition.model.revision === snapshot.revision) return { model }
+  /** Champion and challengers, or what is wrong: then nothing new stays in memory. */
+  async #loadAll(
+    snapshots: readonly ModelSnapshot[],
+  ): Promise<
+    | { readonly ok: true; readonly models: readonly Loaded[] }
+    | { readonly ok: false; readonly problems: readonly ScoringProblem[] }
+  > {
+    const models: Loaded[] = []
+    const made: Loaded[] = []
+    for (const snapshot of snapshots) {
+      const known = this.#loaded().find(({ revision }) => revision === snapshot.revision)
+      if (known !== undefined) {
+        models.push(known)
+        continue
+      }
+      const loaded = await loadModel(snapshotFolder(snapshot), { featureNames: FEATURE_NAMES })
+      if (!loaded.ok) {
+        for (const { model } of made) await model.release()
+        return { ok: false, problems: [{ kind: 'model', problem: loaded.problem }] }
+      }
+      const { model, manifest } = loaded
+      made.push({ revision: snapshot.revision, model, manifest })
+      models.push(made.at(-1) as Loaded)
     }
-    const loaded = await loadModel(snapshotFolder(snapshot), { featureNames: FEATURE_NAMES })
-    if (loaded.ok) return { model: loaded.model }
-    return { problems: [{ kind: 'model', problem: loaded.problem }] }
+    return { ok: true, models }
+  }
+
+  /** Every model that some edition holds. */
+  #loaded(): readonly Loaded[] {
+    return [...this.#ready.values()].flatMap(({ model, challengers }) => [model, ...challengers])
   }
 
   #pause(): Promise<void> | undefined {
@@ -162,12 +199,19 @@ export class Editions {
     const retired = this.#ready.get(edition)
     if (retired === undefined) return
     this.#ready.delete(edition)
-    const others = [...this.#ready.values()]
-    if (others.every(({ model }) => model !== retired.model)) await retired.model.release()
+    const used = this.#loaded()
+    for (const loaded of [retired.model, ...retired.challengers]) {
+      if (!used.includes(loaded)) await loaded.model.release()
+    }
   }
 }
 
-function infoOf({ ruleSet }: Compiled, model: Model, scoring: Scoring): ScoringInfo {
+function infoOf(
+  { ruleSet }: Compiled,
+  { model, manifest }: Loaded,
+  challengers: readonly Loaded[],
+  scoring: Scoring,
+): ScoringInfo {
   return {
     ruleSet: ruleSet.hash,
     rules: ruleSet.rules.length,
@@ -175,6 +219,9 @@ function infoOf({ ruleSet }: Compiled, model: Model, scoring: Scoring): ScoringI
     model: model.version,
     featureNames: model.featureNames,
     bands: model.bands,
+    psiBaseline: manifest.psiBaseline,
+    modelCreatedAt: manifest.createdAt,
+    challengers: challengers.map((each) => each.model.version),
     aggregates: scoring.plan,
   }
 }

@@ -5,6 +5,7 @@ export { typeScriptInWorkers } from './adapters/index.ts'
 export type * from './backtest/index.ts'
 export { checkModel, type ModelCheck } from './check-model.ts'
 export { decideWithoutWorker } from './decide.ts'
+export { type DriftReport, drifted } from './drift.ts'
 export { type FactSource, factSource } from './facts.ts'
 export {
   FEATURE_AGGREGATES,

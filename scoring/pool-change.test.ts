@@ -261,3 +261,26 @@ test('several workers change in the same moment', { skip: redisMissing() }, asyn
     await redis.stop()
   }
 })
+
+test('challengers come and go with a change; one that is refused changes nothing', async () => {
+  await withPool(async (pool) => {
+    const decide = async (n: number) => (await pool.score(request(n), PATIENT_MS)).challengers
+    assert.equal(await decide(1), undefined)
+    const snapshot = await readModelSnapshot(MODEL)
+    const added = await pool.change({ challengers: [snapshot] })
+    assert.ok(added.ok)
+    assert.deepEqual(added.info.challengers, [pool.info.model])
+    const [challenger] = (await decide(2)) ?? []
+    assert.equal(challenger?.model, pool.info.model)
+    assert.ok((challenger?.score ?? -1) >= 0)
+
+    const broken = { ...snapshot, files: {} }
+    const refused = await pool.change({ challengers: [broken] })
+    assert.ok(!refused.ok && refused.problems[0]?.kind === 'model')
+    assert.equal((await decide(3))?.length, 1)
+
+    assert.ok((await pool.change({ challengers: [] })).ok)
+    assert.equal(await decide(4), undefined)
+    assert.equal(pool.drift(), undefined)
+  })
+})

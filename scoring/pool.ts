@@ -13,6 +13,7 @@ import {
 } from '#rules'
 import { openModelFolder, ScoringThreads } from './adapters/index.ts'
 import { decideWithoutWorker } from './decide.ts'
+import { type DriftReport, DriftWatch } from './drift.ts'
 import {
   CLOSE_TIMEOUT_MS,
   MODEL_FILE_BYTES_MAX,
@@ -48,6 +49,8 @@ export interface ScorerPoolOptions {
   readonly velocityFile?: string
   /** Beside what the runtime trusts by itself. */
   readonly redisTls?: RedisTls
+  /** Folders of models in shadow. */
+  readonly challengerFolders?: readonly string[]
   /** For entity tokens: 16 bytes or more, derived for this purpose alone. */
   readonly entityKey: Uint8Array
   /** Threads; 1 or more. */
@@ -80,6 +83,8 @@ export interface ScoringChange {
   /** Compiled, tested and bundled before: `checkRules`. */
   readonly rules?: RuleBundle
   readonly model?: ModelSnapshot
+  /** All of them: those that are not named leave. */
+  readonly challengers?: readonly ModelSnapshot[]
 }
 
 export type ScoringChanged =
@@ -93,6 +98,8 @@ export interface ScorerPool extends Scorer {
   /** Messages waiting for a worker: by this the switch sheds, before it claims. */
   readonly queueDepth: number
   stats(): ScorerPoolStats
+  /** How far inputs and scores of the last complete hour are from the model's training. */
+  drift(): DriftReport | undefined
   /**
    * Has every worker prepare the change beside its traffic, then switches all of them over in one
    * tick: a message is scored with the old or with the new, never with a part of each. Changes are
@@ -126,7 +133,15 @@ export async function createScorerPool(options: ScorerPoolOptions): Promise<Scor
   }
   const { ruleSet, lists } = compiled
   const rules = bundleRuleFiles(ruleFiles, ruleSet.hash)
-  const edition = { number: 1, rules, model: await readModelSnapshot(options.modelFolder) }
+  const [model, ...challengers] = await Promise.all(
+    [options.modelFolder, ...(options.challengerFolders ?? [])].map(readModelSnapshot),
+  )
+  const edition: Edition = {
+    number: 1,
+    rules,
+    model: model as ModelSnapshot,
+    challengers: numbered(challengers, 1),
+  }
   const { hash, outcomeWhenMissing } = ruleSet
   const pool = new ThreadedPool(options, edition, {
     hash,
@@ -144,6 +159,7 @@ class ThreadedPool implements ScorerPool {
   #edition: Edition
   #fallback: Fallback
   #info: ScorerPoolInfo | undefined
+  #drift: DriftWatch | undefined
   #changes: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
 
@@ -170,6 +186,7 @@ class ThreadedPool implements ScorerPool {
       await this.#threads.close()
       return started.problems
     }
+    this.#watch(started.info)
     this.#info = this.#describe(started.info)
     const warming = this.#batchesOn(this.#threads.warmUp)
     await warmUpCaller((request, deadlineMs) => warming.score(request, deadlineMs))
@@ -186,8 +203,17 @@ class ThreadedPool implements ScorerPool {
     return this.#batches.queueDepth
   }
 
-  score(request: ScoringRequest, deadlineMs: number): Promise<Decision> {
-    return this.#batches.score(request, deadlineMs)
+  async score(request: ScoringRequest, deadlineMs: number): Promise<Decision> {
+    const decision = await this.#batches.score(request, deadlineMs)
+    // One of the model before a change is not held against the new one's baseline.
+    if (decision.model === this.#info?.model) {
+      this.#drift?.observe(decision, this.#options.clock.now())
+    }
+    return decision
+  }
+
+  drift(): DriftReport | undefined {
+    return this.#drift?.report(this.#options.clock.now())
   }
 
   publish(outcome: VelocityOutcome): void {
@@ -219,7 +245,7 @@ class ThreadedPool implements ScorerPool {
     await this.#threads.close()
   }
 
-  async #change({ rules, model }: ScoringChange): Promise<ScoringChanged> {
+  async #change({ rules, model, challengers }: ScoringChange): Promise<ScoringChanged> {
     if (this.#closed !== undefined) {
       return { ok: false, problems: [{ kind: 'worker', message: 'the switch is ending' }] }
     }
@@ -228,7 +254,9 @@ class ThreadedPool implements ScorerPool {
       number: before.number + 1,
       rules: rules ?? before.rules,
       // Numbered here, so that no two snapshots share a number.
-      model: model === undefined ? before.model : { ...model, revision: before.number + 1 },
+      model: model === undefined ? before.model : revised(model, before.number + 1, 0),
+      challengers:
+        challengers === undefined ? before.challengers : numbered(challengers, before.number + 1),
     }
     // A number is never used twice, not even by what is refused.
     this.#edition = { ...before, number: edition.number }
@@ -241,8 +269,15 @@ class ThreadedPool implements ScorerPool {
     this.#threads.use(edition)
     this.#edition = edition
     this.#fallback = fallback
+    this.#watch(prepared.info)
     this.#info = this.#describe(prepared.info)
     return { ok: true, info: this.#info }
+  }
+
+  /** Another model starts another count. */
+  #watch(info: ScoringInfo): void {
+    if (this.#info?.model === info.model) return
+    this.#drift = new DriftWatch(info.psiBaseline, this.#options.clock.now())
   }
 
   #describe(info: ScoringInfo): ScorerPoolInfo {
@@ -301,6 +336,15 @@ function decideHere(request: ScoringRequest, fallback: Fallback): Decision {
   const { amount, currency, arrivedAtMs, channel } = request
   const baseAmount = fallback.baseAmount(amount, currency, arrivedAtMs)
   return decideWithoutWorker(fallback, channel, baseAmount)
+}
+
+/** Revisions that no other snapshot has: of an edition at most 100 models are new. */
+function revised(snapshot: ModelSnapshot, edition: number, place: number): ModelSnapshot {
+  return { ...snapshot, revision: edition * 100 + place }
+}
+
+function numbered(snapshots: readonly ModelSnapshot[], edition: number): readonly ModelSnapshot[] {
+  return snapshots.map((snapshot, place) => revised(snapshot, edition, place + 1))
 }
 
 /**

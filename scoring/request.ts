@@ -52,6 +52,12 @@ export interface ScoringRequest {
 /** A part of the decision that was missing when it was made. */
 export type DegradedPart = 'velocity' | 'model' | 'worker'
 
+/** A model in shadow: its version, and its probability of fraud, null where it failed. */
+export interface ChallengerScore {
+  readonly model: string
+  readonly score: number | null
+}
+
 /** What one input of the model added to its raw score. */
 export interface Contribution {
   readonly feature: string
@@ -110,6 +116,11 @@ export interface Decision {
    * versions lack it.
    */
   readonly lowerBounds?: Uint8Array | undefined
+  /**
+   * What the models in shadow said, by version; null where one failed. Without effect. Absent where
+   * there are none, and in older decisions.
+   */
+  readonly challengers?: readonly ChallengerScore[] | undefined
   /** Why the score; absent for an approval, without a model, and in older decisions. */
   readonly why?: Why | undefined
   /**

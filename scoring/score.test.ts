@@ -246,3 +246,35 @@ test('what is declined or reviewed says why, what is approved needs no reason', 
     if (outcome === 'approve') assert.equal(why, undefined)
   }
 })
+
+test('a challenger scores the same batch in shadow, and one that fails costs nobody anything', async () => {
+  const alone = createEmbeddedVelocity()
+  const beside = createEmbeddedVelocity()
+  const wrong: Model = {
+    ...model,
+    version: 'wrong+1',
+    score: async (_features, rows) => new Float32Array(rows).fill(1),
+  }
+  const failing: Model = {
+    ...model,
+    version: 'failing+1',
+    score: () => Promise.reject(new Error('no')),
+  }
+  const parts = { ruleSet, lists, model, clock, entityKey: new Uint8Array(32).fill(3) }
+  const champion = createScoring({ ...parts, velocity: alone })
+  const watched = createScoring({ ...parts, velocity: beside, challengers: [wrong, failing] })
+  for (let n = 0; n < 12; n++) {
+    const [plain] = (await champion.score([request(n)], 1_000)).decisions
+    const [decided] = (await watched.score([request(n)], 1_000)).decisions
+    const { challengers, stepMicros: _, ...rest } = decided as Decision
+    const { stepMicros: __, challengers: none, ...expected } = plain as Decision
+    assert.deepEqual(rest, expected)
+    assert.equal(none, undefined)
+    assert.deepEqual(challengers, [
+      { model: 'wrong+1', score: 1 },
+      { model: 'failing+1', score: null },
+    ])
+  }
+  await alone.close()
+  await beside.close()
+})

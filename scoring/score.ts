@@ -25,7 +25,7 @@ import { FEATURE_AGGREGATES, FEATURES, featureSlots, fillFeatures } from './feat
 import { bandOf, type Model } from './onnx/index.ts'
 import type { Clock } from './ports.ts'
 import { lookedUpOf, lowerBoundsOf } from './replay.ts'
-import type { Decision, ScoringRequest } from './request.ts'
+import type { ChallengerScore, Decision, ScoringRequest } from './request.ts'
 import type { Velocity, VelocityAttempt, VelocityValues } from './velocity/index.ts'
 import { whyOf } from './why.ts'
 import type { OutcomeEvent } from './wire.ts'
@@ -34,6 +34,8 @@ export interface ScoringOptions {
   readonly ruleSet: RuleSet
   readonly lists: Lists
   readonly model: Model
+  /** In shadow: scored on the same batch, kept with the decision, without effect. */
+  readonly challengers?: readonly Model[]
   readonly velocity: Velocity
   readonly clock: Clock
   /** For entity tokens: 16 bytes or more, derived for this purpose alone. */
@@ -90,6 +92,8 @@ interface Batch {
   velocity: readonly VelocityValues[] | null
   readonly features: Float32Array
   scores: Float32Array | null
+  /** One a challenger; null where it failed. */
+  shadowScores: readonly (Float32Array | null)[]
   readonly faults: { velocity: string | null; model: string | null }
 }
 
@@ -133,6 +137,7 @@ class BatchScoring implements Scoring {
       velocity: null,
       features: new Float32Array(requests.length * FEATURES.length),
       scores: null,
+      shadowScores: [],
       faults: { velocity: null, model: null },
     }
     await this.#observe(batch, requests, velocityDeadlineMs)
@@ -204,6 +209,23 @@ class BatchScoring implements Scoring {
     } catch (error) {
       batch.faults.model = faultOf(error)
     }
+    const { challengers = [] } = this.#options
+    if (challengers.length === 0) return
+    const shadow: (Float32Array | null)[] = []
+    for (const challenger of challengers) {
+      // A challenger that fails is missing, for the comparison only.
+      shadow.push(await challenger.score(batch.features, batch.facts.length).catch(() => null))
+    }
+    batch.shadowScores = shadow
+  }
+
+  #challengerScores(batch: Batch, row: number): readonly ChallengerScore[] | undefined {
+    const { challengers = [] } = this.#options
+    if (challengers.length === 0) return undefined
+    return challengers.map(({ version }, i) => ({
+      model: version,
+      score: batch.shadowScores[i]?.[row] ?? null,
+    }))
   }
 
   #decide(batch: Batch, facts: RuleFacts, row: number, stepMicros: StepMicros): Decision {
@@ -236,6 +258,7 @@ class BatchScoring implements Scoring {
       saturated: this.#saturatedEntities(saturated),
       lookedUp: lookedUpOf(facts, this.#readsExpiry),
       lowerBounds: lowerBoundsOf(saturated),
+      challengers: this.#challengerScores(batch, row),
       why:
         score === null || ruling.outcome === 'approve'
           ? undefined

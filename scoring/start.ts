@@ -1,7 +1,13 @@
 // How a worker is started, and what it and the pool tell each other beside batches.
 
 import type { AggregatePlan, RuleBundle, RuleProblem } from '#rules'
-import type { ModelFileResult, ModelFolder, ModelProblem, ScoreBand } from './onnx/index.ts'
+import type {
+  ModelFileResult,
+  ModelFolder,
+  ModelProblem,
+  PsiBaseline,
+  ScoreBand,
+} from './onnx/index.ts'
 
 /**
  * What a batch is scored with: one rule set and one model. Both come as the bytes that were read
@@ -12,6 +18,8 @@ export interface Edition {
   readonly number: number
   readonly rules: RuleBundle
   readonly model: ModelSnapshot
+  /** Models in shadow: scored on the same batches, stored, without any effect. */
+  readonly challengers: readonly ModelSnapshot[]
 }
 
 /** Names no rules and no model: batches that warm up a start, on counters that are thrown away. */
@@ -80,6 +88,12 @@ export interface ScoringInfo {
   readonly model: string
   readonly featureNames: readonly string[]
   readonly bands: readonly ScoreBand[]
+  /** What the model's inputs and scores looked like in training. */
+  readonly psiBaseline: PsiBaseline
+  /** When the model was made, ISO 8601. */
+  readonly modelCreatedAt: string
+  /** Versions of the models in shadow. */
+  readonly challengers: readonly string[]
   /** What `Decision.aggregates` holds, in order. */
   readonly aggregates: AggregatePlan
 }

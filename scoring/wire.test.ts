@@ -170,6 +170,10 @@ const decided = fc
           ),
           lowerBounds: fc.option(fc.uint8Array({ maxLength: 6 }), { nil: undefined }),
           why: fc.option(why, { nil: undefined }),
+          challengers: fc.option(
+            fc.array(fc.record({ model: text, score: fc.option(double) }, plain), { maxLength: 2 }),
+            { nil: undefined },
+          ),
         })
         .map((own) => ({ ...own, ...shared }) as unknown as Decision),
       { minLength: count, maxLength: count },

@@ -20,7 +20,8 @@
 // features, aggregates = binary: float32 and float64 matrices, a row a message, little-endian as in
 //                memory; no features where the model was missing
 //   row      = [ outcome, score?, band?, reasons, disclosedReasons, hits, degraded (bits),
-//                unknownRules, saturated, lookedUp, lowerBounds, why? ]
+//                unknownRules, saturated, lookedUp, lowerBounds, why?,
+//                [ challenger, score? ] ...? ]
 //   why      = [ raw?, base?, others, unexplained?, [ feature, meaning, value?, amount ] ... ]
 //   hit      = [ rule, mode, outcome, reason, disclose, names, values ]
 
@@ -226,6 +227,7 @@ type DecisionRow = [
   Decision['lookedUp'],
   Decision['lowerBounds'],
   WhyRow | undefined | null,
+  [string, number | null][] | undefined | null,
 ]
 type WhyRow = [
   number | null,
@@ -309,6 +311,7 @@ export function decodeDecided(bytes: Uint8Array): DecidedBatch {
       lookedUp: cells[9] ?? undefined,
       // Own memory too: what comes out of the buffer is a view of all of it.
       lowerBounds: lowerBounds == null ? undefined : new Uint8Array(lowerBounds),
+      challengers: cells[12]?.map(([model, score]) => ({ model, score })),
       why: cells[11] == null ? undefined : rowToWhy(cells[11]),
       stepMicros,
     }
@@ -332,6 +335,7 @@ function decisionToRow(decision: Decision): DecisionRow {
     decision.lookedUp,
     decision.lowerBounds,
     decision.why === undefined ? undefined : whyToRow(decision.why),
+    decision.challengers?.map(({ model, score }): [string, number | null] => [model, score]),
   ]
 }
 

@@ -147,6 +147,9 @@ async function openScorer(config: Config, keys: KeyRing, log: LogOutput['log']) 
     rulesDir: config.rulesDir,
     ruleFiles: rules.files,
     modelFolder: path.join(config.modelDir, config.scoring.model),
+    challengerFolders: (config.scoring.challengers ?? []).map((name) =>
+      path.join(config.modelDir, name),
+    ),
     entityKey: keys.entityKey,
     workers: config.scoring.workers,
     velocityDeadlineMaxMs: config.deadlines.velocityMs,
@@ -363,6 +366,10 @@ function gauges(world: World, scorer: ScorerPool) {
     deadLetters: () => each((issuer) => world.storeAndForward.deadLetters(issuer)),
     issuerConnections: () =>
       Object.fromEntries([...world.issuers].map(([name, issuer]) => [name, issuer.connections])),
+    featurePsi: () =>
+      Object.fromEntries((scorer.drift()?.psi ?? []).map(({ name, psi }) => [name, psi])),
+    featurePsiSamples: () => scorer.drift()?.samples ?? 0,
+    modelAgeSeconds: () => (world.clock.now() - Date.parse(scorer.info.modelCreatedAt)) / 1000,
   }
 }
 

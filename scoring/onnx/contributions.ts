@@ -1,6 +1,6 @@
-// Why a tree ensemble scored as it did: path attribution (Saabas, 2014). Every node of a tree has an
-// expected value; on the way from the root to a leaf each split moves it, and that move is put down
-// to the feature that was asked.
+// Why a tree ensemble scored as it did: path attribution (Saabas, 2014). Every node of a tree has
+// an expected value; on the way from the root to a leaf each split moves it, and that move is put
+// down to the feature that was asked.
 //
 //         root 0.1 -- amount > 10 --> 0.4 -- count > 3 --> leaf 0.9
 //         base 0.1     amount +0.3           count +0.5    raw 0.9
@@ -203,7 +203,7 @@ function leafValues(
   return { values, base: sign * base + (isShare ? 1 : 0) }
 }
 
-/** Leaves keep their value; a split has the weighted mean of its children, which stand behind it. */
+/** Leaves keep their value; a split has the weighted mean of its children, which come later. */
 function expectedValues(
   leaves: Float64Array,
   modes: readonly number[],

@@ -10,4 +10,5 @@ export {
   type GeneratedTransaction,
   type TransactionKind,
 } from './purchase.ts'
+export { createRandom } from './random.ts'
 export { type TrainOptions, trainModel } from './train.ts'

@@ -422,6 +422,8 @@ def main():
         {"name": name, "inputs": plain(row), "score": float(score)}
         for name, row, score in zip(names, inputs, run_onnx(model_bytes, inputs))
     ]
+    # Live decisions without velocity are not held against the baseline, so it leaves them out, too.
+    answered = validation & ~np.isnan(features[:, info["featureNames"].index("card_count_7d")])
     manifest = {
         "format": 1,
         "name": args.name,
@@ -441,9 +443,9 @@ def main():
         "testMetrics": measure(scores[test], kinds[test], info["kinds"], bands),
         "parity": parity,
         "psiBaseline": {
-            "score": baseline("score", scores[validation], 3),
+            "score": baseline("score", scores[answered], 3),
             "features": [
-                baseline(name, features[validation][:, column], 6)
+                baseline(name, features[answered][:, column], 6)
                 for column, name in enumerate(info["featureNames"])
             ],
         },

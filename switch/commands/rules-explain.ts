@@ -146,6 +146,7 @@ function jsonOf(
     outcome: outcome?.outcome,
     responseCode: outcome?.responseCode,
     risk: { outcome: risk, score, band, reasons, disclosedReasons, degraded, ruleSet, model },
+    why: decision.why ?? null,
     replayed: explained?.again.outcome ?? null,
     rules: shown.map((rule) => ({
       ...rule,
@@ -184,6 +185,7 @@ function headText(
     score === null
       ? 'score: missing'
       : `score: ${score.toFixed(4)} (${band}), model ${decision.model}`,
+    ...whyLines(decision.why),
     `rule set: ${decision.ruleSet}`,
   ]
   if (degraded.length > 0) {
@@ -196,6 +198,18 @@ function headText(
     lines.push(`decided again: ${same ? 'the same' : `${explained.again.outcome}, not the same`}`)
   }
   return lines.join('\n')
+}
+
+/** What moved the score, in units of the raw score (log-odds); nothing for an approval. */
+function whyLines(why: Decision['why']): readonly string[] {
+  if (why === undefined) return []
+  if (why.unexplained !== null) return [`  not explained: ${why.unexplained}`]
+  const signed = (amount: number) => `${amount < 0 ? '-' : '+'}${Math.abs(amount).toFixed(2)}`
+  const lines = why.contributions.map(({ meaning, value, amount }) => {
+    const seen = value === null ? 'missing' : Number(value.toPrecision(6))
+    return `  ${signed(amount).padStart(6)}  ${meaning}: ${seen}`
+  })
+  return [...lines, `  ${signed(why.others).padStart(6)}  all others`]
 }
 
 /** What a decision keeps by itself: the rules that fired, with their values. */

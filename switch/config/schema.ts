@@ -227,7 +227,14 @@ export const ConfigSchema = Type.Object(
       closed,
     ),
     scoring: Type.Object(
-      { workers: Type.Integer({ minimum: 1, maximum: 64 }), model: Type.String({ minLength: 1 }) },
+      {
+        workers: Type.Integer({ minimum: 1, maximum: 64 }),
+        model: Type.String({ minLength: 1 }),
+        /** Models in shadow, by the names of their folders. */
+        challengers: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { maxItems: 4 })),
+        /** `model status` and an alert say when the model is older. */
+        modelMaxAgeDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 3650 })),
+      },
       closed,
     ),
     challenge: Type.Object(

@@ -29,6 +29,11 @@ export interface Gauges {
   deadLetters(): Readonly<Record<string, number>>
   /** The state of each connection, by issuer. */
   issuerConnections(): Readonly<Record<string, readonly LineState[]>>
+  /** Population stability index of the last complete hour, by feature; empty before the first. */
+  featurePsi(): Readonly<Record<string, number>>
+  /** Decisions behind it. */
+  featurePsiSamples(): number
+  modelAgeSeconds(): number
 }
 
 export interface JournalOptions {
@@ -183,6 +188,21 @@ export class Journal {
     gauge(registry, 'switchyard_model_info', 'Model in force', ['version'], () => [
       [{ version: versions().model }, 1],
     ])
+    gauge(
+      registry,
+      'switchyard_feature_psi',
+      'How far inputs and score of the last hour are from training; above 0.25 they drifted',
+      ['feature'],
+      each('feature', () => gauges.featurePsi()),
+    )
+    const unlabelled = (name: string, help: string, read: () => number) =>
+      gauge(registry, `switchyard_${name}`, help, [], () => [[{}, read()]])
+    unlabelled('feature_psi_samples', 'Decisions behind feature_psi', () =>
+      gauges.featurePsiSamples(),
+    )
+    unlabelled('model_age_seconds', 'Since the model in force was made', () =>
+      gauges.modelAgeSeconds(),
+    )
   }
 
   /** 1 for each condition of /readyz that holds: an alert can name the one that doesn't. */
