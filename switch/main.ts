@@ -379,6 +379,8 @@ function listenForAcquirers(world: World, ending: Ending): Promise<HttpServer> {
   return listen({
     host,
     port,
+    // Any process on the same store may answer.
+    isShared: world.store.sharing !== undefined,
     bodyBytesMax: BODY_BYTES_MAX,
     connectionsMax: HTTP_CONNECTIONS_MAX,
     api,

@@ -17,6 +17,8 @@ export interface HttpServerOptions<Caller> {
   readonly host: string
   /** 0: any free one. */
   readonly port: number
+  /** Further processes may listen there too. Absent: none may. */
+  readonly isShared?: boolean
   readonly bodyBytesMax: number
   readonly connectionsMax: number
   readonly api: HttpApi<Caller>
@@ -66,6 +68,8 @@ export function listen<Caller>(options: HttpServerOptions<Caller>): Promise<Http
 
 /** LIBUS_LISTEN_EXCLUSIVE_PORT of uSockets: a port that is taken is refused, not shared. */
 const LISTEN_EXCLUSIVE = 1
+/** The kernel spreads connections over the processes that listen there. */
+const LISTEN_SHARED = 0
 
 /** The typings lack this overload; the library has it. */
 type ListenWithOptions = (
@@ -101,7 +105,8 @@ class Server<Caller> implements HttpServer {
     // Exclusive: without it a second process would silently share the port, and the embedded store
     // is for one process.
     const listenOn = this.#app.listen.bind(this.#app) as unknown as ListenWithOptions
-    listenOn(host, port, LISTEN_EXCLUSIVE, (socket) => {
+    const mode = this.#options.isShared === true ? LISTEN_SHARED : LISTEN_EXCLUSIVE
+    listenOn(host, port, mode, (socket) => {
       if (!socket) {
         done(new Error(`${host}:${port} can't be listened on: is it taken?`))
         return

@@ -2,7 +2,8 @@
 
 import { type Refusal, refuse } from '../errors.ts'
 import { RRN_MATCHES_MAX } from '../limits.ts'
-import type { Transaction } from '../store/index.ts'
+import { respondUnknown } from '../respond.ts'
+import { StoreFault, type Transaction } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 
 /** How an acquirer names its original: by the key that it sent it with, or by its RRN. */
@@ -31,6 +32,15 @@ export async function matchOriginal(
   acquirer: Acquirer,
   name: OriginalName,
 ): Promise<Match> {
+  try {
+    return await match(world, acquirer, name)
+  } catch (error) {
+    if (error instanceof StoreFault) return respondUnknown()
+    throw error
+  }
+}
+
+async function match(world: World, acquirer: Acquirer, name: OriginalName): Promise<Match> {
   if (name.kind === 'key') {
     const entry = await world.store.lookUpKey(acquirer.id, name.idempotencyKey)
     return entry === undefined ? notFound() : { kind: 'found', id: entry.transactionId }
@@ -43,7 +53,7 @@ type Match = { readonly kind: 'found'; readonly id: string } | Refusal
 
 async function matchNumbers(world: World, acquirer: Acquirer, name: WireName): Promise<Match> {
   for (const key of name.keys) {
-    const entry = world.store.findKey(acquirer.id, key)
+    const entry = await world.store.lookUpKey(acquirer.id, key)
     if (entry !== undefined) return { kind: 'found', id: entry.transactionId }
   }
   if (name.rrn === undefined) return notFound()
