@@ -1,6 +1,6 @@
 // Durable authorizations a second in PostgreSQL, the store alone: closed loops of writers, each of
-// which claims and then records, and waits for both. A server of its own in a temporary folder, with
-// its default flushes; without one on this machine there is nothing to measure, and it says so.
+// which claims and then records, and waits for both. A server of its own in a temporary folder,
+// with its default flushes; without one on this machine nothing is measured, and it says so.
 
 import {
   postgresMissing,
