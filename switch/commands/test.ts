@@ -106,6 +106,7 @@ function provideServers(): string[] {
     { program: 'strace', package: 'strace' },
     { program: 'chromium', package: 'chromium' },
     { program: 'postgres', package: 'postgresql' },
+    { program: 'promtool', package: 'prometheus' },
   ].filter(({ program }) => !isInstalled(program))
   if (needed.length === 0) return notes
   const names = needed.map((one) => one.package)

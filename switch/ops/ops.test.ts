@@ -40,8 +40,11 @@ async function publishedSeries(): Promise<ReadonlySet<string>> {
       storeAndForwardDepths: () => ({}),
       deadLetters: () => ({}),
       issuerConnections: () => ({}),
+      featurePsi: () => ({}),
+      featurePsiSamples: () => 0,
+      modelAgeSeconds: () => 0,
     },
-    { ruleSet: 'a', model: 'b' },
+    () => ({ ruleSet: 'a', model: 'b' }),
   )
   journal.watchReadiness(() => [])
   const types = (await journal.registry.metrics()).matchAll(/^# TYPE (\S+) (\S+)$/gm)
