@@ -54,4 +54,10 @@ export const loadTraining = () => import('./training/index.ts')
 /** What `switchyard rules backtest` runs: the model in this thread, loaded on demand. */
 export const loadBacktest = () => import('./backtest/index.ts')
 export { loadRedisProbe } from './adapters/index.ts'
-export { parseRedisUrl } from './velocity/index.ts'
+/** Velocity in memory, for simulations. */
+export {
+  createEmbeddedVelocity,
+  parseRedisUrl,
+  type Velocity,
+  VelocityError,
+} from './velocity/index.ts'

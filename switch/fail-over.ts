@@ -26,9 +26,7 @@ export async function failOver(
 ): Promise<Asking | undefined> {
   const issuer = world.issuers.get(nextName)
   if (issuer?.isUp !== true) return undefined
-  const leftMs = timeLeftMs(world, running)
-  if (leftMs < FAIL_OVER_MS_MIN) return undefined
-  const timeoutMs = Math.min(issuer.timeoutMs, leftMs)
+  if (timeLeftMs(world, running) < FAIL_OVER_MS_MIN) return undefined
   const mayHaveLeft = ended.result.kind === 'unknown'
   // An inquiry has no reversal; and a second unknown attempt is enough for one authorization.
   if (mayHaveLeft && (isInquiry(running.request.type) || ended.reversalStep === 'fail_over')) {
@@ -43,6 +41,8 @@ export async function failOver(
   world.attemptOwners.set(attempt, running.id)
   world.journal.failedOver(ended.issuer.name, issuer.name)
   const reversalStep = mayHaveLeft ? 'fail_over' : ended.reversalStep
+  // What the flush took is gone; where nothing is left, the attempt is refused and marked not sent.
+  const timeoutMs = Math.min(issuer.timeoutMs, timeLeftMs(world, running))
   return { issuer, attempt, timeoutMs, reversalStep }
 }
 

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { keptSetsFolder } from '#rules'
-import { createScorerPool, type ScorerPool, type ScoringProblem, type TimerHandle } from '#scoring'
+import { createScorerPool, type ScorerPool, type ScoringProblem } from '#scoring'
 import { type ConfiguredStore, openConfiguredStore } from './adapters/configured-store.ts'
 import { readDialect } from './adapters/dialect-files.ts'
 import { openFileDisk } from './adapters/file-disk.ts'
@@ -28,6 +28,7 @@ import { createHttpClient } from './adapters/undici-http-client.ts'
 import { assemble, recoverWorld } from './assemble.ts'
 import type { KeyRing } from './card-data/index.ts'
 import type { Config, IsoListenerConfig } from './config/index.ts'
+import { ENDINGS_MS_MAX, endWorld, within } from './end-world.ts'
 import {
   createAcquirerApi,
   createIsoDoor,
@@ -285,7 +286,7 @@ async function openRules(
     ending.atEnd(async () => watch.close())
   }
   ending.atEnd(async () => {
-    await within(ENDINGS_MS_MAX, reloads.idle())
+    await within(systemTimers, ENDINGS_MS_MAX, reloads.idle())
     await checker.close()
   })
   return { ok: true, reloads }
@@ -616,15 +617,9 @@ class Ending {
     const [acquirers, ...operators] = this.#servers
     acquirers?.drain()
     for (const listener of this.#isoListeners) listener.drain()
-    // What is queued is durable and goes out at the next start: a silent issuer may cost its time
-    // to the requests in flight and to reversals side by side, not one after the other.
-    const deliveriesEnded = world.storeAndForward.close()
-    await world.inFlight.whenEmpty()
-    await within(ENDINGS_MS_MAX, deliveriesEnded)
-    const issuers = [...world.issuers.values()]
-    await within(ENDINGS_MS_MAX, Promise.all(issuers.map((issuer) => issuer.close())))
+    await endWorld(world)
     // Replies leave in the turns after their outcome; then nobody may ask a store that closes.
-    await within(REPLIES_LEAVE_MS, new Promise(() => {}))
+    await within(systemTimers, REPLIES_LEAVE_MS, new Promise(() => {}))
     acquirers?.close()
     for (const listener of this.#isoListeners) listener.close()
     this.#areDoorsClosed = true
@@ -639,21 +634,5 @@ class Ending {
   }
 }
 
-/**
- * What a reversal's answer, or a sign-off, may take once all requests have ended. With the slowest
- * issuer's 8 s it stays below `drainMs`.
- */
-const ENDINGS_MS_MAX = 2_000
-
 /** A reply needs some turns of the event loop from its outcome to the socket. */
 const REPLIES_LEAVE_MS = 50
-
-/** Resolves with the work, or without it after `timeoutMs`. */
-async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
-  let timer: TimerHandle
-  const late = new Promise<void>((resolve) => {
-    timer = systemTimers.set(timeoutMs, resolve)
-  })
-  await Promise.race([work, late])
-  systemTimers.clear(timer)
-}

@@ -16,6 +16,7 @@ import {
   type OriginalName,
   type OriginalReversal,
   type RunningStep,
+  refuseUnreadable,
   type StepRequest,
   type TakenBack,
   takeStep,
@@ -43,7 +44,9 @@ export async function reverseOriginal(
   idempotencyKey: string,
   reversal: OriginalReversal,
 ): Promise<Reply> {
-  const match = await matchOriginal(world, acquirer, reversal.name)
+  const match = await matchOriginal(world, acquirer, reversal.name).catch((error: unknown) =>
+    refuseUnreadable(world, error),
+  )
   if (match.kind === 'found') {
     return reverse(world, acquirer, idempotencyKey, { ...reversal.request, paymentId: match.id })
   }

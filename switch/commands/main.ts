@@ -58,6 +58,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'offer load at a fixed rate and balance the books',
     load: async () => (await import('./load-test.ts')).registerLoadTest,
   },
+  simulate: {
+    summary: 'run the whole switch in virtual time, with faults by seed',
+    load: async () => (await import('./simulate.ts')).registerSimulate,
+  },
   bench: {
     summary: 'measure the hot functions',
     load: async () => (await import('./bench.ts')).registerBench,

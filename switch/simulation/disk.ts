@@ -26,8 +26,8 @@ interface StoredFile {
   /** What a reader sees. */
   bytes: Uint8Array
   sizeBytes: number
-  /** What survives a power cut for certain. */
-  durable: Uint8Array
+  /** So many of them survive a power cut for certain. */
+  durableBytes: number
 }
 
 /** A system error's shape. */
@@ -46,6 +46,7 @@ export class SimulatedDisk implements Disk {
   #capacityBytes: number
   #calls = 0
   #crashAtCall = Number.POSITIVE_INFINITY
+  #crashPart: number | undefined
   #crashed: (() => void) | null = null
   #isDown = false
   #failing: { code: DiskErrorCode; call: string } | null = null
@@ -75,10 +76,12 @@ export class SimulatedDisk implements Disk {
 
   /**
    * The process ends at the `call`-th port call from now on (1 is the next): that call may have had
-   * its effect, a part of it or none, and neither it nor any later one ever settles.
+   * its effect, a part of it or none, and neither it nor any later one ever settles. `part`, 0 to
+   * 1, says how much; without it the seed does.
    */
-  crashAt(call: number): Promise<void> {
+  crashAt(call: number, part?: number): Promise<void> {
     this.#crashAtCall = this.#calls + call
+    this.#crashPart = part
     return new Promise((resolve) => {
       this.#crashed = resolve
     })
@@ -104,8 +107,8 @@ export class SimulatedDisk implements Disk {
     const files = new Map<string, StoredFile>()
     for (const [name, file] of this.#files) {
       const left = kind === 'kill' ? file.bytes.slice(0, file.sizeBytes) : this.#afterPower(file)
-      const durable = kind === 'kill' ? file.durable : left.slice()
-      files.set(name, { bytes: left, sizeBytes: left.length, durable })
+      const durableBytes = kind === 'kill' ? file.durableBytes : left.length
+      files.set(name, { bytes: left, sizeBytes: left.length, durableBytes })
     }
     return new SimulatedDisk({ random: this.#random, capacityBytes: this.#capacityBytes }, files)
   }
@@ -120,7 +123,7 @@ export class SimulatedDisk implements Disk {
     result.set(changed, offset)
     file.bytes = result
     file.sizeBytes = result.length
-    file.durable = result.slice()
+    file.durableBytes = result.length
   }
 
   /** What is in a file now. */
@@ -151,7 +154,7 @@ export class SimulatedDisk implements Disk {
 
   #create(name: string): void {
     if (this.#files.has(name)) return
-    this.#files.set(name, { bytes: new Uint8Array(0), sizeBytes: 0, durable: new Uint8Array(0) })
+    this.#files.set(name, { bytes: new Uint8Array(0), sizeBytes: 0, durableBytes: 0 })
   }
 
   #handle(name: string): DiskFile {
@@ -176,11 +179,15 @@ export class SimulatedDisk implements Disk {
         sizeBytes = file.sizeBytes
       },
       sync: async () => {
-        const synced = file.bytes.slice(0, file.sizeBytes)
+        // What is appended while it runs is not covered.
+        const syncedBytes = file.sizeBytes
+        const settle = () => {
+          file.durableBytes = Math.min(syncedBytes, file.sizeBytes)
+        }
         await this.#call('sync', (part) => {
-          if (part === 1) file.durable = synced
+          if (part === 1) settle()
         })
-        file.durable = synced
+        settle()
       },
       read: async (position, lengthBytes) => {
         await this.#call('read')
@@ -190,7 +197,7 @@ export class SimulatedDisk implements Disk {
         const cut = () => {
           file.sizeBytes = Math.min(file.sizeBytes, newSizeBytes)
           sizeBytes = file.sizeBytes
-          file.durable = file.bytes.slice(0, file.sizeBytes)
+          file.durableBytes = file.sizeBytes
         }
         await this.#call('truncate', (part) => {
           if (part > 0.5) cut()
@@ -210,8 +217,7 @@ export class SimulatedDisk implements Disk {
     if (this.#isDown || this.#isHanging) await never()
     if (this.#calls >= this.#crashAtCall) {
       this.#isDown = true
-      const dice = this.#random.below(4)
-      partly?.(dice === 0 ? 0 : dice === 1 ? 1 : this.#random.fraction())
+      partly?.(this.#crashPart ?? this.#drawPart())
       this.#crashed?.()
       await never()
     }
@@ -220,16 +226,21 @@ export class SimulatedDisk implements Disk {
     if (this.#failing?.call === call) throw new DiskError(this.#failing.code, call)
   }
 
+  #drawPart(): number {
+    const dice = this.#random.below(4)
+    return dice === 0 ? 0 : dice === 1 ? 1 : this.#random.fraction()
+  }
+
   /** A file after a power cut: sector by sector, what was synced or what came after it. */
   #afterPower(file: StoredFile): Uint8Array {
-    const { durable } = file
+    const { durableBytes } = file
     const written = file.bytes.subarray(0, file.sizeBytes)
-    if (written.length <= durable.length) return durable.slice()
+    if (written.length <= durableBytes) return written.slice()
     // The length is metadata: it may be behind the bytes, never short of what was synced.
-    const grownBytes = this.#random.below(written.length - durable.length + 1)
-    const left = new Uint8Array(durable.length + grownBytes)
-    left.set(durable)
-    for (let at = durable.length; at < left.length; ) {
+    const grownBytes = this.#random.below(written.length - durableBytes + 1)
+    const left = new Uint8Array(durableBytes + grownBytes)
+    left.set(written.subarray(0, durableBytes))
+    for (let at = durableBytes; at < left.length; ) {
       const end = Math.min(left.length, (Math.floor(at / SECTOR_BYTES) + 1) * SECTOR_BYTES)
       if (this.#random.chance(0.7)) left.set(written.subarray(at, end), at)
       at = end

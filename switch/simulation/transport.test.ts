@@ -99,3 +99,29 @@ test('a dial into a stalled network waits for its end', async () => {
   await time.advance(10)
   assert.equal(isOpen, true)
 })
+
+test('one connection is reset, and one address stalls, alone', async () => {
+  const { time, network, peers } = createWorld()
+  const calls: string[] = []
+  const dialled = network.transport.connect(address, {
+    onOpen: () => calls.push('open'),
+    onBytes: () => calls.push('bytes'),
+    onClose: (error) => calls.push(`close ${(error as NodeJS.ErrnoException).code}`),
+  })
+  await time.advance(100)
+  network.stall(true, { ...address, port: 9999 })
+  dialled.write(Uint8Array.of(1))
+  await time.advance(100)
+  assert.equal(peers[0]?.received().length, 1)
+  network.stall(true, address)
+  dialled.write(Uint8Array.of(2))
+  await time.advance(100)
+  assert.equal(peers[0]?.received().length, 1)
+  network.stall(false, address)
+  await time.advance(100)
+  assert.equal(peers[0]?.received().length, 2)
+  network.reset(dialled)
+  await time.advance(100)
+  assert.deepEqual(calls, ['open', 'close ECONNRESET'])
+  assert.equal(peers[0]?.isClosed(), true)
+})

@@ -26,20 +26,28 @@ export interface SimulatedNetwork {
   listen(address: Address, accept: Accept): () => void
   /** Breaks every open connection: bytes on their way are lost, both ends hear an error. */
   cut(): void
-  /** While stalled nothing travels and nobody is told, as behind a dead router. */
-  stall(stalled: boolean): void
+  /** The same of one connection, by either of its ends. */
+  reset(connection: Connection): void
+  /**
+   * While stalled nothing travels and nobody is told, as behind a dead router: to that address, or
+   * to all.
+   */
+  stall(stalled: boolean, address?: Address): void
   readonly openConnections: number
 }
 
 export function createSimulatedNetwork(options: SimulatedNetworkOptions): SimulatedNetwork {
   const listeners = new Map<string, Accept>()
   const pairs = new Set<Pair>()
+  const stalledKeys = new Set<string>()
   let stalled = false
 
   const dial = (address: Address, events: ConnectionEvents): Connection => {
-    const pair = new Pair(options, stalled, () => pairs.delete(pair))
+    const key = keyOf(address)
+    const isStalled = stalled || stalledKeys.has(key)
+    const pair = new Pair(options, key, isStalled, () => pairs.delete(pair))
     pairs.add(pair)
-    pair.dial(() => listeners.get(keyOf(address)), events)
+    pair.dial(() => listeners.get(key), events)
     return pair.dialer
   }
   return {
@@ -51,9 +59,20 @@ export function createSimulatedNetwork(options: SimulatedNetworkOptions): Simula
     cut() {
       for (const pair of [...pairs]) pair.cut()
     },
-    stall(isStalled) {
-      stalled = isStalled
-      for (const pair of pairs) pair.stall(isStalled)
+    reset(connection) {
+      if (connection instanceof End) connection.reset()
+    },
+    stall(isStalled, address) {
+      if (address === undefined) {
+        stalled = isStalled
+        stalledKeys.clear()
+        for (const pair of pairs) pair.stall(isStalled)
+        return
+      }
+      const key = keyOf(address)
+      if (isStalled) stalledKeys.add(key)
+      else stalledKeys.delete(key)
+      for (const pair of pairs) if (pair.key === key) pair.stall(isStalled || stalled)
     },
     get openConnections() {
       return pairs.size
@@ -72,6 +91,8 @@ function systemError(code: string): Error {
 /** Both ends of one connection. */
 class Pair {
   readonly dialer: End
+  /** The listener's address. */
+  readonly key: string
   readonly #listener: End
   readonly #options: SimulatedNetworkOptions
   #openEnds = 0
@@ -80,8 +101,9 @@ class Pair {
   #heldDial: (() => void) | undefined
   readonly #onGone: () => void
 
-  constructor(options: SimulatedNetworkOptions, stalled: boolean, onGone: () => void) {
+  constructor(options: SimulatedNetworkOptions, key: string, stalled: boolean, onGone: () => void) {
     this.#options = options
+    this.key = key
     this.#isStalled = stalled
     this.#onGone = onGone
     this.dialer = new End(options, stalled, this.#endGone)
@@ -119,8 +141,7 @@ class Pair {
   }
 
   cut(): void {
-    this.dialer.close(systemError('ECONNRESET'))
-    this.#listener.close(systemError('ECONNRESET'))
+    this.dialer.reset()
   }
 
   stall(stalled: boolean): void {
@@ -159,6 +180,12 @@ class End implements Connection {
 
   get bufferedBytes(): number {
     return this.#heldBytes
+  }
+
+  /** Both ends hear an error; what is on its way is lost. */
+  reset(): void {
+    this.close(systemError('ECONNRESET'))
+    this.peer?.close(systemError('ECONNRESET'))
   }
 
   open(): void {

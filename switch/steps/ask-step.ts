@@ -30,10 +30,11 @@ export async function askStep(
 ): Promise<Outcome | Refusal | 'stale'> {
   const issuer = world.issuers.get(lastAttempt(step).issuer)
   if (issuer?.isUp === true) {
+    const waitMs = Math.min(issuer.timeoutMs, timeLeftMs(world, step) / 2)
     // What was told of the authorization, and of the steps that it was asked for.
     const asked = step.steps.flatMap((one) => one.attempts.at(-1) ?? [])
     const told = [lastAttempt(step), ...asked].map((original) =>
-      world.storeAndForward.delivered(original, issuer.timeoutMs),
+      world.storeAndForward.delivered(original, waitMs),
     )
     if ((await Promise.all(told)).includes(false)) return refuseInProgress()
   }
@@ -43,7 +44,7 @@ export async function askStep(
   if (claimed.kind === 'existing') throw new KeyTaken(claimed.entry)
   if (claimed.kind === 'stale') return 'stale'
   world.attemptOwners.set(attempt, step.id)
-  const asked = await ask(world, attempt)
+  const asked = await ask(world, step, attempt)
   return record(world, step, attempt, question, asked)
 }
 
@@ -60,13 +61,20 @@ function attemptOf(world: World, step: RunningStep, question: StepQuestion): Att
   }
 }
 
-async function ask(world: World, attempt: Attempt): Promise<AskResult> {
+/** What the acquirer's deadline leaves, with one more flush for the outcome. */
+function timeLeftMs(world: World, { startedMs }: RunningStep): number {
+  const { acquirerMs, durabilityMs } = world.config.deadlines
+  return acquirerMs - durabilityMs - (world.clock.monotonic() - startedMs)
+}
+
+async function ask(world: World, step: RunningStep, attempt: Attempt): Promise<AskResult> {
   const issuer = world.issuers.get(attempt.issuer)
   // Its link is no longer configured, or its card's ciphertext is erased: nothing can leave.
   if (issuer === undefined || attempt.card === null) return { kind: 'not_sent' }
   const { pan, expiry } = world.vault.unseal(attempt.card)
   const startedMs = world.clock.monotonic()
-  const result = await issuer.ask(attempt, { pan, expiry, cvv: undefined }, issuer.timeoutMs)
+  const timeoutMs = Math.min(issuer.timeoutMs, timeLeftMs(world, step))
+  const result = await issuer.ask(attempt, { pan, expiry, cvv: undefined }, timeoutMs)
   world.journal.asked(issuer.name, result, world.clock.monotonic() - startedMs)
   return result
 }

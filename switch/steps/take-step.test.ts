@@ -323,6 +323,18 @@ test('a reversal, whole: 0420 once; a second one is refused 94', async () => {
   await rig.close()
 })
 
+test('a payment that does not read is refused for now, and the step can be tried again', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world)
+  rig.disk.failWith('EIO', 'read')
+  assert.equal(codeOf(await take(rig.world, 'capture', id, 'c1')), 'store_unavailable')
+  const original = { rrn: BODY.rrn }
+  assert.equal(codeOf(await reverseNamed(rig.world, 'r1', { original })), 'store_unavailable')
+  rig.disk.failWith(null)
+  assert.equal(bodyOf(await take(rig.world, 'capture', id, 'c1')).outcome, 'approved')
+  await rig.close()
+})
+
 test('reversals in part say in DE95 what stands, each on its own', async () => {
   const rig = await createRig()
   const id = await payFor(rig.world)

@@ -43,6 +43,8 @@ export interface RunningStep {
   /** The version of the payment that this step makes. */
   readonly version: number
   readonly arrivedAtMs: number
+  /** Monotonic: when it was let in. Its answer is due `acquirerMs` after. */
+  readonly startedMs: number
 }
 
 /** A step's own part. `stale`: another step came first, nothing was stored. */
@@ -73,17 +75,22 @@ export async function takeStep(
   const admission = admit(world, acquirer.id, idempotencyKey, fingerprint, work)
   if (admission.kind === 'refused') return admission
   if (admission.kind === 'later') return admission.reply
-  const reply = await seeThrough(world, { acquirer, idempotencyKey, fingerprint, request }, story)
+  const startedMs = world.clock.monotonic()
+  const asked: Asked = { acquirer, idempotencyKey, fingerprint, request, startedMs }
+  const reply = await seeThrough(world, asked, story)
   world.inFlight.leave(admission.place, reply)
   return reply
 }
 
-type Asked = Pick<RunningStep, 'acquirer' | 'idempotencyKey' | 'fingerprint' | 'request'>
+type Asked = Pick<
+  RunningStep,
+  'acquirer' | 'idempotencyKey' | 'fingerprint' | 'request' | 'startedMs'
+>
 
 async function seeThrough(world: World, asked: Asked, story: StepStory): Promise<Reply> {
   try {
     for (let tries = 0; tries < STEP_TRIES_MAX; tries++) {
-      const step = await judge(world, asked)
+      const step = await judgeOrRefuse(world, asked)
       if ('kind' in step) return step
       const result = await story(world, step)
       if (result === 'stale') continue
@@ -97,6 +104,24 @@ async function seeThrough(world: World, asked: Asked, story: StepStory): Promise
     if (error instanceof KeyTaken) return answerOfFirst(world, error, asked.fingerprint)
     throw error
   }
+}
+
+/** A record that does not read is the disk's fault, and nothing was stored yet. */
+async function judgeOrRefuse(world: World, asked: Asked): Promise<RunningStep | Reply> {
+  try {
+    return await judge(world, asked)
+  } catch (error) {
+    return refuseUnreadable(world, error)
+  }
+}
+
+/** Throws what is a bug; the disk's own errors have a code. */
+export function refuseUnreadable(world: World, error: unknown): Refusal {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === undefined) throw error
+  world.journal.log.error({ code, error: message }, "a payment can't be read")
+  const detail = 'the payment could not be read: retry with the same Idempotency-Key'
+  return refuseForNow('store_unavailable', detail, RETRY_AFTER_SECONDS)
 }
 
 /** The payment as its records have it now, and whether this step may be taken. */

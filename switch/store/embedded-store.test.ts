@@ -308,6 +308,27 @@ describe('embedded store with a failing disk', () => {
     assert.equal(store.status.writable, false)
   })
 
+  it('a read that hangs rejects when its deadline has passed; writing goes on', async () => {
+    const random = createSeededRandom(5)
+    const disk = new SimulatedDisk({ random })
+    const limits = { readDeadlineMs: 20 }
+    const store = await openStore(optionsFor(disk, new MemoryRecordIndex(), random, { limits }))
+    await store.claim(sampleIntent('auth_1'))
+    disk.hang()
+    await assert.rejects(store.read('auth_1'), /longer than 20 ms/)
+    assert.equal(store.status.writable, true)
+  })
+
+  it('the loser of an outcome gets a StoreFault where the first one does not read', async () => {
+    const random = createSeededRandom(5)
+    const disk = new SimulatedDisk({ random })
+    const store = await openStore(optionsFor(disk, new MemoryRecordIndex(), random))
+    await store.claim(sampleIntent('auth_1'))
+    await store.record(sampleOutcome('auth_1'))
+    disk.failWith('EIO', 'read')
+    await assert.rejects(store.record(sampleOutcome('auth_1')), StoreFault)
+  })
+
   it('an index that fails ends writing', async () => {
     const random = createSeededRandom(5)
     const index = new MemoryRecordIndex()

@@ -300,7 +300,7 @@ class EmbeddedStore implements TransactionStore {
     const entry = this.#known(outcome.id)
     if (entry.phase === 'recording' || entry.phase === 'recorded') {
       await this.#settled()
-      return this.#readOutcome(entry.outcomeAt)
+      return this.#readWinner(entry)
     }
     const { reversal } = outcome
     for (const { transactionId, step } of queuedBy(outcome)) {
@@ -499,15 +499,40 @@ class EmbeddedStore implements TransactionStore {
     })
   }
 
+  /** A disk that does not answer must not keep whoever asks waiting. */
+  #readAt(position: number): Promise<Uint8Array> {
+    const { timers } = this.#options
+    const { readDeadlineMs } = this.#limits
+    return new Promise((resolve, reject) => {
+      const deadline = timers.set(readDeadlineMs, () => {
+        reject(new StoreFault(`a read took longer than ${readDeadlineMs} ms`))
+      })
+      this.#log
+        .read(position)
+        .finally(() => timers.clear(deadline))
+        .then(resolve, reject)
+    })
+  }
+
   async #readRecord<K extends LogRecord['kind']>(
     position: number,
     kinds: readonly K[],
   ): Promise<Extract<LogRecord, { kind: K }>> {
-    const record = decodeRecord(await this.#log.read(position))
+    const record = decodeRecord(await this.#readAt(position))
     if (!(kinds as readonly string[]).includes(record.kind)) {
       throw new Error(`record ${position} is ${record.kind}, not ${kinds.join(' or ')}`)
     }
     return record as Extract<LogRecord, { kind: K }>
+  }
+
+  /** Durable, and not to be read now: whoever lost does not know the outcome. */
+  async #readWinner(entry: DirectoryEntry): Promise<Outcome> {
+    try {
+      return await this.#readOutcome(entry.outcomeAt)
+    } catch (error) {
+      if (!isOperatingError(error)) throw error
+      throw new StoreFault(`the outcome that came first does not read: ${messageOf(error)}`)
+    }
   }
 
   async #readOutcome(position: number): Promise<Outcome> {
@@ -544,7 +569,7 @@ class EmbeddedStore implements TransactionStore {
 
   async #readDelivery(delivery: DeliveryEntry): Promise<Delivery> {
     const { state, sends, lastResponseCode, messageAt } = delivery
-    const record = decodeRecord(await this.#log.read(messageAt))
+    const record = decodeRecord(await this.#readAt(messageAt))
     const message = messagesOf(record).find(({ step }) => step === delivery.step)
     if (message === undefined) throw new Error(`record ${messageAt} holds no message`)
     return { message, state, sends, lastResponseCode }

@@ -17,6 +17,8 @@ export interface StoreLimits {
   readonly segmentBytes: number
   /** An append with its flush that takes longer faults the store: 100 slow flushes of 20 ms. */
   readonly flushDeadlineMs: number
+  /** One record's read that takes longer is refused: as long as a flush may take. */
+  readonly readDeadlineMs: number
   /** The same for one batch of the index, which is not flushed. */
   readonly indexDeadlineMs: number
   /** Quiet transactions kept in memory besides the index: 1.7 kB each, 85 MB; 4 s of the target. */
@@ -49,6 +51,7 @@ export const STORE_LIMITS: StoreLimits = {
   waitingBytesMax: 64 * 1024 * 1024,
   segmentBytes: 64 * 1024 * 1024,
   flushDeadlineMs: 2_000,
+  readDeadlineMs: 2_000,
   indexDeadlineMs: 10_000,
   residentTransactionsMax: 50_000,
   indexLagTransactions: 8_192,

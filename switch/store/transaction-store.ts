@@ -311,7 +311,7 @@ export interface SharingEvents {
 
 /**
  * What reads (`read`, `findByRrn`, `findCard` and the lists of recovery) reject with has a `code`:
- * the disk's own error (EIO), LogDamage, or StoreFault once `close` was called.
+ * the disk's own error (EIO), LogDamage, or StoreFault: it took too long, or `close` was called.
  */
 export interface TransactionStore {
   /**

@@ -1,0 +1,51 @@
+// What a simulation is built on, read from files before it begins: the shipped configuration,
+// dialect and rules, and keys that are the same for every run.
+
+import { readFileSync } from 'node:fs'
+import pino from 'pino'
+import { compileRuleSet, readRuleFiles } from '#rules'
+import { newKeyFile, parseKeyFile } from '../card-data/index.ts'
+import { type Config, readConfig } from '../config/index.ts'
+import { Journal } from '../observe/index.ts'
+import type { Ground } from '../simulation/episode/index.ts'
+import { createSeededRandom } from '../simulation/index.ts'
+import { readDialect } from './dialect-files.ts'
+
+/** Kept, since a sealed process has none any more. */
+const later = setImmediate
+
+const RULES_DIR = new URL('../../rules/', import.meta.url)
+const CONFIG_FILE = new URL('../config/default.yaml', import.meta.url)
+
+/** Two connections to the first issuer, which the second one stands by for. */
+const ROUTES: Config['routes'] = [
+  { bins: ['476173'], issuer: 'demo-a', failOver: ['demo-b'] },
+  { bins: ['541333'], issuer: 'demo-b' },
+]
+
+/** Throws where what ships can't be read: there is nothing to simulate then. */
+export async function readGround(lateAnswerWindowMs: number): Promise<Ground> {
+  const shipped = readConfig(readFileSync(CONFIG_FILE, 'utf8'), {})
+  if (!shipped.ok) throw new Error(`the shipped configuration: ${shipped.problems.join('; ')}`)
+  const dialect = readDialect('iso8583-1987-ascii')
+  if (!dialect.ok) throw new Error('the shipped dialect can not be read')
+  const rules = compileRuleSet(await readRuleFiles(RULES_DIR.pathname))
+  if (!rules.ok) throw new Error('the shipped rules have errors: see `switchyard rules lint`')
+  const keys = parseKeyFile(newKeyFile(createSeededRandom(1)))
+  if (!keys.ok) throw new Error(keys.problem)
+  const { config } = shipped
+  const issuers = config.issuers.map((issuer) => ({
+    ...issuer,
+    connections: issuer.name === 'demo-a' ? 2 : 1,
+    lateAnswerWindowMs,
+  }))
+  const log = pino({ level: 'silent' })
+  return {
+    config: { ...config, issuers, routes: ROUTES },
+    keys: keys.keys,
+    dialect: dialect.dialect,
+    rules,
+    journal: new Journal({ log, oneLineIn: 0, version: 'simulated' }),
+    settle: () => new Promise((resolve) => later(resolve)),
+  }
+}

@@ -1,0 +1,144 @@
+// What everybody knows, side by side: the acquirers' answers, the issuers' accounts, what the switch
+// queued. Each note checks what can be checked at once; `audit.ts` compares the whole at the end.
+
+import type { QueuedMessage } from '../../store/index.ts'
+import type { PayEntry, StepEntry } from './plan.ts'
+import type { Trace } from './trace.ts'
+
+/** The promises that are watched, by the numbers that docs/reliability.md gives them. */
+export const INVARIANTS = {
+  crossed: 1,
+  approval_lost: 2,
+  key_answered_twice: 3,
+  queue_stuck: 4,
+  books_differ: 5,
+  late_answer: 6,
+  not_empty: 7,
+  /** Something threw, or the switch could not start again. */
+  bug: 0,
+} as const
+export type Invariant = keyof typeof INVARIANTS
+
+export interface Violation {
+  readonly invariant: Invariant
+  readonly message: string
+  readonly atMs: number
+}
+
+/** What one acquirer knows of one request that it sent, under one key. */
+export interface Request {
+  readonly entry: PayEntry | StepEntry
+  readonly acquirer: string
+  readonly key: string
+  /** The first answer, as text; every further one must be the same. */
+  answer: string | undefined
+  body: Readonly<Record<string, unknown>> | undefined
+  /** A refusal that is the last word: nothing was taken. */
+  refusedWith: string | undefined
+  isDone: boolean
+  /** A reversal of it was answered. */
+  reversalAnswered: boolean
+}
+
+interface Queued {
+  readonly wire: string
+  readonly text: string
+  /** The issuer has said something else than "busy". */
+  isAnswered: boolean
+}
+
+export class Books {
+  readonly violations: Violation[] = []
+  readonly faults: Record<string, number> = {}
+  readonly requests = new Map<string, Request>()
+  /** By issuer and card, what must reach it, in the order in which it became durable. */
+  readonly #queues = new Map<string, Queued[]>()
+  readonly #cardOf = new Map<string, string>()
+  readonly #trace: Trace
+  readonly #nowMs: () => number
+
+  constructor(trace: Trace, nowMs: () => number) {
+    this.#trace = trace
+    this.#nowMs = nowMs
+  }
+
+  violate(invariant: Invariant, message: string): void {
+    this.violations.push({ invariant, message, atMs: this.#nowMs() })
+    this.#trace.add(`VIOLATION ${invariant}: ${message}`)
+  }
+
+  fault(kind: string): void {
+    this.faults[kind] = (this.faults[kind] ?? 0) + 1
+    this.#trace.add(`fault ${kind}`)
+  }
+
+  /** An answer to a request: the first one counts, and every other is the same. */
+  answered(request: Request, text: string, body: Readonly<Record<string, unknown>>): void {
+    if (request.answer === undefined) {
+      request.answer = text
+      request.body = body
+    } else if (request.answer !== text) {
+      this.violate('key_answered_twice', `${request.key}: ${request.answer}, then ${text}`)
+    }
+  }
+
+  /** Became durable just now, after all that was noted before. */
+  queued(message: QueuedMessage, card: string): void {
+    const wire = wireOf(message)
+    if (this.#cardOf.has(wire)) return
+    const key = `${message.issuer} ${card}`
+    this.#cardOf.set(wire, key)
+    const text = `${message.mti} ${message.step} of ${message.transactionId}`
+    const queue = this.#queues.get(key) ?? []
+    queue.push({ wire, text, isAnswered: false })
+    this.#queues.set(key, queue)
+  }
+
+  /** A new life has read its queue: that order is the one that counts. */
+  queueRead(messages: readonly { message: QueuedMessage; card: string }[]): void {
+    const answered = new Set<string>()
+    for (const queue of this.#queues.values()) {
+      for (const { wire, isAnswered } of queue) if (isAnswered) answered.add(wire)
+    }
+    this.#queues.clear()
+    this.#cardOf.clear()
+    for (const { message, card } of messages) this.queued(message, card)
+    for (const queue of this.#queues.values()) {
+      for (const one of queue) one.isAnswered = answered.has(one.wire)
+    }
+  }
+
+  unqueued(message: QueuedMessage): void {
+    const wire = wireOf(message)
+    const key = this.#cardOf.get(wire)
+    if (key === undefined) return
+    this.#cardOf.delete(wire)
+    const queue = (this.#queues.get(key) ?? []).filter((one) => one.wire !== wire)
+    if (queue.length === 0) this.#queues.delete(key)
+    else this.#queues.set(key, queue)
+  }
+
+  /** A queued message reached its issuer: what was queued before it about its card came first. */
+  delivered(wire: string): void {
+    const key = this.#cardOf.get(wire)
+    // Acknowledged meanwhile, and on its way twice.
+    if (key === undefined) return
+    for (const one of this.#queues.get(key) ?? []) {
+      if (one.wire === wire) return
+      if (one.isAnswered) continue
+      this.violate('queue_stuck', `${wire} overtook ${one.wire} (${one.text}) of ${key}`)
+    }
+  }
+
+  /** The issuer said its word on it. */
+  settled(wire: string): void {
+    const key = this.#cardOf.get(wire)
+    const queued = this.#queues.get(key ?? '')?.find((one) => one.wire === wire)
+    if (queued !== undefined) queued.isAnswered = true
+  }
+}
+
+/** A message by the numbers that it has on the wire: issuer, DE11, DE7. */
+export function wireOf({ issuer, stan, transmittedAt }: QueuedMessage): string {
+  return `${issuer} ${stan} ${transmittedAt}`
+}

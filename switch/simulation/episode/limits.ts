@@ -1,0 +1,44 @@
+// The sizes of one simulated episode, and why.
+
+/** Virtual time in which acquirers pay and faults happen: 24 minutes. */
+export const BUSY_MS = 24 * 60 * 1000
+
+/**
+ * What an episode may take to come to rest after the last fault: the longest back-off of a queued
+ * message (60 s) some times over, and the late-answer window.
+ */
+export const QUIET_MS_MAX = 40 * 60 * 1000
+
+/** New payments, one every so often on average: 288 an episode. */
+export const PAYMENT_EVERY_MS = 5_000
+
+/** Timed troubles, one every so often: 280 an episode. */
+export const TROUBLE_EVERY_MS = 5_000
+
+/** Cards of each issuer: few enough that messages of one card meet. */
+export const CARDS = 30
+
+/** How long an issuer still takes a late answer to be its own. */
+export const LATE_ANSWER_WINDOW_MS = 120_000
+
+/** How long an acquirer waits for an answer before it asks again. */
+export const PATIENCE_MS = 14_000
+
+/** What an answer may be later than its deadline: turns of the disk and the last reply's way. */
+export const DEADLINE_TOLERANCE_MS = 100
+
+/** Small segments, few residents: an episode rotates, evicts and reads back. */
+export const EPISODE_STORE_LIMITS = {
+  segmentBytes: 256 * 1024,
+  residentTransactionsMax: 64,
+  indexLagTransactions: 32,
+  indexLagTransactionsMax: 256,
+  indexBatchTransactions: 16,
+} as const
+
+/** From kill to the next start, by whoever supervises. */
+export const RESTART_MIN_MS = 300
+export const RESTART_MAX_MS = 4_000
+
+/** Runs of a failing plan that the search for a shorter one may take. */
+export const SHRINK_RUNS_MAX = 200
