@@ -635,6 +635,47 @@ test('two unknown attempts are two reversals, each at its issuer, and 91', async
   await rig.close()
 })
 
+test('a further issuer gets no more time than the deadline leaves after its attempt is durable', async () => {
+  const { deadlines } = withFailOver
+  const tight = {
+    ...withFailOver,
+    deadlines: { ...deadlines, acquirerMs: 1_000, durabilityMs: 300 },
+  }
+  let isSlow = false
+  const slowly = async (work: Promise<void>) => {
+    if (isSlow) await new Promise((resolve) => setTimeout(resolve, 500))
+    return work
+  }
+  const rig = await createRig({
+    config: tight,
+    answer: (request) => (request.mti === '0100' ? [] : ACKNOWLEDGE(request)),
+    answerOfOther: ACKNOWLEDGE,
+    around: (disk) => ({
+      list: () => disk.list(),
+      remove: (name) => disk.remove(name),
+      open: async (name) => {
+        const file = await disk.open(name)
+        return { ...file, append: file.append, sync: () => slowly(file.sync()) }
+      },
+    }),
+  })
+  const startedMs = performance.now()
+  const further = rig.world.issuers.get('demo-b')
+  assert.ok(further)
+  const ask = further.ask.bind(further)
+  let spareMs = Number.NaN
+  further.ask = (attempt, card, timeoutMs) => {
+    spareMs = 1_000 - 300 - (performance.now() - startedMs) - timeoutMs
+    return ask(attempt, card, timeoutMs)
+  }
+  const reply = send(rig.world, 'k1')
+  await until(() => rig.asked().length === 1, 'the first was asked')
+  isSlow = true
+  await reply
+  assert.ok(spareMs > -20, `${spareMs} ms to spare`)
+  await rig.close()
+})
+
 test('an unknown inquiry is not asked elsewhere: there is no reversal to come first', async () => {
   const rig = await createRig({
     config: withFailOver,

@@ -9,6 +9,7 @@ import type { Random } from '../ports.ts'
 import {
   DEFAULT_LEASE_MS,
   type Flush,
+  flushDeadlineFor,
   openPostgresStore,
   type TransactionStore,
 } from '../store/index.ts'
@@ -57,7 +58,7 @@ async function openEmbedded({
   const folder = path.join(config.dataDir, 'store')
   const result = await openStoreFolder(folder, {
     ...common(random),
-    limits: { flushDeadlineMs: config.deadlines.durabilityMs },
+    limits: { flushDeadlineMs: flushDeadlineFor(config.deadlines.durabilityMs) },
     onFlush,
     onFault,
   })

@@ -436,6 +436,37 @@ test('a refund asks the issuer with processing code 20', async () => {
   await rig.close()
 })
 
+test('a refund waits and asks within what its deadline leaves', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world, { type: 'sale' })
+  const { config: own, storeAndForward, issuers } = rig.world
+  const waits: number[] = []
+  const world: World = {
+    ...rig.world,
+    config: { ...own, deadlines: { ...own.deadlines, acquirerMs: 200, durabilityMs: 100 } },
+    storeAndForward: {
+      ...storeAndForward,
+      delivered: async (_original, timeoutMs) => {
+        waits.push(timeoutMs)
+        await new Promise((resolve) => setTimeout(resolve, 40))
+        return true
+      },
+    },
+  }
+  const issuer = issuers.get('demo-a')
+  assert.ok(issuer)
+  const ask = issuer.ask.bind(issuer)
+  issuer.ask = (attempt, card, timeoutMs) => {
+    waits.push(timeoutMs)
+    return ask(attempt, card, timeoutMs)
+  }
+  await take(world, 'refund', id, 'f1')
+  const [wait = Number.NaN, asked = Number.NaN] = waits
+  assert.ok(wait <= 50, `waited ${wait} ms`)
+  assert.ok(asked <= 61, `asked for ${asked} ms`)
+  await rig.close()
+})
+
 test('a refund or an increment without an answer: declined 91 and one reversal of that step', async () => {
   let isSilent = false
   const rig = await createRig({

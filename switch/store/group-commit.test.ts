@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createVirtualTime } from '../simulation/index.ts'
 import { type Flush, GroupCommit, type GroupCommitOptions } from './group-commit.ts'
+import { flushDeadlineFor } from './limits.ts'
 import { FRAME_BYTES, frameLength, holdsFrame } from './segment.ts'
 import { StoreFault } from './transaction-store.ts'
 
@@ -155,6 +156,21 @@ describe('group commit', () => {
     assert.equal(commit.fault, 'a flush took longer than 100 ms')
     await assert.rejects(write('b'), StoreFault)
     await commit.close()
+  })
+
+  it('a record is durable or refused within the time that the deadline was made for', async () => {
+    const durabilityMs = 200
+    const { log, time, write } = setUp({ flushDeadlineMs: flushDeadlineFor(durabilityMs) })
+    void write('under way')
+    await settle()
+    const refused = assert.rejects(write('behind it'), StoreFault)
+    await time.advance(99)
+    await log.done()
+    await time.advance(99)
+    assert.equal(log.groups.length, 2)
+    await time.advance(1)
+    await refused
+    assert.ok(time.clock.monotonic() <= durabilityMs)
   })
 
   it('throws over its limits, and stays whole', async () => {

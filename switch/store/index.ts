@@ -23,7 +23,7 @@ export {
   readStoredLabels,
   type TransactionFound,
 } from './history.ts'
-export { STORE_LIMITS, type StoreLimits } from './limits.ts'
+export { flushDeadlineFor, STORE_LIMITS, type StoreLimits } from './limits.ts'
 export * from './postgres/index.ts'
 export { listQueue, type QueueListing } from './queue-listing.ts'
 export {

@@ -45,6 +45,14 @@ export interface StoreLimits {
   readonly labelsMax: number
 }
 
+/**
+ * The flush deadline that makes a record durable, or refused, within `durabilityMs`: it waits for
+ * the flush under way, then for its own.
+ */
+export function flushDeadlineFor(durabilityMs: number): number {
+  return Math.floor(durabilityMs / 2)
+}
+
 export const STORE_LIMITS: StoreLimits = {
   recordBytesMax: 1024 * 1024,
   waitingRecordsMax: 65_536,

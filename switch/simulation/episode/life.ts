@@ -18,6 +18,7 @@ import { KEY_RETENTION_MS, SCORING_QUEUE_CAPACITY } from '../../limits.ts'
 import type { Journal } from '../../observe/index.ts'
 import type { AcceptConnection, Connection, ConnectionEvents } from '../../ports.ts'
 import {
+  flushDeadlineFor,
   openEmbeddedStore,
   type RecordIndex,
   type StoreLimits,
@@ -98,6 +99,7 @@ export class Life {
   async start(): Promise<StartResult> {
     const { ground, ports, random, storeLimits, watchStore, variation } = this.#options
     const { clock, timers } = ports
+    const { durabilityMs } = ground.config.deadlines
     const disk = variation.disk?.(ports.disk) ?? ports.disk
     const opened = await openEmbeddedStore({
       disk,
@@ -107,7 +109,7 @@ export class Life {
       random: ports.random,
       owner: new IdentifierSource(clock, random).next('switch_'),
       keyRetentionMs: KEY_RETENTION_MS,
-      limits: { ...storeLimits, flushDeadlineMs: ground.config.deadlines.durabilityMs },
+      limits: { ...storeLimits, flushDeadlineMs: flushDeadlineFor(durabilityMs) },
       onFault: (reason) => this.#options.onFault(reason),
     })
     if (!opened.ok) return { ok: false, ...opened.problem }
