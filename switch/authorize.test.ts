@@ -663,7 +663,8 @@ test('a further issuer gets no more time than the deadline leaves after its atte
   const further = rig.world.issuers.get('demo-b')
   assert.ok(further)
   const ask = further.ask.bind(further)
-  let spareMs = Number.NaN
+  // On a machine that is too slow it is not asked at all, which is in time as well.
+  let spareMs = 0
   further.ask = (attempt, card, timeoutMs) => {
     spareMs = 1_000 - 300 - (performance.now() - startedMs) - timeoutMs
     return ask(attempt, card, timeoutMs)
