@@ -238,7 +238,7 @@ export class Life {
       clock,
       timers,
       random: ports.random,
-      dialects: new Map(config.issuers.map((issuer) => [issuer.dialect, dialect])),
+      dialects: new Map(config.issuers.map((issuer) => [issuer.dialect ?? '', dialect])),
       onBug,
     })
     return variation.world?.(world) ?? world
