@@ -4,6 +4,7 @@
 export { typeScriptInWorkers } from './adapters/index.ts'
 export type * from './backtest/index.ts'
 export { checkModel, type ModelCheck } from './check-model.ts'
+export type { Comparison as ModelComparison } from './compare-models.ts'
 export { decideWithoutWorker } from './decide.ts'
 export { type DriftReport, drifted } from './drift.ts'
 export { type FactSource, factSource } from './facts.ts'
@@ -47,6 +48,9 @@ export type { ModelSnapshot, RedisTls, ScoringInfo, ScoringProblem } from './sta
 export type { Evaluation } from './training/index.ts'
 
 export { RING_ATTEMPTS, TILE_ENTITIES } from './velocity/index.ts'
+
+/** What tells a better challenger; loaded on demand. */
+export const loadModelComparison = () => import('./compare-models.ts')
 
 /** What `switchyard model` trains with; loaded on demand, since a running switch never needs it. */
 export const loadTraining = () => import('./training/index.ts')

@@ -133,3 +133,9 @@ export const RULE_HISTORY_BYTES_MAX = 4 * 1024 * 1024
 
 /** Names that one line of the history or the log lists. */
 export const RULE_CHANGES_LISTED_MAX = 20
+
+/** Models that a rollback can go back to, one after the other; each is a name of 63 characters. */
+export const MODELS_REMEMBERED_MAX = 8
+
+/** Older than half a year a model has seen no frauds of the present kind. */
+export const MODEL_MAX_AGE_DAYS = 180

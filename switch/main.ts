@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { keptSetsFolder } from '#rules'
-import { createScorerPool, type ScorerPool, type ScoringProblem } from '#scoring'
+import { createScorerPool, readModelSnapshot, type ScorerPool, type ScoringProblem } from '#scoring'
 import { type ConfiguredStore, openConfiguredStore } from './adapters/configured-store.ts'
 import { readDialect } from './adapters/dialect-files.ts'
 import { openFileDisk } from './adapters/file-disk.ts'
@@ -37,14 +37,17 @@ import {
   type HttpServer,
   ISO_BUFFERED_BYTES_MAX,
   ISO_CONNECTIONS_MAX,
+  type OperatorCommand,
 } from './ingress/index.ts'
 import type { Dialect } from './iso8583/index.ts'
 import {
   assertRelations,
   BODY_BYTES_MAX,
   HTTP_CONNECTIONS_MAX,
+  MODEL_MAX_AGE_DAYS,
   SCORING_QUEUE_CAPACITY,
 } from './limits.ts'
+import { ModelSwaps } from './model-swaps.ts'
 import { Journal } from './observe/index.ts'
 import { operatorCommands } from './operator-commands.ts'
 import type { Random, TlsClient } from './ports.ts'
@@ -462,12 +465,34 @@ function listenForOperators(
       metrics: () => world.journal.registry.metrics(),
       adminToken,
       rules: () => reloads.status,
-      commands: operatorCommands(reloads, world.store, world.clock),
+      commands: {
+        ...operatorCommands(reloads, world.store, world.clock),
+        ...modelCommands(world, scorer),
+      },
       requeue: (transactionId) =>
         requeue(world.store, transactionId, (delivery) => world.storeAndForward.requeue(delivery)),
     }),
     onBug: ending.afterBug,
   })
+}
+
+/** Another model without a restart: `switchyard model status | use | rollback`. */
+function modelCommands(
+  { config, clock, journal }: World,
+  pool: ScorerPool,
+): Readonly<Record<string, OperatorCommand>> {
+  const { model, challengers = [], modelMaxAgeDays = MODEL_MAX_AGE_DAYS } = config.scoring
+  const swaps = new ModelSwaps({
+    ...{ pool, model, challengers, clock, journal },
+    read: readModelSnapshot,
+    modelDir: config.modelDir,
+    maxAgeDays: modelMaxAgeDays,
+  })
+  return {
+    '/v1/model/status': async () => ({ status: 200, body: swaps.status() }),
+    '/v1/model/use': (body) => swaps.use(body),
+    '/v1/model/rollback': () => swaps.rollback(),
+  }
 }
 
 /** For scripts that start a switch on free ports. Says what keeps the file from being written. */

@@ -23,5 +23,5 @@ export {
 } from './read-payments.ts'
 export * from './report.ts'
 export { type BacktestOptions, type Period, runBacktest } from './run.ts'
-export type { LabelSource, Labels } from './truth.ts'
+export { type LabelSource, type Labels, labelOf, truthOf } from './truth.ts'
 export { csvHead, csvLine } from './write-payments.ts'

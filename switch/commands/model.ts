@@ -5,6 +5,7 @@ import path from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { checkModel, type Evaluation, loadTraining, type ModelCheck } from '#scoring'
 import { registerModelLabels } from './model-labels.ts'
+import { registerModelLife } from './model-life.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 interface TrainArguments {
@@ -59,6 +60,7 @@ export function registerModel(program: Command): void {
     })
   registerEvaluate(model)
   registerModelLabels(model)
+  registerModelLife(model)
   model
     .command('features')
     .description("print the table of the model's inputs as Markdown")

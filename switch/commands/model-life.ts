@@ -1,0 +1,216 @@
+// `switchyard model status | use | rollback | compare | drift`: which model decides, another one
+// without a restart, whether a challenger is better, and whether the world is still the one that
+// the model was trained on.
+
+import path from 'node:path'
+import type { Command } from 'commander'
+import {
+  type DriftReport,
+  drifted,
+  loadBacktest,
+  loadModelComparison,
+  loadTraining,
+  type ModelComparison,
+} from '#scoring'
+import type { ModelStatus } from '../model-swaps.ts'
+import { configuredDataDir, order, runningAdminUrl } from './operations-port.ts'
+import { openPastData } from './past-data.ts'
+import { PROJECT_ROOT } from './run-tool.ts'
+
+interface JsonOption {
+  readonly json?: boolean
+}
+
+interface CompareOptions extends JsonOption {
+  readonly store?: string
+  readonly challenger?: string
+  readonly labelDelayDays: number
+}
+
+interface GeneratedDriftOptions extends JsonOption {
+  readonly amountFactor: number
+  readonly withoutDevice?: boolean
+  readonly days: number
+}
+
+const DAY_MS = 86_400_000
+
+export function registerModelLife(model: Command): void {
+  const example = (rest: string) => `\nExample:\n  $ ${rest}`
+  const json = ['--json', 'one line of JSON'] as const
+  model
+    .command('status')
+    .description('which model decides in the running switch, its age, challengers, drift')
+    .option(...json)
+    .addHelpText('after', example('ADMIN_TOKEN=... npx switchyard model status'))
+    .action((options: JsonOption) => tell('status', {}, options))
+  model
+    .command('use')
+    .description('have the running switch take another model, without a restart (ADMIN_TOKEN)')
+    .argument('[name]', 'a folder in MODEL_DIR')
+    .option('--challengers <names...>', 'models to score in shadow; none: --challengers none')
+    .option(...json)
+    .addHelpText('after', example('ADMIN_TOKEN=... npx switchyard model use trial'))
+    .action((name: string | undefined, options: JsonOption & { challengers?: string[] }) => {
+      const { challengers } = options
+      const named = challengers?.filter((each) => each !== 'none')
+      return tell('use', { model: name, challengers: named }, options)
+    })
+  model
+    .command('rollback')
+    .description('have the running switch go back to the model before (ADMIN_TOKEN)')
+    .option(...json)
+    .addHelpText('after', example('ADMIN_TOKEN=... npx switchyard model rollback'))
+    .action((options: JsonOption) => tell('rollback', {}, options))
+  model
+    .command('compare')
+    .description(
+      'is the challenger better? a sequential test on stored decisions with their labels',
+    )
+    .option('--store <dir>', 'the folder of the store (default: the configured one)')
+    .option('--challenger <version>', 'where more than one was in shadow')
+    .option('--label-delay-days <n>', 'without a label after so many days: genuine', Number, 45)
+    .option(...json)
+    .addHelpText('after', example('npx switchyard model compare --label-delay-days 30'))
+    .action(async (options: CompareOptions) => {
+      process.exitCode = await compare(options)
+    })
+  model
+    .command('drift')
+    .description(
+      "generated traffic past the shipped model: how far is it from the model's training?",
+    )
+    .option('--amount-factor <n>', 'multiply every amount: a shifted population', Number, 1)
+    .option('--without-device', 'nobody sends a device any more')
+    .option('--days <n>', 'days that are counted', Number, 4)
+    .option(...json)
+    .addHelpText('after', example('npx switchyard model drift --amount-factor 3'))
+    .action(async (options: GeneratedDriftOptions) => {
+      process.exitCode = await drift(options)
+    })
+}
+
+/** Orders the running switch; says what it answered. */
+async function tell(command: string, body: object, { json }: JsonOption): Promise<void> {
+  const dataDir = configuredDataDir()
+  process.exitCode = 2
+  if (dataDir === undefined) return
+  const adminUrl = await runningAdminUrl(dataDir)
+  if (adminUrl === undefined) {
+    console.error('no switch runs here: start it, or check a folder with `model check`')
+    return
+  }
+  const answer = await order(adminUrl, `/v1/model/${command}`, body)
+  if (answer === undefined) return
+  const isStale = command === 'status' && (answer.body as ModelStatus).isStale
+  process.exitCode = answer.status === 200 && !isStale ? 0 : 1
+  if (json === true) console.log(JSON.stringify(answer.body))
+  else if (answer.status !== 200) console.error((answer.body as { message: string }).message)
+  else if (command === 'status') console.log(statusText(answer.body as ModelStatus))
+  else console.log(takenText(answer.body as Taken))
+}
+
+interface Taken {
+  readonly model: string
+  readonly version: string
+  readonly challengers: readonly string[]
+}
+
+function takenText({ model, version, challengers }: Taken): string {
+  const shadow = challengers.length === 0 ? 'none' : challengers.join(', ')
+  return `${model} ${version} decides; in shadow: ${shadow}`
+}
+
+function statusText(status: ModelStatus): string {
+  const { model, version, ageDays, isStale, bands, challengers, previous, drift: report } = status
+  return [
+    `${model} ${version} decides, ${ageDays} days old${isStale ? ': STALE, train another' : ''}`,
+    `bands: ${bands.map(({ name, from }) => `${name} from ${from}`).join(', ')}`,
+    `in shadow: ${challengers.length === 0 ? 'none' : challengers.join(', ')}`,
+    previous === null ? 'a rollback has nowhere to go' : `a rollback would take ${previous}`,
+    report === null ? 'drift: no complete hour yet' : driftText(report),
+  ].join('\n')
+}
+
+function driftText(report: DriftReport): string {
+  const moved = drifted(report)
+  const worst = [...report.psi].sort((one, other) => other.psi - one.psi).slice(0, 8)
+  return [
+    `drift over ${report.samples} decisions: ${moved.length === 0 ? 'none' : moved.join(', ')}`,
+    ...worst.map(({ name, psi }) => `  ${psi.toFixed(3)}  ${name}`),
+  ].join('\n')
+}
+
+async function drift(options: GeneratedDriftOptions): Promise<number> {
+  const { DEFAULT_GENERATE_OPTIONS, generatedDrift } = await loadTraining()
+  const { amountFactor, days, withoutDevice = false, json } = options
+  if (!(amountFactor > 0) || !(days >= 1)) {
+    console.error('--amount-factor is above 0, --days a whole number from 1')
+    return 2
+  }
+  console.error('a month of generated traffic fills the counters first: this takes a minute')
+  const report = await generatedDrift({
+    modelFolder: path.join(PROJECT_ROOT, 'scoring', 'models', 'switchyard-trees'),
+    generate: DEFAULT_GENERATE_OPTIONS,
+    ...{ warmUpDays: 24, countedDays: days, amountFactor, withoutDevice },
+  })
+  const moved = drifted(report)
+  console.log(json === true ? JSON.stringify({ ...report, drifted: moved }) : driftText(report))
+  return moved.length === 0 ? 0 : 1
+}
+
+async function compare(options: CompareOptions): Promise<number> {
+  const data = await openPastData({ ...pastStore(options.store), map: [], set: [] })
+  if (data === undefined) return 2
+  const { labelOf, truthOf } = await loadBacktest()
+  const { compareModels } = await loadModelComparison()
+  const asOfMs = Date.now()
+  const source = { labels: undefined, asOfMs, maturityMs: options.labelDelayDays * DAY_MS }
+  const shadows = new Set<string>()
+  const rows: { champion: number; challenger: number; isFraud: boolean }[] = []
+  for await (const chunk of data.chunks) {
+    for (const payment of chunk) {
+      const { decision } = payment
+      for (const { model } of decision?.challengers ?? []) shadows.add(model)
+      const shadow = decision?.challengers?.find(
+        ({ model }) => options.challenger === undefined || model === options.challenger,
+      )
+      const truth = truthOf(payment, labelOf(payment, source), source)
+      if (typeof decision?.score !== 'number' || typeof shadow?.score !== 'number') continue
+      if (truth !== 'fraud' && truth !== 'genuine') continue
+      const { score: champion } = decision
+      rows.push({ champion, challenger: shadow.score, isFraud: truth === 'fraud' })
+    }
+  }
+  if (options.challenger === undefined && shadows.size > 1) {
+    console.error(`several were in shadow, name one by --challenger: ${[...shadows].join(', ')}`)
+    return 2
+  }
+  const compared = compareModels(rows)
+  if (options.json === true) console.log(JSON.stringify(compared))
+  else console.log(comparisonText(compared))
+  return 0
+}
+
+function pastStore(store: string | undefined): { store?: string } {
+  return store === undefined ? {} : { store }
+}
+
+const VERDICTS = {
+  challenger_better: 'the challenger is better',
+  champion_better: 'the model in force is better',
+  undecided: 'undecided: wait for more labels',
+}
+
+function comparisonText(compared: ModelComparison): string {
+  const { payments, frauds, blocks, evidenceNeeded } = compared
+  const numbers = (precision: number, evidence: number) =>
+    `average precision ${precision.toFixed(4)}, evidence ${evidence.toFixed(2)}`
+  return [
+    VERDICTS[compared.verdict],
+    `${payments} payments with known truth, ${frauds} frauds, ${blocks} blocks`,
+    `in force:   ${numbers(compared.championPrecision, compared.evidenceForChampion)}`,
+    `challenger: ${numbers(compared.challengerPrecision, compared.evidenceForChallenger)}`,
+    `a verdict needs evidence of ${evidenceNeeded}; looking often does not make it less sure`,
+  ].join('\n')
+}
