@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { after, before } from 'node:test'
@@ -45,7 +46,8 @@ before(async () => {
   })
   assert.equal(await migrated.exited, 0, migrated.logs)
   // One after the other: the first makes the key file.
-  first = await startOne('first')
+  // A port that it asked for can be shared, a free one that it was given can't.
+  first = await startOne('first', { PORT: String(await freePort()) })
   second = await startOne('second')
 })
 
@@ -56,13 +58,26 @@ after(async () => {
   if (folder !== undefined) await rm(folder, { recursive: true, force: true })
 })
 
-function startOne(name: string): Promise<RunningSwitch> {
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
+}
+
+function startOne(
+  name: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunningSwitch> {
   return startSwitch({
     folder: path.join(folder, name),
     issuers,
     issuerTimeoutMs: 1_500,
     config,
-    env: { DATABASE_URL: database.url, KEYS_FILE: path.join(folder, 'keys', 'keys.json') },
+    env: { DATABASE_URL: database.url, KEYS_FILE: path.join(folder, 'keys', 'keys.json'), ...env },
   })
 }
 
@@ -112,10 +127,43 @@ function reverse(running: RunningSwitch, id: unknown, key = 'reverse') {
 }
 
 test('numbers toward an issuer are drawn from ranges of their own', { skip }, async () => {
+  // Which of the two asked for a key of both is chance: one of each own.
+  await post(first.url, 'own-1', purchase(150, 21_000))
+  await post(second.url, 'own-2', purchase(151, 21_001))
   const ledger = await demoA().ledger()
   const stans = ledger.map(({ stan }) => Number(stan))
   assert.equal(new Set(stans).size, stans.length)
   assert.ok(stans.some((stan) => stan < 125_000) && stans.some((stan) => stan >= 125_000))
+})
+
+test('they may share one PORT; one without tables, or in clear words wrong, is refused', {
+  skip,
+}, async () => {
+  const third = await startOne('third', { PORT: new URL(first.url).port })
+  assert.equal(third.url, first.url)
+  assert.equal(await third.stop(), 0)
+  const start = async (url: string, args: readonly string[] = []) => {
+    const child = Child.start({
+      title: 'a start',
+      args: ['switch/commands/switchyard.js', 'start', '--no-demo', ...args],
+      env: {
+        DATABASE_URL: url,
+        DATA_DIR: path.join(folder, 'refused'),
+        KEYS_FILE: path.join(folder, 'refused-keys.json'),
+      },
+    })
+    return [await child.exited, child.logs] as const
+  }
+  const [code, said] = await start(database.createDatabase('empty'))
+  assert.equal(code, 1)
+  assert.match(said, /no tables of the switch yet: run: npx switchyard store migrate/)
+  const [otherKeys, why] = await start(database.url)
+  assert.equal(otherKeys, 1)
+  assert.match(why, /this key file is not this store's/)
+  const [printed, config] = await start(database.url, ['--print-config'])
+  assert.equal(printed, 0)
+  assert.match(config, /"databaseUrl": "postgres:\/\/\*\*\*@127\.0\.0\.1/)
+  for (const output of [said, why, config]) assert.ok(!output.includes('switchyard-test'))
 })
 
 test('a process that is killed is taken over: each request ends once', { skip }, async () => {

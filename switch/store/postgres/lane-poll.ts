@@ -25,6 +25,8 @@ export class LanePoll {
   /** A transaction number of PostgreSQL, as text: 64 bits. */
   #horizon = '0'
   #isStopped = false
+  /** Why the last look failed; null while the database answers. */
+  problem: string | null = null
 
   constructor(options: LanePollOptions) {
     this.#options = options
@@ -48,15 +50,16 @@ export class LanePoll {
 
   async #look(): Promise<void> {
     const { reader, lease, onLook, onQueued } = this.#options
-    const { lanes } = lease
-    if (lanes.length === 0) return
     onLook()
     try {
-      const { deliveries, horizon } = await reader.pendingSince(lanes, this.#horizon)
+      // Without a lane it is a look whether the database is there.
+      const { deliveries, horizon } = await reader.pendingSince(lease.lanes, this.#horizon)
       this.#horizon = horizon
+      this.problem = null
       if (deliveries.length > 0 && !this.#isStopped) onQueued(deliveries)
     } catch (error) {
       if (!(error instanceof DatabaseError)) throw error
+      this.problem = error.message
     }
   }
 }

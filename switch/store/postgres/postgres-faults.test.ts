@@ -21,9 +21,13 @@ import {
 } from '../conformance.ts'
 import { StoreFault, type TransactionStore } from '../transaction-store.ts'
 import type { Database, DatabaseSession, Statement } from './database.ts'
+import { POSTGRES_LIMITS } from './limits.ts'
 import { migrate } from './migrate.ts'
 import { openPostgresStore } from './open-store.ts'
 import type { PostgresStoreOptions } from './postgres-store.ts'
+import { Reader } from './reader.ts'
+import { SteadySession } from './steady-session.ts'
+import { Upkeep } from './upkeep.ts'
 
 const skip = postgresMissing()
 let server: RunningPostgres
@@ -190,6 +194,56 @@ test('a database that stays away ends writing, and says that nothing is known', 
   await store.close()
 })
 
+test('away with nothing to write: not writable, and writable again when it is back', {
+  skip,
+}, async () => {
+  const proxy = await startProxy(server.port)
+  const url = server.url.replace(`:${server.port}/`, `:${proxy.port}/`)
+  const store = await open({ database: openPostgresDatabase(url, 'test') })
+  store.sharing?.watch({ onAdopted() {}, onLanesTaken() {}, onQueued() {} })
+  proxy.refuse(true)
+  proxy.cut()
+  await until(() => !store.status.writable)
+  assert.match(String(store.status.fault), /^no database: /)
+  proxy.refuse(false)
+  await until(() => store.status.writable)
+  assert.deepEqual(await store.claim(sampleIntent('auth_back')), { kind: 'claimed' })
+  await store.record(sampleOutcome('auth_back'))
+  await store.close()
+  proxy.close()
+})
+
+async function until(check: () => boolean): Promise<void> {
+  const endMs = performance.now() + 15_000
+  while (!check()) {
+    assert.ok(performance.now() < endMs, 'it took too long')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+test('upkeep makes partitions and forgets old keys, but no open ones', { skip }, async () => {
+  let nowMs = TEST_START_MS
+  const clock = { now: () => nowMs, monotonic: () => performance.now() }
+  const store = await open({ clock })
+  for (const id of ['auth_u1', 'auth_u2']) await store.claim(sampleIntent(id))
+  await store.record(sampleOutcome('auth_u1'))
+  nowMs += TEST_KEY_RETENTION_MS + 1
+  const session = new SteadySession(openPostgresDatabase(server.url, 'test'), 5_000)
+  const limits = { ...POSTGRES_LIMITS, ...LIMITS, partitionsAheadDays: 3 }
+  const reader = new Reader(session, systemTimers, limits)
+  const keyRetentionMs = TEST_KEY_RETENTION_MS
+  const upkeep = new Upkeep({ reader, clock, timers: systemTimers, limits, keyRetentionMs })
+  assert.ok((await upkeep.run()) >= 1)
+  assert.equal(await countOf('claim', 'auth_u1'), 0)
+  assert.equal(await countOf('claim', 'auth_u2'), 1)
+  const day = new Date(nowMs + 3 * 86_400_000).toISOString().slice(0, 10).replaceAll('-', '')
+  assert.equal(server.sql(`SELECT to_regclass('switchyard.record_${day}') IS NOT NULL`), 't')
+  assert.equal(await upkeep.run(), 0)
+  await store.record(sampleOutcome('auth_u2'))
+  await session.close()
+  await store.close()
+})
+
 test('an ended lease is taken over, and its owner changes nothing any more', { skip }, async () => {
   const faults: string[] = []
   const stopped = await open({ onFault: (reason) => faults.push(reason) })
@@ -289,18 +343,25 @@ interface Proxy {
   readonly cuts: number
   /** Cuts every connection, wherever it is. */
   cut(): void
+  /** Whether new connections are turned away. */
+  refuse(isRefusing: boolean): void
   close(): void
 }
 
 async function startProxy(to: number): Promise<Proxy> {
   const sockets = new Set<Socket>()
   let cuts = 0
+  let isRefusing = false
   const cut = () => {
     if (sockets.size > 0) cuts++
     for (const socket of sockets) socket.destroy()
     sockets.clear()
   }
   const listener: Server = createServer((client) => {
+    if (isRefusing) {
+      client.destroy()
+      return
+    }
     const upstream = dial(to, '127.0.0.1')
     for (const socket of [client, upstream]) {
       sockets.add(socket)
@@ -323,6 +384,9 @@ async function startProxy(to: number): Promise<Proxy> {
       return cuts
     },
     cut,
+    refuse(refusing) {
+      isRefusing = refusing
+    },
     close() {
       cut()
       listener.close()

@@ -150,7 +150,8 @@ export class PostgresStore implements TransactionStore {
   get status(): StoreStatus {
     const { fault, interruption, isOpen } = this.#commit
     const isLeaseShort = !this.#lease.isValid
-    const problem = interruption ?? (isLeaseShort ? (this.#lease.problem ?? 'no lease') : null)
+    const silence = this.#lanes.problem ?? this.#lease.problem
+    const problem = interruption ?? silence ?? (isLeaseShort ? 'the lease ran out' : null)
     const why = fault?.message ?? (problem === null ? null : `no database: ${problem}`)
     return {
       writable: isOpen && why === null,
