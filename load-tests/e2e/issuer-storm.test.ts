@@ -1,6 +1,7 @@
 // Issuers in three dialects and by HTTP that are paused, killed, flapping, late, twice and out of
 // order while traffic runs: no crossed answer, every unknown ended in one reversal, and books that
 // balance.
+
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import test, { after, before } from 'node:test'

@@ -32,6 +32,8 @@ export interface Behaviour {
   readonly refuseAdvices: boolean
   /** Every connection is cut so often, ISO 8583 and HTTP; 0: never. */
   readonly flapMs: number
+  /** Nobody listens, and every connection is cut: as dead as a process that is gone. */
+  readonly isClosed: boolean
   /** Reversals suffer `silentPercent`, `losePercent` and `dropPercent` too. */
   readonly faultyReversals: boolean
 }
@@ -50,6 +52,7 @@ export const wellBehaved: Behaviour = {
   wrongAmountPercent: 0,
   refuseAdvices: false,
   flapMs: 0,
+  isClosed: false,
   faultyReversals: false,
 }
 
@@ -83,7 +86,7 @@ function problemOf(name: string, value: unknown): string | undefined {
     const known = typeof value === 'string' && kindsOfAnswers.includes(value)
     return known ? undefined : `answers is one of ${kindsOfAnswers.join(', ')}`
   }
-  if (name === 'faultyReversals' || name === 'refuseAdvices') {
+  if (name === 'faultyReversals' || name === 'refuseAdvices' || name === 'isClosed') {
     return typeof value === 'boolean' ? undefined : `${name} is true or false`
   }
   const max = name.endsWith('Percent') ? 100 : delayMsMax

@@ -37,7 +37,7 @@ const usage = `Usage: node --import tsx load-tests/issuer/main.ts [options]
   --behaviour WORD|JSON  approve (the default), cents, decline, or an object with faults:
                          answers delayMs latePercent lateMs duplicatePercent reorderPercent
                          silentPercent losePercent dropPercent partialPercent
-                         wrongAmountPercent refuseAdvices flapMs faultyReversals
+                         wrongAmountPercent refuseAdvices flapMs isClosed faultyReversals
   --ledger FILE          NDJSON; one that exists is read back
   --seed N               of the faults (1)
 
@@ -47,7 +47,8 @@ The control port, HTTP on 127.0.0.1:
   GET  /behaviour        as it is now
   POST /behaviour        a part of it to change, as JSON: {"latePercent":10,"lateMs":900}
 
-Slow is delayMs; dead is losePercent 100, or kill; paused is kill -STOP; flapping is flapMs.
+Slow is delayMs; dead is isClosed (ISO 8583), losePercent 100, or kill; paused is kill -STOP;
+flapping is flapMs.
 
 Examples:
   node --import tsx load-tests/issuer/main.ts --name demo-b --port 9102 --behaviour cents

@@ -83,6 +83,8 @@ export class Simulator {
   readonly #edition: Edition
   readonly #authentication: MessageAuthentication | undefined
   #flapping: NodeJS.Timeout | undefined
+  /** 0 until it listens. */
+  #port = 0
   #messages = 0
   #unreadable = 0
 
@@ -109,7 +111,8 @@ export class Simulator {
       this.#server.once('error', reject)
       this.#server.listen({ host: '127.0.0.1', port }, () => {
         const address = this.#server.address()
-        resolve(typeof address === 'object' && address !== null ? address.port : port)
+        this.#port = typeof address === 'object' && address !== null ? address.port : port
+        resolve(this.#port)
       })
     })
   }
@@ -120,10 +123,17 @@ export class Simulator {
     socket.on('close', () => this.#sockets.delete(socket))
   }
 
-  /** Cuts connections every `flapMs` from now on; 0: no more. */
+  /** Obeys `flapMs` and `isClosed` as the behaviour has them now. */
   flap(): void {
     clearTimeout(this.#flapping)
-    const { flapMs } = this.behaviour
+    const { flapMs, isClosed } = this.behaviour
+    if (isClosed === this.#server.listening && this.#port !== 0) {
+      if (!isClosed) this.#server.listen({ host: '127.0.0.1', port: this.#port })
+      else {
+        this.#server.close()
+        for (const socket of this.#sockets) socket.destroy()
+      }
+    }
     if (flapMs === 0) return
     this.#flapping = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy()
