@@ -5,10 +5,10 @@
 //
 // demo-b decides and answers nothing, reversals neither; so many purchases to it time out, each
 // with its reversal. Then windows of eight seconds alternate, in all of which the same traffic goes
-// to demo-a: demo-b gone (nothing drains), demo-b there (its backlog drains). The rest drains in one
-// go. Latency counts from the intended send time; the windows of a side are one sample. The drain is
-// the time in which demo-b was there. Prints one line of JSON; exit 1 where it takes 60 s or more,
-// the p99 beside it is over 1.2 times the other, or an approval stays at the issuer.
+// to demo-a: demo-b gone (nothing drains), demo-b there (its backlog drains). The rest drains at
+// the end. Latency counts from the intended send time; the windows of a side are one sample. The
+// drain is the time in which demo-b was there. Prints one line of JSON; exit 1 where it takes 60 s
+// or more, the p99 beside it is over 1.2 times the other, or an approval stays at the issuer.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -90,7 +90,7 @@ async function measure(reversals: number, windows: number): Promise<boolean> {
   }
 }
 
-/** The same key again where a kept connection had just been closed: idempotent, as a client would. */
+/** The same key again where a kept connection had just been closed, as a client would. */
 async function postAgain(url: string, key: string, body: object): ReturnType<typeof post> {
   for (let tries = 0; ; tries++) {
     try {
@@ -123,7 +123,7 @@ async function depthOf(adminUrl: string): Promise<number> {
   return Number(line?.[1] ?? Number.NaN)
 }
 
-/** Purchases to demo-a at a fixed rate until `over` is; milliseconds from the intended send time. */
+/** Purchases to demo-a at a fixed rate until `over`; milliseconds from the intended send time. */
 async function traffic(url: string, name: string, over: () => Promise<void>): Promise<number[]> {
   const startedMs = performance.now()
   const latenciesMs: number[] = []
