@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { eventually, purchase, type System, startSystem } from './system.ts'
@@ -86,6 +86,7 @@ function shell(line: string): Promise<string> {
       DATA_DIR: system.running.dataDir,
       KEYS_FILE: path.join(system.folder, 'keys', 'keys.json'),
       MODEL_DIR: path.join(project, 'scoring', 'models'),
+      ADMIN_TOKEN: adminToken,
       NO_COLOR: '1',
     },
   })
@@ -107,6 +108,8 @@ function steady(text: string): string {
     .replace(/\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '2026-11-22T10:00:00.000Z')
     .replace(/ in [\d.]+ s, \d+ a second/g, ' in 9.9 s')
     .replace(/\b[0-9a-f]{16}\b/g, '<hash>')
+    .replaceAll(` by ${userInfo().username}`, ' by ana')
+    .replaceAll(`  ${userInfo().username}\n`, '  ana\n')
     .replace(/score: [\d.]+ \([a-z]+\)/g, 'score: 0.0042 (low)')
 }
 
@@ -226,14 +229,33 @@ async function goLive(): Promise<void> {
     'npx switchyard rules explain auth_01KAM6... --rule online-spree.third-purchase --rules live-rules',
   )
   assert.match(explained, /fired \(live, challenge, online_spree\)/)
+  await takeBack(before)
+}
+
+/** Rolled back at once, then for good; `before` decided until the rule went live. */
+async function takeBack(before: string): Promise<void> {
   say(
     '## The way back',
     '',
-    'Every set that decided is kept by its hash. To take the rule out again, take its files out: the',
-    'switch then decides by the set that it had before.',
+    'Complaints come in: the rule must go, now. What decides, and what has changed?',
   )
+  const live = await show('npx switchyard rules status')
+  assert.match(live, /decides since/)
+  const past = await show('npx switchyard rules history')
+  assert.match(past, /added: online-spree\.third-purchase/)
+  say(
+    'Every set that decided is kept by its hash. A rollback puts the one before back at once, and pins',
+    'it: until it is released, nothing in the folder counts. `ADMIN_TOKEN` is the token of the switch.',
+  )
+  const back = await show('npx switchyard rules rollback')
+  assert.match(back, /decides now/)
+  assert.equal(await liveHash(), before)
+  say('Now there is time to take the files out, and then the folder decides again:')
   await show('rm live-rules/packs/online-spree.*')
-  await eventually(async () => assert.equal(await liveHash(), before), 60_000)
+  const released = await show('npx switchyard rules release')
+  assert.match(released, /decides as before/)
+  assert.doesNotMatch(released, /PINNED/)
+  assert.equal(await liveHash(), before)
 }
 
 async function liveHash(): Promise<string> {
