@@ -6,7 +6,7 @@ export type * from './backtest/index.ts'
 export { checkModel, type ModelCheck } from './check-model.ts'
 export type { Comparison as ModelComparison } from './compare-models.ts'
 export { decideWithoutWorker } from './decide.ts'
-export { type DriftReport, drifted } from './drift.ts'
+export { type DriftReport, DriftWatch, drifted } from './drift.ts'
 export { type FactSource, factSource } from './facts.ts'
 export {
   FEATURE_AGGREGATES,
@@ -48,6 +48,7 @@ export type { ModelSnapshot, RedisTls, ScoringInfo, ScoringProblem } from './sta
 export type { Evaluation } from './training/index.ts'
 
 export { RING_ATTEMPTS, TILE_ENTITIES } from './velocity/index.ts'
+export { whyOf } from './why.ts'
 
 /** What tells a better challenger; loaded on demand. */
 export const loadModelComparison = () => import('./compare-models.ts')

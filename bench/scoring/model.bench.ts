@@ -1,5 +1,6 @@
-// The model's two costs a message: filling one row of features, and scoring it in batches of 1, 16
-// and 64 by the shipped model. Micros of the model are of one row.
+// The model's costs a message: filling one row of features, scoring it in batches of 1, 16 and 64 by
+// the shipped model, saying why (no plain approval only), and counting it for drift. Micros of the
+// model are of one row.
 //
 //   node --import tsx bench/scoring/model.bench.ts [--json]
 
@@ -7,9 +8,17 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Bench } from 'tinybench'
 import type { RuleFacts } from '#rules'
-import { FEATURE_AGGREGATES, FEATURE_NAMES, FEATURES, featureSlots, fillFeatures } from '#scoring'
+import {
+  DriftWatch,
+  FEATURE_AGGREGATES,
+  FEATURE_NAMES,
+  FEATURES,
+  featureSlots,
+  fillFeatures,
+  whyOf,
+} from '#scoring'
 import { openModelFolder } from '../../scoring/adapters/index.ts'
-import { loadModel, type Model } from '../../scoring/onnx/index.ts'
+import { loadModel, type Model, type PsiBaseline } from '../../scoring/onnx/index.ts'
 import { measure } from '../measure.ts'
 
 const MODELS = fileURLToPath(new URL('../../scoring/models', import.meta.url))
@@ -80,10 +89,37 @@ async function benchModel(model: Model, vectors: readonly (readonly (number | nu
   }
 }
 
+async function benchAround(
+  model: Model,
+  baseline: PsiBaseline,
+  vectors: readonly (readonly (number | null)[])[],
+): Promise<void> {
+  const rows = 64
+  const features = batchOf(rows, vectors)
+  const decisions = Array.from({ length: rows }, (_, row) => ({
+    features: features.slice(row * FEATURES.length, (row + 1) * FEATURES.length),
+    score: 0.01,
+    degraded: [],
+  }))
+  const watch = new DriftWatch(baseline, 0)
+  let next = 0
+  await measure([
+    {
+      name: 'why, a row',
+      run: () => void whyOf(model, features, (next++ % rows) * FEATURES.length),
+    },
+    {
+      name: 'drift, a row',
+      run: () => watch.observe(decisions[next++ % rows] as (typeof decisions)[0], 0),
+    },
+  ])
+}
+
 await benchFeatures()
 const folder = openModelFolder(path.join(MODELS, 'switchyard-trees'))
 const loaded = await loadModel(folder, { featureNames: FEATURE_NAMES })
 if (!loaded.ok) throw new Error(loaded.problem.message)
 const vectors = loaded.manifest.parity.map((vector) => vector.inputs)
 await benchModel(loaded.model, vectors)
+await benchAround(loaded.model, loaded.manifest.psiBaseline, vectors)
 await loaded.model.release()
