@@ -180,12 +180,23 @@ async function recoverAdopted(world: World, transactions: readonly Transaction[]
 
 async function takeLanes(world: World, issuers: readonly string[]): Promise<void> {
   world.journal.log.warn({ issuers }, 'took over store-and-forward to these issuers')
-  try {
-    await world.storeAndForward.start(issuers)
-  } catch (error) {
-    if (!(error instanceof StoreFault)) throw error
+  for (;;) {
+    try {
+      return await world.storeAndForward.start(issuers)
+    } catch (error) {
+      if (!(error instanceof StoreFault)) throw error
+      // A read that failed: until it succeeds nobody sends what is queued. A store that has ended
+      // ends the process.
+      if (!world.door.isOpen) return
+    }
+    await new Promise<void>((resolve) => {
+      world.timers.set(TAKE_LANES_AGAIN_MS, resolve)
+    })
   }
 }
+
+/** As often as a database that does not answer is asked anyway. */
+const TAKE_LANES_AGAIN_MS = 1_000
 
 /** The configured link's numbers; for an issuer that is no longer configured, a book of its own. */
 function traceNumbersOf(

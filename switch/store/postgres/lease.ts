@@ -11,14 +11,15 @@ import type { Reader } from './reader.ts'
 
 const KEEP: Statement = {
   name: 'keep_lease_1',
-  text: `SELECT adopted, lanes, lanes_taken, queued
+  text: `SELECT adopted, lanes
     FROM switchyard.keep_lease($1, $2, $3, $4, $5::text[])`,
 }
 
 /** What a renewal found. */
 export interface Kept {
-  /** Open claims of ended leases that are ours now, oldest first. */
-  readonly adopted: readonly string[]
+  /** Open claims of ended leases may be ours now: surely so, or the last answer was lost. */
+  readonly mayHaveAdopted: boolean
+  /** Ours since the last renewal that was answered. */
   readonly lanesTaken: readonly string[]
 }
 
@@ -46,8 +47,6 @@ export class Lease {
   #renewing: Promise<void> | undefined
   #isOver = false
   #problem: string | null = null
-  /** Messages queued in the database, for any issuer, at the last renewal. */
-  queued = 0
 
   constructor(options: LeaseOptions) {
     this.#options = options
@@ -80,12 +79,14 @@ export class Lease {
     const askedAtMs = clock.monotonic()
     const values = [owner, leaseEpoch, limits.leaseMs, this.#mayEndOthers(askedAtMs), issuers]
     const [row] = await reader.queryOnce(KEEP, values)
+    if (row === undefined) throw new DatabaseError('a renewal was not answered', null)
     if (!this.isValid) this.#steadySinceMs = askedAtMs
     this.#validUntilMs = askedAtMs + limits.leaseMs
-    this.#lanes = new Set(row?.lanes as string[])
-    this.queued = Number(row?.queued)
+    const before = this.#lanes
+    this.#lanes = new Set(row.lanes as string[])
+    const mayHaveAdopted = this.#problem !== null || (row.adopted as string[]).length > 0
     this.#problem = null
-    return { adopted: row?.adopted as string[], lanesTaken: row?.lanes_taken as string[] }
+    return { mayHaveAdopted, lanesTaken: this.lanes.filter((issuer) => !before.has(issuer)) }
   }
 
   /** Renews from now on. */

@@ -150,8 +150,9 @@ export class PostgresStore implements TransactionStore {
   get status(): StoreStatus {
     const { fault, interruption, isOpen } = this.#commit
     const isLeaseShort = !this.#lease.isValid
-    const silence = this.#lanes.problem ?? this.#lease.problem
-    const problem = interruption ?? silence ?? (isLeaseShort ? 'the lease ran out' : null)
+    const shortness = isLeaseShort ? (this.#lease.problem ?? 'the lease ran out') : null
+    // The lanes are looked at far more often than the lease is renewed.
+    const problem = interruption ?? this.#lanes.problem ?? shortness
     const why = fault?.message ?? (problem === null ? null : `no database: ${problem}`)
     return {
       writable: isOpen && why === null,
@@ -450,12 +451,13 @@ export class PostgresStore implements TransactionStore {
     this.#events?.onQueued(queued)
   }
 
-  async #afterRenewal({ adopted, lanesTaken }: Kept): Promise<void> {
+  async #afterRenewal({ mayHaveAdopted, lanesTaken }: Kept): Promise<void> {
+    if (lanesTaken.length > 0) this.#events?.onLanesTaken(lanesTaken)
     try {
-      if (adopted.length > 0 || this.#mustCompare) await this.#adopt()
+      if (mayHaveAdopted || this.#mustCompare) await this.#adopt()
       this.#mustCompare = false
-      if (lanesTaken.length > 0) this.#events?.onLanesTaken(lanesTaken)
-    } catch {
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error
       // Adopted, and not read: the next renewal looks again.
       this.#mustCompare = true
     }
