@@ -142,25 +142,29 @@ test('they may share one PORT; one without tables, or in clear words wrong, is r
   const third = await startOne('third', { PORT: new URL(first.url).port })
   assert.equal(third.url, first.url)
   assert.equal(await third.stop(), 0)
+  let starts = 0
   const start = async (url: string, args: readonly string[] = []) => {
+    const own = path.join(folder, `refused-${++starts}`)
     const child = Child.start({
       title: 'a start',
       args: ['switch/commands/switchyard.js', 'start', '--no-demo', ...args],
       env: {
         DATABASE_URL: url,
-        DATA_DIR: path.join(folder, 'refused'),
-        KEYS_FILE: path.join(folder, 'refused-keys.json'),
+        DATA_DIR: path.join(own, 'data'),
+        KEYS_FILE: path.join(own, 'keys.json'),
       },
     })
     return [await child.exited, child.logs] as const
   }
-  const [code, said] = await start(database.createDatabase('empty'))
+  const [[code, said], [otherKeys, why], [printed, config]] = await Promise.all([
+    start(database.createDatabase('empty')),
+    start(database.url),
+    start(database.url, ['--print-config']),
+  ])
   assert.equal(code, 1)
   assert.match(said, /no tables of the switch yet: run: npx switchyard store migrate/)
-  const [otherKeys, why] = await start(database.url)
   assert.equal(otherKeys, 1)
   assert.match(why, /this key file is not this store's/)
-  const [printed, config] = await start(database.url, ['--print-config'])
   assert.equal(printed, 0)
   assert.match(config, /"databaseUrl": "postgres:\/\/\*\*\*@127\.0\.0\.1/)
   for (const output of [said, why, config]) assert.ok(!output.includes('switchyard-test'))
