@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { DriftWatch, drifted } from './drift.ts'
-import { DRIFT_ALERT_PSI, DRIFT_HOUR_MS, DRIFT_SAMPLES_MIN } from './limits.ts'
+import { DRIFT_ALERT_PSI, DRIFT_HOUR_MS, DRIFT_HOURS, DRIFT_SAMPLES_MIN } from './limits.ts'
 import type { PsiBaseline } from './onnx/index.ts'
 import { createRandom } from './training/index.ts'
 
@@ -63,17 +63,33 @@ test('the index is 0 for equal shares and as the formula has it for others', () 
   assert.ok(Math.abs((psi[0]?.psi ?? 0) - expected) < 1e-12)
 })
 
-test('an hour is told when it is over and enough came; too few go on into the next', () => {
+test('every hour tells of the last 24, once there is enough of them', () => {
   const watch = watched(DRIFT_SAMPLES_MIN - 1, SAME, DRIFT_HOUR_MS)
-  const afterMs = START_MS + DRIFT_HOUR_MS
-  assert.equal(watch.report(afterMs), undefined)
+  const afterMs = (hours: number) => START_MS + hours * DRIFT_HOUR_MS
+  assert.equal(watch.report(afterMs(1)), undefined)
   const one = { features: Float32Array.of(1, 5), score: 0.1, degraded: [] as const }
-  watch.observe(one, afterMs)
-  const report = watch.report(afterMs)
+  watch.observe(one, afterMs(1))
+  const report = watch.report(afterMs(2))
   assert.equal(report?.samples, DRIFT_SAMPLES_MIN)
-  assert.deepEqual([report?.fromMs, report?.untilMs], [START_MS, afterMs])
-  assert.equal(watch.soFar(afterMs).samples, 0)
-  assert.equal(watch.report(afterMs + DRIFT_HOUR_MS), report)
+  assert.deepEqual([report?.fromMs, report?.untilMs], [START_MS, afterMs(2)])
+  assert.equal(watch.soFar(afterMs(2)).samples, 0)
+  for (let hour = 3; hour <= DRIFT_HOURS; hour++) {
+    assert.equal(watch.report(afterMs(hour))?.samples, DRIFT_SAMPLES_MIN)
+  }
+  // The first hour is a day old now, and what is left is too little.
+  assert.equal(watch.report(afterMs(DRIFT_HOURS + 1)), undefined)
+})
+
+test('the weekend is no drift', () => {
+  const weekend = { name: 'weekend', edges: [0], shares: [5 / 7, 2 / 7], missingShare: 0 }
+  const watch = new DriftWatch({ ...baseline, features: [weekend] }, START_MS)
+  const saturday = { features: Float32Array.of(1), score: 0.1, degraded: [] as const }
+  for (let i = 0; i < 2_000; i++) watch.observe(saturday, START_MS)
+  const { psi } = watch.soFar(START_MS)
+  assert.deepEqual(
+    psi.map(({ name }) => name),
+    ['score'],
+  )
 })
 
 test('decisions without velocity or model are left out', () => {

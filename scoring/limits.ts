@@ -90,10 +90,11 @@ export const PREPARE_TIMEOUT_MS = 60_000
 export const CLOSE_TIMEOUT_MS = 5_000
 
 /**
- * Drift is told by the hour, and not of fewer decisions than this: 11 bins of 1,000 rows move by
- * 0.01 by chance alone, a 25th of the mark.
+ * Drift is told every hour of the last 24, and not of fewer decisions than this: 11 bins of 1,000
+ * rows move by 0.01 by chance alone, a 25th of the mark.
  */
 export const DRIFT_HOUR_MS = 3_600_000
+export const DRIFT_HOURS = 24
 export const DRIFT_SAMPLES_MIN = 1_000
 
 /** The customary mark above which a population is another one. */

@@ -98,7 +98,7 @@ export interface ScorerPool extends Scorer {
   /** Messages waiting for a worker: by this the switch sheds, before it claims. */
   readonly queueDepth: number
   stats(): ScorerPoolStats
-  /** How far inputs and scores of the last complete hour are from the model's training. */
+  /** How far inputs and scores of the last day are from the model's training, by the hour. */
   drift(): DriftReport | undefined
   /**
    * Has every worker prepare the change beside its traffic, then switches all of them over in one

@@ -82,7 +82,12 @@ export function registerModelLife(model: Command): void {
     )
     .option('--amount-factor <n>', 'multiply every amount: a shifted population', Number, 1)
     .option('--without-device', 'nobody sends a device any more')
-    .option('--days <n>', 'days that are counted', Number, 4)
+    .option(
+      '--days <n>',
+      'days that are counted: whole weeks, or weekdays look like drift',
+      Number,
+      7,
+    )
     .option(...json)
     .addHelpText('after', example('npx switchyard model drift --amount-factor 3'))
     .action(async (options: GeneratedDriftOptions) => {
@@ -128,7 +133,7 @@ function statusText(status: ModelStatus): string {
     `bands: ${bands.map(({ name, from }) => `${name} from ${from}`).join(', ')}`,
     `in shadow: ${challengers.length === 0 ? 'none' : challengers.join(', ')}`,
     previous === null ? 'a rollback has nowhere to go' : `a rollback would take ${previous}`,
-    report === null ? 'drift: no complete hour yet' : driftText(report),
+    report === null ? 'drift: not enough decisions in complete hours yet' : driftText(report),
   ].join('\n')
 }
 

@@ -29,7 +29,7 @@ export interface Gauges {
   deadLetters(): Readonly<Record<string, number>>
   /** The state of each connection, by issuer. */
   issuerConnections(): Readonly<Record<string, readonly LineState[]>>
-  /** Population stability index of the last complete hour, by feature; empty before the first. */
+  /** Population stability index of the last 24 hours, by feature; empty before there is one. */
   featurePsi(): Readonly<Record<string, number>>
   /** Decisions behind it. */
   featurePsiSamples(): number
@@ -191,7 +191,7 @@ export class Journal {
     gauge(
       registry,
       'switchyard_feature_psi',
-      'How far inputs and score of the last hour are from training; above 0.25 they drifted',
+      'How far inputs and score of the last day are from training; above 0.25 they drifted',
       ['feature'],
       each('feature', () => gauges.featurePsi()),
     )
