@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'
-import type { FieldValue, IsoMessage } from '#switch'
+import type { FieldValue } from '#switch'
 import { isLive } from '../issuer/index.ts'
 import { type IsoClient, openIsoClient } from '../processes/index.ts'
 import { ask, codeOf, nextStan, nowOnTheWire } from './acquirer.ts'
+import { followIn, OF_1993, OF_2003, requestIn } from './acquirer-editions.ts'
 import { entriesOf, eventually, purchase, type System, startSystem } from './system.ts'
 
 const peer = { acquirer: 'demo', addresses: ['127.0.0.1'] }
@@ -36,26 +37,7 @@ function open(wire: Wire): Promise<IsoClient> {
   })
 }
 
-const n12 = (amount: number) => String(amount).padStart(12, '0')
-
-/** What the two editions write differently. */
-interface Words {
-  readonly digit: string
-  readonly stan: (stan: string) => string
-  readonly local: () => string
-  readonly amount: (amount: number) => Readonly<Record<number, FieldValue | undefined>>
-  readonly was: (amount: number) => string
-  readonly code: (of1993: string) => string
-}
-
-const of1993: Words = {
-  digit: '1',
-  stan: (stan) => stan,
-  local: () => `26${nowOnTheWire()}`,
-  amount: (amount) => ({ 4: n12(amount), 49: '978' }),
-  was: (amount) => n12(amount) + n12(0),
-  code: (code) => code,
-}
+/** DE39 of 1993 in the words of 2003. */
 const CODES_2003: Readonly<Record<string, string>> = {
   '000': '0000',
   '400': '4000',
@@ -67,64 +49,21 @@ const CODES_2003: Readonly<Record<string, string>> = {
   '913': '9113',
   '914': '9114',
 }
-const of2003: Words = {
-  digit: '2',
-  stan: (stan) => stan.padStart(12, '0'),
-  local: () => `2026${nowOnTheWire()}`,
-  amount: (amount) => ({ 4: `9782${n12(amount)}` }),
-  was: (amount) => `9782${n12(amount)}9782${n12(0)}`,
-  code: (code) => CODES_2003[code] ?? code,
-}
-
-function requestIn(words: Words, number: number, amount: number, functionCode = '100'): IsoMessage {
-  const { card, merchant } = purchase(number, amount)
-  const fields: (FieldValue | undefined)[] = []
-  Object.assign(fields, {
-    2: card.pan,
-    3: '000000',
-    ...words.amount(amount),
-    7: nowOnTheWire(),
-    11: words.stan(nextStan()),
-    12: words.local(),
-    14: card.expiry,
-    24: functionCode,
-    26: merchant.mcc,
-    32: '100001',
-    37: String(number).padStart(12, '0'),
-    41: words.digit === '1' ? 'T-1     ' : 'T-1             ',
-    42: words.digit === '1' ? merchant.id.padEnd(15) : merchant.id,
-  })
-  const isFinancial = functionCode === '200'
-  return { mti: `${words.digit}${isFinancial ? '2' : '1'}00`, fields }
-}
-
-function followIn(
-  words: Words,
-  original: IsoMessage,
-  mti: string,
-  change: Readonly<Record<number, FieldValue | undefined>> = {},
-): IsoMessage {
-  const fields = [...original.fields]
-  fields[7] = nowOnTheWire()
-  fields[11] = words.stan(nextStan())
-  fields[12] = words.local()
-  const { 11: stan, 12: local, 32: institution } = original.fields
-  const counted = words.digit === '1' ? `06${institution}` : institution
-  fields[56] = `${original.mti}${stan}${local}${counted}`
-  fields[24] = '400'
-  for (const [field, value] of Object.entries(change)) fields[Number(field)] = value
-  return { mti: `${words.digit}${mti}`, fields }
-}
+const CODE_IN = {
+  '1': (code: string) => code,
+  '2': (code: string) => CODES_2003[code] ?? code,
+} as const
 
 for (const [i, [wire, words]] of (
   [
-    ['of1993', of1993],
-    ['of1993b', of1993],
-    ['of2003', of2003],
+    ['of1993', OF_1993],
+    ['of1993b', OF_1993],
+    ['of2003', OF_2003],
   ] as const
 ).entries()) {
   const n = 7000 + i * 100
-  const { digit: d, code } = words
+  const { digit: d } = words
+  const code = CODE_IN[d]
 
   test(`${wire}: network management, 804 to 814`, async () => {
     const client = await open(wire)
