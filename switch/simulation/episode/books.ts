@@ -47,6 +47,16 @@ interface Queued {
   isAnswered: boolean
 }
 
+/** What keeps an answer from whoever waits for it, though the switch has sent it. */
+const LINE_FAULTS: ReadonlySet<string> = new Set([
+  'message_corrupted',
+  'connection_cut',
+  'network_slow',
+])
+
+/** The longest that one of them lasts. */
+const LINE_TROUBLE_MS = 60_000
+
 export class Books {
   readonly violations: Violation[] = []
   readonly faults: Record<string, number> = {}
@@ -55,6 +65,7 @@ export class Books {
   readonly #queues = new Map<string, Queued[]>()
   readonly #cardOf = new Map<string, string>()
   readonly #trace: Trace
+  #lineTroubledMs = Number.NEGATIVE_INFINITY
   readonly #nowMs: () => number
 
   constructor(trace: Trace, nowMs: () => number) {
@@ -67,7 +78,13 @@ export class Books {
     this.#trace.add(`VIOLATION ${invariant}: ${message}`)
   }
 
+  /** Whether the acquirers' lines were in trouble since then, or shortly before. */
+  wasLineTroubled(sinceMs: number): boolean {
+    return this.#lineTroubledMs >= sinceMs - LINE_TROUBLE_MS
+  }
+
   fault(kind: string): void {
+    if (LINE_FAULTS.has(kind)) this.#lineTroubledMs = this.#nowMs()
     this.faults[kind] = (this.faults[kind] ?? 0) + 1
     this.#trace.add(`fault ${kind}`)
   }

@@ -3,6 +3,7 @@
 
 import type { CardVault } from '../../card-data/index.ts'
 import { createFraming, defaultFraming } from '../../iso8583/index.ts'
+import type { Address, Connection, ConnectionEvents } from '../../ports.ts'
 import { MemoryRecordIndex, type TransactionStore } from '../../store/index.ts'
 import { SimulatedDisk } from '../disk.ts'
 import { createSeededRandom, type SeededRandom, seedOf } from '../random.ts'
@@ -13,6 +14,7 @@ import { auditBooks } from './audit.ts'
 import { Bank } from './bank.ts'
 import { Books, type Violation } from './books.ts'
 import { type Crash, CrashPoints } from './crash-point.ts'
+import { IsoAcquirer } from './iso-acquirer.ts'
 import { type Ground, Life, type Variation } from './life.ts'
 import {
   BUSY_MS,
@@ -23,7 +25,7 @@ import {
   RESTART_MIN_MS,
 } from './limits.ts'
 import { spoilFrame } from './line-noise.ts'
-import type { CrashEntry, MessageFaultEntry, PlanEntry } from './plan.ts'
+import type { CrashEntry, MessageFaultEntry, PayEntry, PlanEntry } from './plan.ts'
 import { LifePorts } from './ports.ts'
 import type { VelocityState } from './scorer.ts'
 import { Trace } from './trace.ts'
@@ -51,6 +53,9 @@ export interface EpisodeResult {
   readonly crashes: readonly Crash[]
 }
 
+/** Where acquirers over ISO 8583 reach the switch. */
+const ISO_ADDRESS: Address = { host: 'switch.test', port: 8583 }
+
 /** Sunday, 2026-11-22 10:00:00 UTC. */
 const START_MS = Date.UTC(2026, 10, 22, 10, 0, 0)
 
@@ -73,6 +78,7 @@ export class Episode {
   lastStoppedMs = -1
   readonly #options: EpisodeOptions
   readonly #http: HttpAcquirer
+  readonly #iso: IsoAcquirer
   readonly #messageFaults = new Map<string, Map<number, MessageFaultEntry>>()
   readonly #messageCounts = new Map<string, number>()
   #disk: SimulatedDisk
@@ -111,6 +117,28 @@ export class Episode {
       isCalm: () => this.#isCalm,
       lastStoppedMs: () => this.lastStoppedMs,
     })
+    this.network.listen(ISO_ADDRESS, (connection) => this.#accept(connection))
+    this.#iso = new IsoAcquirer({
+      time: this.time,
+      network: this.network,
+      address: ISO_ADDRESS,
+      dialect: ground.dialect,
+      framing: createFraming(defaultFraming),
+      books: this.books,
+      trace: this.trace,
+      acquirerMs: ground.config.deadlines.acquirerMs,
+      life: () => this.life,
+      lastStoppedMs: () => this.lastStoppedMs,
+      institution: ground.config.acquirers[0]?.institution ?? '',
+    })
+  }
+
+  /** A listener that is not there refuses. */
+  #accept(connection: Connection): ConnectionEvents {
+    const events = this.life?.accept(connection)
+    if (events !== undefined) return events
+    connection.destroy()
+    return { onOpen: () => {}, onBytes: () => {}, onClose: () => {} }
   }
 
   get disk(): SimulatedDisk {
@@ -295,7 +323,7 @@ export class Episode {
     for (const entry of this.#options.plan) {
       switch (entry.kind) {
         case 'pay':
-          at(entry.atMs, () => errand(this.#http.pay(entry)))
+          at(entry.atMs, () => errand(this.#payBy(entry)))
           break
         case 'step':
           at(entry.atMs, () => errand(this.#http.step(entry)))
@@ -313,6 +341,14 @@ export class Episode {
       }
     }
     at(BUSY_MS, () => this.#calmDown())
+  }
+
+  #payBy(entry: PayEntry): Promise<void> {
+    return entry.door === 'iso' ? this.#iso.pay(entry) : this.#http.pay(entry)
+  }
+
+  get #openErrands(): number {
+    return this.#http.openErrands + this.#iso.openErrands
   }
 
   /** Faults end; what is queued, open or asked must now come to its end. */
@@ -341,7 +377,7 @@ export class Episode {
 
   #isAtRest(): boolean {
     const { world, isReady } = this.life ?? {}
-    if (world === undefined || isReady !== true || this.#http.openErrands > 0) return false
+    if (world === undefined || isReady !== true || this.#openErrands > 0) return false
     if (world.inFlight.size > 0 || world.store.status.openClaims > 0) return false
     return world.store.status.queuedDeliveries === 0
   }
@@ -351,7 +387,7 @@ export class Episode {
     const { status } = world?.store ?? {}
     const open = [...this.books.requests.values()].filter(({ isDone }) => !isDone)
     return (
-      `not at rest: ${this.#http.openErrands} errands (${open.map(({ key }) => key).join(' ')}), ` +
+      `not at rest: ${this.#openErrands} errands (${open.map(({ key }) => key).join(' ')}), ` +
       `${status?.openClaims} open claims, ${status?.queuedDeliveries} queued, ` +
       `${world?.inFlight.size} in flight`
     )
@@ -370,6 +406,7 @@ export class Episode {
     while (!isAudited && (await this.time.step()));
     await audit
     this.#isOver = true
+    this.#iso.close()
     this.#lookForLeftovers(life)
     this.drainLife('the episode is over')
     while (this.life !== undefined && (await this.time.step()));

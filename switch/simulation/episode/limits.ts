@@ -9,8 +9,8 @@ export const BUSY_MS = 24 * 60 * 1000
  */
 export const QUIET_MS_MAX = 40 * 60 * 1000
 
-/** New payments, one every so often on average: 288 an episode. */
-export const PAYMENT_EVERY_MS = 5_000
+/** New payments, one every so often on average: 240 an episode. */
+export const PAYMENT_EVERY_MS = 6_000
 
 /** Timed troubles, one every so often: 280 an episode. */
 export const TROUBLE_EVERY_MS = 5_000
