@@ -148,8 +148,10 @@ export async function respondAgain(world: World, transactionId: string): Promise
     const { code, message } = error as NodeJS.ErrnoException
     if (code === undefined) throw error
     world.journal.log.error({ code, error: message, transactionId }, "the store can't be read")
+    // Not `store_unavailable`, which says that nothing was taken: over ISO 8583 that is a 91, and 91
+    // to the repeat of an approval would be taken for its outcome.
     const detail = 'the first answer could not be read: retry with the same Idempotency-Key'
-    return refuseForNow('store_unavailable', detail, RETRY_AFTER_SECONDS)
+    return refuseForNow('outcome_unknown', detail, RETRY_AFTER_SECONDS)
   }
   const outcome = transaction?.outcome
   if (!outcome) throw new Error(`the index knows a recorded ${transactionId}, the log does not`)

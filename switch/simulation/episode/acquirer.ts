@@ -199,6 +199,11 @@ export class HttpAcquirer {
     if (status === 200) {
       trace.add(`${request.key} is answered ${body.outcome} ${body.responseCode} ${body.id}`)
       books.answered(request, text, body)
+      const { entry } = request
+      const isPayment = entry.kind === 'pay' && request.key === entry.id
+      if (isPayment && (body.requestedAmount ?? body.amount) !== entry.amount) {
+        books.violate('crossed', `${request.key} of ${entry.amount} is answered ${text}`)
+      }
       return true
     }
     trace.add(`${request.key} is refused ${status} ${body.code}`)

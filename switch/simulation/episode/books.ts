@@ -107,7 +107,9 @@ export class Books {
     this.#cardOf.set(wire, key)
     const text = `${message.mti} ${message.step} of ${message.transactionId}`
     const queue = this.#queues.get(key) ?? []
-    queue.push({ wire, text, isAnswered: false })
+    // It waits for its own request to end, so that it can't overtake it: others needn't wait for it.
+    const isHeldBack = message.cause === 'acquirer' && undoes(message)
+    queue.push({ wire, text, isAnswered: isHeldBack })
     this.#queues.set(key, queue)
   }
 
@@ -158,4 +160,9 @@ export class Books {
 /** A message by the numbers that it has on the wire: issuer, DE11, DE7. */
 export function wireOf({ issuer, stan, transmittedAt }: QueuedMessage): string {
   return `${issuer} ${stan} ${transmittedAt}`
+}
+
+/** Undoes an authorization that had no outcome yet. */
+function undoes({ step }: QueuedMessage): boolean {
+  return step === 'authorization' || step === 'fail_over'
 }

@@ -199,7 +199,10 @@ export class Episode {
     const { drainMs } = this.#options.ground.config.deadlines
     this.time.timers.set(drainMs, () => end('the drain took too long'))
     life.drain().then(
-      () => end('drained'),
+      () => {
+        if (this.#isOver) this.#lookForTimers(life)
+        end('drained')
+      },
       (error: unknown) => this.bug(error),
     )
   }
@@ -411,12 +414,14 @@ export class Episode {
     this.drainLife('the episode is over')
     while (this.life !== undefined && (await this.time.step()));
     await this.time.advance(60_000)
-    if (life.ports.pendingTimers > 0) {
-      books.violate('not_empty', `${life.ports.pendingTimers} timers are left after the drain`)
-    }
     if (this.network.openConnections > 0) {
       books.violate('not_empty', `${this.network.openConnections} connections are left`)
     }
+  }
+
+  #lookForTimers({ ports }: Life): void {
+    if (ports.pendingTimers === 0) return
+    this.books.violate('not_empty', `${ports.pendingTimers} timers are left after the drain`)
   }
 
   #lookForLeftovers(life: Life): void {

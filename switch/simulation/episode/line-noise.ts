@@ -22,7 +22,8 @@ export function spoilFrame(
   const original = dialect.decode(frame.subarray(LENGTH_BYTES))
   if (!original.ok || original.message.mti.startsWith('08')) return undefined
   for (let tries = 0; tries < TRIES_MAX; tries++) {
-    const spoiled = frame.slice()
+    // Not `slice`: of a Buffer that is a view, and the flips would add up in the frame itself.
+    const spoiled = Uint8Array.from(frame)
     const at = random.below(frame.length)
     spoiled[at] = (spoiled[at] as number) ^ (1 << random.below(8))
     if (at < LENGTH_BYTES) return spoiled
