@@ -1,5 +1,5 @@
-// Acquirers over ISO 8583: bytes on connections that break, repeats with the same numbers, on another
-// connection where the first is gone. A payment over it is paid, and nothing else is done with it.
+// Acquirers over ISO 8583: bytes on connections that break, repeats with the same numbers, on
+// another connection where the first is gone. A payment is paid, and nothing else is done with it.
 
 import type { Dialect, Framing, IsoMessage } from '../../iso8583/index.ts'
 import type { Address, Connection } from '../../ports.ts'
