@@ -713,9 +713,15 @@ test('more connections than a link may have are refused', () => {
 // The whole of promise 4: whatever the issuer and the network do, an answer reaches its request or
 // nobody, each request ends once and in time, and nothing is left behind.
 test('answers never cross, whatever the issuer and the network do', async () => {
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 0, max: 2 ** 31 - 1 }), runStorm), {
+  let answered = 0
+  const storm = async (seed: number) => {
+    answered += await runStorm(seed)
+  }
+  await fc.assert(fc.asyncProperty(fc.integer({ min: 0, max: 2 ** 31 - 1 }), storm), {
     numRuns: 25,
   })
+  // One storm may cut every connection before its first answer; all of them together may not.
+  assert.ok(answered > 0)
 })
 
 const fault = (random: SeededRandom, request: IsoMessage): IsoMessage => {
@@ -737,7 +743,8 @@ function signedAnswer(request: IsoMessage): IsoMessage {
   return answerOf(request, codeOf(request), { 38: String(request.fields[11]) })
 }
 
-async function runStorm(seed: number): Promise<void> {
+/** Resolves with how many were answered. */
+async function runStorm(seed: number): Promise<number> {
   const random = createSeededRandom(seed)
   const isSplit = random.chance(0.5)
   const rig = createRig({
@@ -792,7 +799,6 @@ async function runStorm(seed: number): Promise<void> {
     assert.equal(result.answer.approvalCode, attempt.stan)
     assert.equal(result.answer.responseCode, attempt.amount % 3 === 0 ? '51' : '00')
   }
-  assert.ok(answered > 0)
   for (const { attempt, answer } of late) assert.equal(answer.approvalCode, attempt.stan)
   assert.equal(new Set(late.map(({ attempt }) => attempt.stan)).size, late.length)
   assert.ok(!kindsOf(rig.events).includes('unencodable_message'))
@@ -802,4 +808,5 @@ async function runStorm(seed: number): Promise<void> {
   assert.equal(network.openConnections, 0)
   await time.advance(30_000)
   assert.equal(time.pendingTimers, 0)
+  return answered
 }
