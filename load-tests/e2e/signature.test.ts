@@ -1,4 +1,5 @@
-// Signed requests against a real process, with the shell lines of docs/connect.md as the client.
+// Requests over HTTP against a real process, signed and by API key, with the shell lines of
+// docs/connect.md as the client.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -8,7 +9,9 @@ import { promisify } from 'node:util'
 import { type System, startSystem } from './system.ts'
 
 const page = readFileSync(new URL('../../switch/docs/connect.md', import.meta.url), 'utf8')
-const example = /```sh\n(BODY=[\s\S]*?)```/.exec(page)?.[1] ?? ''
+const [byKey = '', signed = ''] = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(
+  ([, text]) => text ?? '',
+)
 
 let system: System
 before(async () => {
@@ -17,7 +20,7 @@ before(async () => {
 after(() => system?.stop())
 
 /** Runs the page's lines, changed; `-w` adds the status behind the body. */
-async function run(change: (script: string) => string = (script) => script) {
+async function run(change: (script: string) => string = (script) => script, example = signed) {
   const url = new URL(system.running.url)
   const script = change(example)
     .replaceAll('127.0.0.1:8080', url.host)
@@ -29,11 +32,16 @@ async function run(change: (script: string) => string = (script) => script) {
     .map((part) => part.trim())
 }
 
-test('the example of the page is approved', async () => {
-  const [body = '', status] = await run()
-  assert.equal(status, '200', body)
-  assert.equal(JSON.parse(body).outcome, 'approved')
-})
+for (const [kind, example] of [
+  ['by API key', byKey],
+  ['signed', signed],
+] as const) {
+  test(`the example of the page is approved, ${kind}`, async () => {
+    const [body = '', status] = await run(undefined, example)
+    assert.equal(status, '200', body)
+    assert.equal(JSON.parse(body).outcome, 'approved')
+  })
+}
 
 test('sent again as it was: refused, and nothing else happened', async () => {
   const again = (script: string) => `${script}\necho\n${script.slice(script.indexOf('curl'))}`

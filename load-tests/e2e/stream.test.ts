@@ -2,6 +2,8 @@
 // can do wrong.
 
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import test, { after, before } from 'node:test'
 import { Packr, Unpackr } from 'msgpackr'
 import { openWebSocket, pause, UpgradeRefused, type WebSocketClient } from '../processes/index.ts'
@@ -89,6 +91,22 @@ test('an unknown key, none, and another path are refused before anything is upgr
     headers: { authorization: 'Bearer demo-key' },
   })
   assert.equal(plain.status, 404)
+})
+
+test('the example of docs/connect.md prints an approval', async () => {
+  const page = readFileSync(new URL('../../switch/docs/connect.md', import.meta.url), 'utf8')
+  const example = /```js\n([\s\S]*?)```/.exec(page)?.[1] ?? ''
+  const script = example.replace('127.0.0.1:8080', new URL(system.running.url).host)
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script])
+  let printed = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (bytes: Buffer) => {
+      printed += bytes.toString()
+    })
+  }
+  // It keeps its connection, as a client does.
+  await eventually(async () => assert.match(printed, /outcome: 'approved'/))
+  child.kill()
 })
 
 test('a frame over the limit and a text frame end their connection only', async () => {

@@ -163,3 +163,21 @@ test('a file that can’t be read is blamed by line, without quoting what may be
   assert.match(problems, /line \d+, column \d+/)
   assert.ok(!problems.includes('c3dpdGNo'))
 })
+
+test('the examples of docs/connect.md are taken, once their secrets are filled in', () => {
+  const page = readFileSync(new URL('../docs/connect.md', import.meta.url), 'utf8')
+  const examples = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text)
+  assert.equal(examples.length, 2)
+  const filled = examples
+    .join('')
+    .replaceAll('<base64>', Buffer.alloc(32, 1).toString('base64'))
+    .replaceAll('<hex>', '0123456789abcdef0123456789abcdef')
+    .replaceAll('<sha256>', 'a'.repeat(64))
+  const others = shipped.replace(/^acquirers:\n(?: .*\n)*/m, '').replace(/^iso:\n(?: .*\n)*/m, '')
+  const result = readConfig(others + filled, {})
+  assert.ok(result.ok, JSON.stringify(result))
+  assert.deepEqual(
+    result.config.acquirers.map(({ id }) => id),
+    result.config.iso?.listeners.flatMap(({ peers }) => peers.map((peer) => peer.acquirer)),
+  )
+})
