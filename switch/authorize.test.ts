@@ -236,6 +236,7 @@ function gated(disk: Disk): Disk & { readonly gate: Gate } {
     gate,
     list: () => disk.list(),
     remove: (name) => disk.remove(name),
+    rename: (name, to) => disk.rename(name, to),
     async open(name) {
       const file = await disk.open(name)
       return {

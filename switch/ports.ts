@@ -21,6 +21,8 @@ export interface Disk {
   open(name: string): Promise<DiskFile>
   /** Removes a file. */
   remove(name: string): Promise<void>
+  /** Gives a file another name, durably; whole or not at all, also where `to` is there already. */
+  rename(name: string, to: string): Promise<void>
 }
 
 export interface DiskFile {

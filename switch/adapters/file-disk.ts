@@ -2,7 +2,7 @@
 // A file is there for good once `open` has resolved: its folder is flushed too.
 
 import * as fs from 'node:fs'
-import { chmod, mkdir, readdir, unlink } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rename, unlink } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import type { Disk, DiskFile } from '../ports.ts'
@@ -52,9 +52,8 @@ export function openFileDiskForReading(folder: string): Disk {
   return {
     list: () => listFiles(folder),
     open: async (name) => fileOf(name, await open(path.join(folder, name), 'r')),
-    remove: async () => {
-      throw new Error(`${folder} is open for reading`)
-    },
+    remove: () => refuseChange(folder),
+    rename: () => refuseChange(folder),
   }
 }
 
@@ -66,8 +65,16 @@ function createFileDisk(folder: string, lock: FolderLock): FileDisk {
       await unlink(path.join(folder, name))
       await flushFolder(folder)
     },
+    rename: async (name, to) => {
+      await rename(path.join(folder, name), path.join(folder, to))
+      await flushFolder(folder)
+    },
     close: () => lock.release(),
   }
+}
+
+async function refuseChange(folder: string): Promise<never> {
+  throw new Error(`${folder} is open for reading`)
 }
 
 async function listFiles(folder: string): Promise<readonly string[]> {

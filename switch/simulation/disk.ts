@@ -152,6 +152,20 @@ export class SimulatedDisk implements Disk {
     this.#files.delete(name)
   }
 
+  async rename(name: string, to: string): Promise<void> {
+    const move = () => {
+      const file = this.#files.get(name)
+      if (file === undefined) return
+      this.#files.delete(name)
+      this.#files.set(to, file)
+    }
+    await this.#call('rename', (part) => {
+      if (part > 0.5) move()
+    })
+    this.#file(name)
+    move()
+  }
+
   #create(name: string): void {
     if (this.#files.has(name)) return
     this.#files.set(name, { bytes: new Uint8Array(0), sizeBytes: 0, durableBytes: 0 })

@@ -4,7 +4,6 @@
 import type { Disk, Random } from '../ports.ts'
 import { STORE_LIMITS } from './limits.ts'
 import { decodeRecord, type LogRecord } from './log-record.ts'
-import { HEADER_BYTES } from './segment.ts'
 import { type CutTail, type LogProblem, type OpenedLog, SegmentLog } from './segment-log.ts'
 import {
   type Delivery,
@@ -58,7 +57,7 @@ export async function auditLog(disk: Disk): Promise<AuditResult> {
   const opened = await openForReading(disk)
   if (!opened.ok) return opened
   const { log, cutTail } = opened
-  const auditor = new Auditor(log.firstPosition)
+  const auditor = new Auditor(log.isShortened)
   try {
     const problem = await log.scan(0, (position, payload) => {
       auditor.take(position, decodeRecord(payload), payload.length)
@@ -114,7 +113,7 @@ class Auditor {
   readonly #outcomes: Record<string, number> = {}
   readonly #labels: Record<string, number> = {}
   readonly #contradictions: Contradiction[] = []
-  /** The oldest segments were removed: a record's claim may have gone with them. */
+  /** Old segments were removed or compacted: a record's claim may have gone with them. */
   readonly #isShortened: boolean
   #contradictionCount = 0
   #count = 0
@@ -122,8 +121,8 @@ class Auditor {
   #firstClaimAtMs: number | null = null
   #lastClaimAtMs: number | null = null
 
-  constructor(firstPosition: number) {
-    this.#isShortened = firstPosition > HEADER_BYTES
+  constructor(isShortened: boolean) {
+    this.#isShortened = isShortened
   }
 
   take(position: number, record: LogRecord, bytes: number): void {

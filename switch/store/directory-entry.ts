@@ -70,6 +70,8 @@ export class DirectoryEntry {
   /** Listed in the index as one with a dead letter. */
   hasDeadListed = false
   isResident = false
+  /** Its records leave the log. */
+  isGone = false
   /** Records on their way to the disk. */
   inFlight = 0
 

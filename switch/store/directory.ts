@@ -42,6 +42,11 @@ const META = 'meta'
 const EMPTY = new Uint8Array(0)
 const STAN_SPACE = 1_000_000
 
+type Gone = Pick<
+  DirectoryEntry,
+  'id' | 'acquirer' | 'idempotencyKey' | 'rrn' | 'cardToken' | 'claimAt'
+>
+
 type Meta = [
   version: number,
   logId: Uint8Array,
@@ -74,6 +79,8 @@ export class Directory {
   readonly #stans = new Map<string, string>()
   /** Entries that the index lacks or has an older state of, by `changedAt`. */
   readonly #changed = new Fifo<DirectoryEntry>()
+  /** Entries that the index is to lose. */
+  readonly #gone = new Fifo<DirectoryEntry>()
   /** Quiet entries, longest there first. */
   readonly #residents = new Fifo<DirectoryEntry>()
   #appliedAt: number
@@ -209,6 +216,65 @@ export class Directory {
     return last !== undefined && this.find(last)?.phase !== 'recorded'
   }
 
+  /** What is known of a transaction, read without keeping it in memory. */
+  peek(id: string): DirectoryEntry | undefined {
+    const known = this.#byId.get(id)
+    if (known !== undefined) return known
+    const bytes = this.#index.get(joinKey('t', id))
+    return bytes === undefined ? undefined : decodeEntry(bytes)
+  }
+
+  /**
+   * Ids of the transactions that something is still to happen to, and of all of their payments:
+   * without outcome, with a message that waits, or (`dead` too) with one that was given up.
+   */
+  awaited(which: 'waiting' | 'waiting or dead'): Set<string> {
+    const entries = new Set(this.#open)
+    for (const { transaction } of this.#pending) entries.add(transaction)
+    if (which !== 'waiting') for (const { transaction } of this.#dead) entries.add(transaction)
+    const ids = new Set<string>()
+    for (const { id, paymentId } of entries) {
+      const root = this.peek(paymentId ?? id)
+      for (const one of [id, paymentId ?? id, ...(root?.stepIds ?? [])]) ids.add(one)
+    }
+    return ids
+  }
+
+  /** Forgets transactions whose records are about to leave the log; nobody waits for them. */
+  forget(ids: readonly string[]): void {
+    for (const id of ids) {
+      const entry = this.peek(id)
+      if (entry === undefined || !this.#mayLeave(entry)) continue
+      entry.isGone = true
+      this.#forget(entry)
+      this.#gone.push(entry)
+    }
+  }
+
+  /** Forgotten transactions that the index still has. */
+  get goneCount(): number {
+    return this.#gone.length
+  }
+
+  #mayLeave(entry: DirectoryEntry): boolean {
+    if (entry.phase !== 'recorded' || entry.inFlight > 0) return false
+    return entry.deliveries.every(({ state }) => state === 'acknowledged')
+  }
+
+  /** What the index must lose of a transaction; a key that others have taken since stays theirs. */
+  #putGone(puts: IndexPut[], { id, acquirer, idempotencyKey, rrn, cardToken, claimAt }: Gone): void {
+    puts.push({ key: joinKey('t', id), value: null })
+    const key = joinKey('k', acquirer, idempotencyKey)
+    const holder = this.#index.get(key)
+    if (holder !== undefined && textOf(holder) === id) puts.push({ key, value: null })
+    const position = String(claimAt)
+    const rrnKey = joinKey('r', acquirer, rrn) + position.padStart(16, '0')
+    puts.push({ key: rrnKey, value: null })
+    const cardKey = joinKey('c', acquirer, cardToken)
+    const newest = this.#index.get(cardKey)
+    if (newest !== undefined && textOf(newest) === position) puts.push({ key: cardKey, value: null })
+  }
+
   /** Keeps an issuer's STAN where it is ahead of the last: up to half the number space further. */
   noteStan(issuer: string, stan: string): void {
     const last = this.#stans.get(issuer)
@@ -264,10 +330,14 @@ export class Directory {
     const puts: IndexPut[] = []
     const batch: DirectoryEntry[] = []
     const savedAts: number[] = []
+    while (this.#gone.length > 0 && puts.length < this.#limits.indexBatchTransactions * 4) {
+      this.#putGone(puts, this.#gone.shift() as DirectoryEntry)
+    }
     while (batch.length < this.#limits.indexBatchTransactions) {
       const entry = this.#changed.shift()
       if (entry === undefined) break
       entry.isChanged = false
+      if (entry.isGone) continue
       batch.push(entry)
       savedAts.push(entry.lastAt)
       putEntry(puts, entry)

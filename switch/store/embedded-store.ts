@@ -29,6 +29,7 @@ import {
   type Transaction,
   type TransactionStore,
 } from './transaction-store.ts'
+import { Upkeep, type UpkeepOptions, type UpkeepParts } from './upkeep.ts'
 
 export interface EmbeddedStoreOptions {
   /** The folder of the log; the caller holds its lock. */
@@ -43,6 +44,8 @@ export interface EmbeddedStoreOptions {
   /** Keys of recorded transactions are found for this long. */
   readonly keyRetentionMs: number
   readonly limits?: Partial<StoreLimits>
+  /** Absent: everything is kept for ever, and nobody looks at the room on the disk. */
+  readonly upkeep?: UpkeepOptions
   /** After each flush, for `store_flush_seconds`. */
   readonly onFlush?: (flush: Flush) => void
   /** Last of all at `close`: gives the folder free. */
@@ -68,7 +71,13 @@ export type StoreProblem =
   | { readonly code: 'disk_failed' | 'index_failed'; readonly message: string }
 
 export type OpenedStore =
-  | { readonly ok: true; readonly store: TransactionStore; readonly report: OpenReport }
+  | {
+      readonly ok: true
+      readonly store: TransactionStore
+      readonly report: OpenReport
+      /** Does all that is due of compaction, erasure and keys; nothing where there is no upkeep. */
+      readonly tend: () => Promise<void>
+    }
   | { readonly ok: false; readonly problem: StoreProblem }
 
 /**
@@ -91,6 +100,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     const ownership = { owner: options.owner, leaseEpoch: directory.leaseEpoch + 1 }
     const store = new EmbeddedStore(options, limits, log, directory, ownership)
     await store.takeLease()
+    await store.startUpkeep()
     const report: OpenReport = {
       replayedRecords: replay.records,
       orphanRecords: replay.orphans,
@@ -99,7 +109,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
       openClaims: directory.openCount,
       pendingDeliveries: directory.pendingCount,
     }
-    return { ok: true, store, report }
+    return { ok: true, store, report, tend: () => store.tend() }
   } catch (error) {
     if (!isOperatingError(error)) throw error
     return { ok: false, problem: { code: 'disk_failed', message: messageOf(error) } }
@@ -137,6 +147,7 @@ class EmbeddedStore implements TransactionStore {
   readonly #log: SegmentLog
   readonly #directory: Directory
   readonly #commit: GroupCommit
+  readonly #upkeep: Upkeep | null
   #indexing: Promise<void> | null = null
   #closing: Promise<void> | null = null
   /** Whole answers that are being read: one is several reads of log and index. */
@@ -164,6 +175,38 @@ class EmbeddedStore implements TransactionStore {
       ...(options.onFlush === undefined ? {} : { onFlush: options.onFlush }),
       ...(options.onFault === undefined ? {} : { onFault: options.onFault }),
     })
+    const { upkeep } = options
+    this.#upkeep = upkeep === undefined ? null : new Upkeep(upkeep, this.#upkeepParts())
+  }
+
+  #upkeepParts(): UpkeepParts {
+    return {
+      log: this.#log,
+      directory: this.#directory,
+      clock: this.#options.clock,
+      timers: this.#options.timers,
+      segmentBytes: this.#limits.segmentBytes,
+      between: (work) => this.#commit.between(work),
+      forgotten: () => this.#forgotten(),
+      isWritable: () => this.#commit.isWritable,
+    }
+  }
+
+  async startUpkeep(): Promise<void> {
+    await this.#upkeep?.start()
+  }
+
+  async tend(): Promise<void> {
+    await this.#upkeep?.tend()
+  }
+
+  /** Resolves when the index has forgotten what the directory has. */
+  async #forgotten(): Promise<void> {
+    while (this.#directory.goneCount > 0) {
+      if (this.#commit.fault !== null) throw this.#notWritable()
+      this.#indexing ??= this.#writeIndex(0)
+      await this.#indexing
+    }
   }
 
   /** Makes this process's lease durable, before anything else is written. */
@@ -180,6 +223,8 @@ class EmbeddedStore implements TransactionStore {
       queuedDeliveries: this.#directory.pendingCount,
       bytes: this.#log.bytes,
       segments: this.#log.segments,
+      freeBytes: this.#upkeep?.freeBytes ?? null,
+      isRoomLow: this.#upkeep?.isRoomLow ?? false,
     }
   }
 
@@ -239,7 +284,9 @@ class EmbeddedStore implements TransactionStore {
     if (existing !== undefined) return { kind: 'existing', entry: existing }
     if (intent.payment === undefined) return this.#directory.take(intent)
     const { paymentId, version } = intent.payment
-    const payment = this.#known(paymentId)
+    const payment = this.#directory.find(paymentId)
+    // Past its retention since it was read.
+    if (payment === undefined) return STALE
     if (this.#directory.isBusy(payment) || payment.stepCount !== version - 1) return STALE
     payment.stepCount++
     return this.#directory.take(intent)
@@ -450,6 +497,7 @@ class EmbeddedStore implements TransactionStore {
   }
 
   async #close(): Promise<void> {
+    await this.#withinDeadline(this.#upkeep?.stop() ?? Promise.resolve())
     await this.#commit.close()
     while (this.#commit.fault === null && this.#directory.changedCount > 0) {
       await (this.#indexing ?? this.#writeIndex(0))
@@ -592,7 +640,9 @@ class EmbeddedStore implements TransactionStore {
 
   /** Never rejects: an index that fails ends writing, or memory would grow without bound. */
   async #writeIndex(untilLag: number): Promise<void> {
-    while (this.#commit.fault === null && this.#directory.changedCount > untilLag) {
+    const { changedCount, goneCount } = this.#directory
+    let batches = goneCount > 0 && changedCount <= untilLag ? 1 : 0
+    while (this.#commit.fault === null && (this.#directory.changedCount > untilLag || batches-- > 0)) {
       await this.#withinDeadline(this.#directory.writeBatch())
     }
     this.#indexing = null

@@ -42,6 +42,13 @@ export interface GroupCommitOptions {
   readonly hold?: () => Promise<void> | undefined
 }
 
+interface Between {
+  run(): Promise<void>
+  refuse(fault: StoreFault): void
+}
+
+const CLOSED = 'the store is closed'
+
 class Group {
   buffer = Buffer.allocUnsafe(GROUP_BUFFER_BYTES)
   bytes = 0
@@ -77,6 +84,7 @@ export class GroupCommit {
   #isClosing = false
   #fault: StoreFault | null = null
   #onIdle: (() => void) | null = null
+  readonly #between: Between[] = []
 
   constructor(options: GroupCommitOptions) {
     this.#options = options
@@ -133,6 +141,18 @@ export class GroupCommit {
     group.offsets.push(-1)
   }
 
+  /**
+   * Does something to the log while no append is under way, before the next group. Rejects as it
+   * does, or with StoreFault where writing has ended.
+   */
+  between(work: () => Promise<void>): Promise<void> {
+    if (!this.isWritable) return Promise.reject(this.#fault ?? new StoreFault(CLOSED))
+    return new Promise<void>((resolve, reject) => {
+      this.#between.push({ run: () => work().then(resolve, reject), refuse: reject })
+      this.#start()
+    })
+  }
+
   /** Takes nothing more, and resolves when what was taken is durable or has failed. */
   async close(): Promise<void> {
     this.#isClosing = true
@@ -152,13 +172,14 @@ export class GroupCommit {
       group.reset()
       for (const waiter of waiters) waiter.failed(this.#fault)
     }
+    for (const { refuse } of this.#between.splice(0)) refuse(this.#fault)
     this.#options.onFault?.(reason)
     // A flush that never returns must not keep `close` waiting.
     this.#onIdle?.()
   }
 
   #refuse(waiter: Waiter): void {
-    waiter.failed(this.#fault ?? new StoreFault('the store is closed'))
+    waiter.failed(this.#fault ?? new StoreFault(CLOSED))
   }
 
   #start(): void {
@@ -169,7 +190,9 @@ export class GroupCommit {
   }
 
   async #run(): Promise<void> {
-    while (this.#filling.records > 0) {
+    while (this.#filling.records > 0 || this.#between.length > 0) {
+      for (const { run } of this.#between.splice(0)) await run()
+      if (this.#filling.records === 0) continue
       const hold = this.#options.hold?.()
       if (hold !== undefined) await hold
       if (this.#fault !== null) break

@@ -33,4 +33,6 @@ export {
   type RecordIndex,
 } from './record-index.ts'
 export { type CutTail, type LogProblem, SegmentLog } from './segment-log.ts'
+export type { CardKeys } from './retention.ts'
 export * from './transaction-store.ts'
+export type { UpkeepEvent, UpkeepOptions } from './upkeep.ts'

@@ -74,6 +74,9 @@ export const STORE_LIMITS: StoreLimits = {
 /** Bytes that a scan reads at once; larger than a frame, so that two reads always hold one. */
 export const SCAN_BYTES = 2 * 1024 * 1024
 
+/** The same where one record of a compacted segment is looked for: its table's stride and a record. */
+export const SEEK_BYTES = 72 * 1024
+
 /** Bytes of the first read of one record: nearly every record is shorter. */
 export const READ_BYTES = 4 * 1024
 
@@ -85,3 +88,10 @@ export const SEARCH_BYTES_MAX = 4 * 1024 * 1024 * 1024
 
 /** First size of a group's buffer; it grows with the load, and shrinks back when it was a peak. */
 export const GROUP_BUFFER_BYTES = 1024 * 1024
+
+/**
+ * A rewriting of old segments pauses after so many records, which is 1 ms of the main thread, or
+ * bytes, whose flush takes as long as one of the log's own groups.
+ */
+export const REWRITE_PIECE_RECORDS = 64
+export const REWRITE_PIECE_BYTES = 256 * 1024

@@ -82,6 +82,106 @@ export function messagesOf(record: LogRecord): readonly QueuedMessage[] {
   return 'outcome' in record ? queuedBy(record.outcome) : []
 }
 
+/** When a record was written; undefined where it does not say. Milliseconds since 1970. */
+export function timeOfRecord(record: LogRecord): number | undefined {
+  switch (record.kind) {
+    case 'lease':
+      return record.openedAtMs
+    case 'claim':
+    case 'accepted':
+      return record.intent.createdAtMs
+    case 'outcome':
+      return record.outcome.recordedAtMs
+    case 'late_answer':
+      return record.answer.at
+    case 'queued':
+      return record.message.queuedAtMs
+    case 'label':
+      return record.label.recordedAtMs
+    default:
+      return undefined
+  }
+}
+
+/** The transaction that a record belongs to; null for a lease. */
+export function transactionOf(record: LogRecord): string | null {
+  switch (record.kind) {
+    case 'lease':
+      return null
+    case 'claim':
+    case 'accepted':
+      return record.intent.id
+    case 'outcome':
+      return record.outcome.id
+    case 'late_answer':
+      return record.answer.transactionId
+    case 'queued':
+      return record.message.transactionId
+    case 'label':
+      return record.label.transactionId
+    default:
+      return record.transactionId
+  }
+}
+
+type CardChange = (card: SealedCard) => SealedCard | null
+
+/** The record with each of its sealed cards changed; the same object where none changed. */
+export function changeCards(record: LogRecord, change: CardChange): LogRecord {
+  switch (record.kind) {
+    case 'claim': {
+      const intent = changeIntent(record.intent, change)
+      return intent === record.intent ? record : { ...record, intent }
+    }
+    case 'accepted': {
+      const intent = changeIntent(record.intent, change)
+      const outcome = changeOutcome(record.outcome, change)
+      const isSame = intent === record.intent && outcome === record.outcome
+      return isSame ? record : { ...record, intent, outcome }
+    }
+    case 'attempt': {
+      const attempt = changeAttempt(record.attempt, change)
+      return attempt === record.attempt ? record : { ...record, attempt }
+    }
+    case 'outcome': {
+      const outcome = changeOutcome(record.outcome, change)
+      return outcome === record.outcome ? record : { ...record, outcome }
+    }
+    case 'queued': {
+      const message = changeMessage(record.message, change)
+      return message === record.message ? record : { ...record, message }
+    }
+    default:
+      return record
+  }
+}
+
+function changeAttempt(attempt: Attempt, change: CardChange): Attempt {
+  if (attempt.card === null) return attempt
+  const card = change(attempt.card)
+  return card === attempt.card ? attempt : { ...attempt, card }
+}
+
+function changeIntent(intent: Intent, change: CardChange): Intent {
+  if (intent.attempt === null) return intent
+  const attempt = changeAttempt(intent.attempt, change)
+  return attempt === intent.attempt ? intent : { ...intent, attempt }
+}
+
+function changeMessage(message: QueuedMessage, change: CardChange): QueuedMessage {
+  const original = changeAttempt(message.original, change)
+  return original === message.original ? message : { ...message, original }
+}
+
+function changeOutcome(outcome: Outcome, change: CardChange): Outcome {
+  const { reversal, advice } = outcome
+  const newReversal = reversal === null ? null : changeMessage(reversal, change)
+  const newAdvice = advice === undefined ? undefined : changeMessage(advice, change)
+  if (newReversal === reversal && newAdvice === advice) return outcome
+  const changed = { ...outcome, reversal: newReversal }
+  return newAdvice === undefined ? changed : { ...changed, advice: newAdvice }
+}
+
 /** Fails to compile where a table lacks a field of its type: it would not be stored. */
 type Complete<T, Fields extends readonly (keyof T)[]> =
   Exclude<keyof T, Fields[number]> extends never ? Fields : never

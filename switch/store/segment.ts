@@ -14,6 +14,11 @@
 // client sends, or frames of another log, never pass for a frame of this one.
 
 import { crc32 } from 'node:zlib'
+import {
+  type CompactedHeader,
+  decodeCompactedHeader,
+  isCompacted,
+} from './compacted-segment.ts'
 
 /**
  * 2 added the record kind 9 and fields at the ends of rows; 3 an advice beside a reversal, what
@@ -38,6 +43,7 @@ export type Header =
       readonly logId: Uint8Array
       readonly base: number
     }
+  | CompactedHeader
   | { readonly kind: 'newer'; readonly format: number }
   | { readonly kind: 'unreadable' }
 
@@ -58,6 +64,7 @@ export function decodeHeader(raw: Uint8Array): Header {
     return { kind: 'unreadable' }
   }
   const format = bytes.readUInt32LE(FORMAT_AT)
+  if (isCompacted(format)) return decodeCompactedHeader(bytes)
   if (format > FORMAT_VERSION) return { kind: 'newer', format }
   if (
     bytes.length < HEADER_BYTES ||

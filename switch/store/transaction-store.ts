@@ -275,6 +275,10 @@ export interface StoreStatus {
   readonly queuedDeliveries: number
   readonly bytes: number
   readonly segments: number
+  /** Room on the disk; null or absent where nobody can say. */
+  readonly freeBytes?: number | null
+  /** So little of it is left that nothing more should be let in. */
+  readonly isRoomLow?: boolean
 }
 
 /** A write could not be made durable; whether it is on disk is unknown. */
