@@ -55,7 +55,7 @@ import { readiness } from './readiness.ts'
 import type { RecoveryReport } from './recover.ts'
 import { requeue } from './requeue.ts'
 import { lineOf, RuleReloads } from './rule-reloads.ts'
-import { StoreFault } from './store/index.ts'
+import { StoreFault, type UpkeepEvent } from './store/index.ts'
 import { VelocityWatch } from './velocity-watch.ts'
 import type { World } from './world.ts'
 
@@ -105,6 +105,7 @@ export async function startSwitch(
       random,
       onFlush: (flush) => journal.flushed(flush.seconds),
       onFault: (reason) => ending.afterFault(reason),
+      onUpkeep: (event) => noteUpkeep(journal, event),
     }),
     openScorer(config, keyFile.keys, output.log),
   ])
@@ -133,6 +134,13 @@ interface OpenParts {
   readonly adminToken: string | undefined
   readonly scorer: ScorerPool
   readonly rules: RulesAtStart
+}
+
+/** What frees the disk is news; what keeps it from being freed wants somebody to look. */
+function noteUpkeep({ log }: Journal, event: UpkeepEvent): void {
+  if (event.kind === 'failed') log.error(event, 'the store was not compacted: tried again')
+  else if (event.kind === 'room_low') log.error(event, 'too little room for the store')
+  else log.info(event, event.kind === 'compacted' ? 'the store was compacted' : 'room again')
 }
 
 function problemsOf(part: { ok: true } | { ok: false; problems: readonly string[] }) {
@@ -368,6 +376,8 @@ function gauges(world: World, scorer: ScorerPool) {
     queueDepths: () => ({ scoring: scorer.queueDepth, in_flight: world.inFlight.size }),
     storeAndForwardDepths: () => each((issuer) => world.storeAndForward.depth(issuer)),
     deadLetters: () => each((issuer) => world.storeAndForward.deadLetters(issuer)),
+    storeBytes: () => world.store.status.bytes,
+    storeFreeBytes: () => world.store.status.freeBytes ?? null,
     issuerConnections: () =>
       Object.fromEntries([...world.issuers].map(([name, issuer]) => [name, issuer.connections])),
     featurePsi: () =>

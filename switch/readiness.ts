@@ -3,6 +3,7 @@
 import type { ReadinessCheck } from './ingress/index.ts'
 import type { Issuer } from './issuers/index.ts'
 import { lineOf, type RulesStatus } from './rule-reloads.ts'
+import type { StoreStatus } from './store/index.ts'
 import type { World } from './world.ts'
 
 /** What scoring decides with, and how many workers have it loaded and warm. */
@@ -33,6 +34,7 @@ export function readiness(world: World, decidesWith: DecidesWith): readonly Read
         ? `writable, ${status.openClaims} open claims, ${status.queuedDeliveries} queued`
         : `not writable: ${status.fault ?? 'closed'}; the process stops, recovery decides`,
     },
+    diskCheck(status),
     {
       name: 'rules',
       isReady: decidesWith.workersReady > 0,
@@ -58,6 +60,16 @@ export function readiness(world: World, decidesWith: DecidesWith): readonly Read
       detail: `signed on: ${up.join(', ') || 'none'}; down: ${down.join(', ') || 'none'}`,
     },
   ]
+}
+
+/** Room for what is to come; a store that can't tell is not asked. */
+function diskCheck({ bytes, segments, freeBytes, isRoomLow }: StoreStatus): ReadinessCheck {
+  if (freeBytes === undefined || freeBytes === null) {
+    return { name: 'disk', isReady: true, detail: 'not watched' }
+  }
+  const room = `${freeBytes} bytes free, the store has ${bytes} in ${segments} segments`
+  const detail = isRoomLow === true ? `too little room: ${room}; add some, or move traffic` : room
+  return { name: 'disk', isReady: isRoomLow !== true, detail }
 }
 
 /** What decides, whether it is pinned, and why the last change was refused. */

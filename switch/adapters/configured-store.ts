@@ -2,16 +2,20 @@
 // the embedded one below the data folder. Keys are checked before a card could be sealed with them.
 
 import path from 'node:path'
-import type { KeyRing } from '../card-data/index.ts'
-import type { Config } from '../config/index.ts'
-import { KEY_RETENTION_MS } from '../limits.ts'
+import { CardVault, type KeyRing } from '../card-data/index.ts'
+import { type Config, longestValidityDays, retentionOf } from '../config/index.ts'
+import { DAY_MS, KEY_RETENTION_MS } from '../limits.ts'
 import type { Random } from '../ports.ts'
 import {
+  type CardKeys,
   DEFAULT_LEASE_MS,
   type Flush,
   flushDeadlineFor,
   openPostgresStore,
   type TransactionStore,
+  UPKEEP,
+  type UpkeepEvent,
+  type UpkeepOptions,
 } from '../store/index.ts'
 import { IdentifierSource } from '../ulid.ts'
 import { checkKeys, compareKeys } from './key-check.ts'
@@ -25,6 +29,8 @@ export interface ConfiguredStoreOptions {
   readonly random: Random
   readonly onFlush: (flush: Flush) => void
   readonly onFault: (reason: string) => void
+  /** What the embedded store did about its age and size. */
+  readonly onUpkeep?: (event: UpkeepEvent) => void
 }
 
 export interface ConfiguredStore {
@@ -54,10 +60,14 @@ async function openEmbedded({
   random,
   onFlush,
   onFault,
+  onUpkeep,
 }: ConfiguredStoreOptions): Promise<OpenedConfiguredStore> {
   const folder = path.join(config.dataDir, 'store')
+  const basics = common(random)
+  const upkeep = upkeepOf(config, keys, basics.owner)
   const result = await openStoreFolder(folder, {
-    ...common(random),
+    ...basics,
+    upkeep: onUpkeep === undefined ? upkeep : { ...upkeep, onEvent: onUpkeep },
     limits: { flushDeadlineMs: flushDeadlineFor(config.deadlines.durabilityMs) },
     onFlush,
     onFault,
@@ -95,6 +105,37 @@ async function openShared(
   const { store, report } = result
   const place = `PostgreSQL, ${database.address}, process ${report.slot + 1}`
   return { ok: true, opened: { store, place, report, cutTail: null } }
+}
+
+/** What the configuration says of the embedded store's age and size. */
+export function upkeepOf(config: Config, keys: KeyRing, owner: string): UpkeepOptions {
+  const { retentionDays, panRetentionDays, ...room } = retentionOf(config)
+  const { segmentMsMax, everyMs, pauseMs } = UPKEEP
+  return {
+    ...room,
+    ...{ segmentMsMax, everyMs, pauseMs },
+    retentionMs: retentionDays * DAY_MS,
+    panRetentionMs: panRetentionDays * DAY_MS,
+    retentionMinMs: longestValidityDays(config) * DAY_MS + KEY_RETENTION_MS,
+    keys: cardKeys(keys, owner),
+  }
+}
+
+/** A vault of its own, since no two may seal under the same owner's name: no IV comes twice. */
+function cardKeys(keys: KeyRing, owner: string): CardKeys {
+  const vault = new CardVault(keys, `${owner} reseal`)
+  return {
+    currentKeyId: keys.currentPanKeyId,
+    isRotating: keys.panKeys.size > 1,
+    reseal: (card) => {
+      try {
+        return vault.seal(vault.unseal(card))
+      } catch {
+        // It stays as it is, and is counted under its key: `keys retire` refuses then.
+        return card
+      }
+    },
+  }
 }
 
 function common(random: Random) {

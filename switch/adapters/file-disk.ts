@@ -2,7 +2,7 @@
 // A file is there for good once `open` has resolved: its folder is flushed too.
 
 import * as fs from 'node:fs'
-import { chmod, mkdir, readdir, rename, unlink } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rename, statfs, unlink } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import type { Disk, DiskFile } from '../ports.ts'
@@ -71,6 +71,12 @@ function createFileDisk(folder: string, lock: FolderLock): FileDisk {
     },
     close: () => lock.release(),
   }
+}
+
+/** Bytes that may still be written to the folder's file system by this user. */
+export async function freeBytesOf(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder)
+  return bavail * bsize
 }
 
 async function refuseChange(folder: string): Promise<never> {

@@ -12,7 +12,7 @@ import {
   type StoreProblem,
   type TransactionStore,
 } from '../store/index.ts'
-import { type FileDiskProblem, openFileDisk } from './file-disk.ts'
+import { type FileDiskProblem, freeBytesOf, openFileDisk } from './file-disk.ts'
 import { openLmdbRecordIndex } from './lmdb-record-index.ts'
 
 export interface StoreFolderReport extends OpenReport {
@@ -21,7 +21,13 @@ export interface StoreFolderReport extends OpenReport {
 }
 
 export type OpenedStoreFolder =
-  | { readonly ok: true; readonly store: TransactionStore; readonly report: StoreFolderReport }
+  | {
+      readonly ok: true
+      readonly store: TransactionStore
+      readonly report: StoreFolderReport
+      /** As of the embedded store. */
+      readonly tend: () => Promise<void>
+    }
   | { readonly ok: false; readonly problem: StoreProblem | FileDiskProblem }
 
 /** Takes the folder for this process and opens the store in it; `store.close` gives it free. */
@@ -35,7 +41,9 @@ export async function openStoreFolder(
   try {
     const { index, discarded } = openLmdbRecordIndex(path.join(folder, 'index'))
     const release = () => disk.close()
-    const result = await openEmbeddedStore({ ...options, disk, index, release })
+    const freeBytes = () => freeBytesOf(folder)
+    const upkeep = options.upkeep === undefined ? {} : { upkeep: { freeBytes, ...options.upkeep } }
+    const result = await openEmbeddedStore({ ...options, ...upkeep, disk, index, release })
     if (result.ok) return { ...result, report: { ...result.report, discardedIndex: discarded } }
     await index.close()
     await disk.close()

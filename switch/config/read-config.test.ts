@@ -49,6 +49,8 @@ const mistakes: readonly [what: string, from: string, to: string, says: RegExp][
     'acquirerMs: 9000',
     /must be below acquirerMs/,
   ],
+  ['too short a retention', 'retentionDays: 400', 'retentionDays: 20', /at least 31/],
+  ['PANs kept longest', 'panRetentionDays: 180', 'panRetentionDays: 500', /not be above/],
   ['a short signature secret', 'secret: c3dpdGNo', 'secret: short-', /signatureKeys.0.secret/],
   ['an alias', 'scoring: {', 'x: &a 1\ny: *a\nscoring: {', /aliases/],
   [

@@ -8,8 +8,9 @@ import { currencyByCode } from '#rules'
 import { parseRedisUrl } from '#scoring'
 import { type MacKey, macKeyProblem } from '../iso8583/index.ts'
 import { CONNECTIONS_MAX } from '../issuers/index.ts'
+import { DAY_MS, PREAUTHORIZATION_VALID_MS } from '../limits.ts'
 import { nearestName } from '../nearest-name.ts'
-import { DEFAULT_LEASE_MS } from '../store/index.ts'
+import { DEFAULT_LEASE_MS, UPKEEP } from '../store/index.ts'
 import { type Config, ConfigSchema, type IssuerConfig } from './schema.ts'
 
 /** The environment variables that win over the file (default.yaml), and where each belongs. */
@@ -204,7 +205,7 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
       problems.push(`routes: there is no issuer ${name}${hint}`)
     }
   }
-  problems.push(...checkIssuers(config), ...checkStandIn(config))
+  problems.push(...checkIssuers(config), ...checkStandIn(config), ...checkRetention(config))
   const bins = config.routes.flatMap((route) => route.bins)
   if (new Set(bins).size < bins.length) problems.push('routes: each BIN once')
   if (!config.behindTlsTerminator) {
@@ -241,6 +242,44 @@ function checkStandIn({ issuers }: Config): string[] {
     }
   }
   return problems
+}
+
+/** Nothing that may still be captured, retried or reversed is dropped for its age. */
+function checkRetention(config: Config): string[] {
+  const problems: string[] = []
+  const { retentionDays, panRetentionDays } = retentionOf(config)
+  const leastDays = longestValidityDays(config) + KEY_DAYS
+  if (retentionDays < leastDays) {
+    const why = 'the longest of validity and a day for retries'
+    problems.push(`store.retentionDays must be at least ${leastDays}: ${why}`)
+  }
+  if (panRetentionDays < leastDays) {
+    const why = 'a capture or a reversal needs the card until then'
+    problems.push(`store.panRetentionDays must be at least ${leastDays}: ${why}`)
+  }
+  if (panRetentionDays > retentionDays) {
+    problems.push('store.panRetentionDays must not be above store.retentionDays')
+  }
+  return problems
+}
+
+/** Idempotency keys are kept for a day. */
+const KEY_DAYS = 1
+
+/** What the embedded store keeps, with what the configuration leaves out. */
+export function retentionOf({ store }: Config) {
+  return {
+    retentionDays: store?.retentionDays ?? UPKEEP.retentionDays,
+    panRetentionDays: store?.panRetentionDays ?? UPKEEP.panRetentionDays,
+    bytesKeptMax: store?.bytesMax ?? UPKEEP.bytesKeptMax,
+    freeBytesMin: store?.freeBytesMin ?? UPKEEP.freeBytesMin,
+  }
+}
+
+/** Days in which a payment may still be captured. */
+export function longestValidityDays({ validity }: Config): number {
+  if (validity === undefined) return PREAUTHORIZATION_VALID_MS / DAY_MS
+  return Math.max(validity.authorizationDays, validity.preauthorizationDays)
 }
 
 /** Issuer links: what belongs together. */

@@ -200,6 +200,18 @@ export const ConfigSchema = Type.Object(
         closed,
       ),
     ),
+    /** What the embedded store keeps, and when its disk is too full. Absent: as in its limits. */
+    store: Type.Optional(
+      Type.Object(
+        {
+          retentionDays: Type.Optional(Type.Integer({ minimum: 2, maximum: 3650 })),
+          panRetentionDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 3650 })),
+          bytesMax: Type.Optional(Type.Integer({ minimum: 100_000_000 })),
+          freeBytesMin: Type.Optional(Type.Integer({ minimum: 0 })),
+        },
+        closed,
+      ),
+    ),
     redisUrl: Type.Optional(Type.String({ pattern: '^rediss?(\\+sentinel|\\+cluster)?://' })),
     log: Type.Object(
       {

@@ -27,6 +27,9 @@ export interface Gauges {
   queueDepths(): Readonly<Record<string, number>>
   storeAndForwardDepths(): Readonly<Record<string, number>>
   deadLetters(): Readonly<Record<string, number>>
+  /** Of the store's files, and of the room that is left beside them; null where nobody can say. */
+  storeBytes(): number
+  storeFreeBytes(): number | null
   /** The state of each connection, by issuer. */
   issuerConnections(): Readonly<Record<string, readonly LineState[]>>
   /** Population stability index of the last 24 hours, by feature; empty before there is one. */
@@ -182,6 +185,13 @@ export class Journal {
       ['issuer', 'state'],
       () => connectionCounts(gauges.issuerConnections()),
     )
+    gauge(registry, 'switchyard_store_bytes', "The store's size", [], () => [
+      [{}, gauges.storeBytes()],
+    ])
+    gauge(registry, 'switchyard_store_free_bytes', "Room on the store's disk", [], () => {
+      const freeBytes = gauges.storeFreeBytes()
+      return freeBytes === null ? [] : [[{}, freeBytes]]
+    })
     gauge(registry, 'switchyard_rules_info', 'Rule set in force', ['hash'], () => [
       [{ hash: versions().ruleSet }, 1],
     ])

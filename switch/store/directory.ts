@@ -262,7 +262,10 @@ export class Directory {
   }
 
   /** What the index must lose of a transaction; a key that others have taken since stays theirs. */
-  #putGone(puts: IndexPut[], { id, acquirer, idempotencyKey, rrn, cardToken, claimAt }: Gone): void {
+  #putGone(
+    puts: IndexPut[],
+    { id, acquirer, idempotencyKey, rrn, cardToken, claimAt }: Gone,
+  ): void {
     puts.push({ key: joinKey('t', id), value: null })
     const key = joinKey('k', acquirer, idempotencyKey)
     const holder = this.#index.get(key)
@@ -272,7 +275,8 @@ export class Directory {
     puts.push({ key: rrnKey, value: null })
     const cardKey = joinKey('c', acquirer, cardToken)
     const newest = this.#index.get(cardKey)
-    if (newest !== undefined && textOf(newest) === position) puts.push({ key: cardKey, value: null })
+    if (newest !== undefined && textOf(newest) === position)
+      puts.push({ key: cardKey, value: null })
   }
 
   /** Keeps an issuer's STAN where it is ahead of the last: up to half the number space further. */

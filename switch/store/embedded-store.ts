@@ -642,7 +642,10 @@ class EmbeddedStore implements TransactionStore {
   async #writeIndex(untilLag: number): Promise<void> {
     const { changedCount, goneCount } = this.#directory
     let batches = goneCount > 0 && changedCount <= untilLag ? 1 : 0
-    while (this.#commit.fault === null && (this.#directory.changedCount > untilLag || batches-- > 0)) {
+    while (
+      this.#commit.fault === null &&
+      (this.#directory.changedCount > untilLag || batches-- > 0)
+    ) {
       await this.#withinDeadline(this.#directory.writeBatch())
     }
     this.#indexing = null

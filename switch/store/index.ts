@@ -23,7 +23,7 @@ export {
   readStoredLabels,
   type TransactionFound,
 } from './history.ts'
-export { flushDeadlineFor, STORE_LIMITS, type StoreLimits } from './limits.ts'
+export { flushDeadlineFor, STORE_LIMITS, type StoreLimits, UPKEEP } from './limits.ts'
 export * from './postgres/index.ts'
 export { listQueue, type QueueListing } from './queue-listing.ts'
 export {
@@ -32,7 +32,7 @@ export {
   MemoryRecordIndex,
   type RecordIndex,
 } from './record-index.ts'
-export { type CutTail, type LogProblem, SegmentLog } from './segment-log.ts'
 export type { CardKeys } from './retention.ts'
+export { type CutTail, type LogProblem, SegmentLog } from './segment-log.ts'
 export * from './transaction-store.ts'
 export type { UpkeepEvent, UpkeepOptions } from './upkeep.ts'

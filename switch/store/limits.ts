@@ -95,3 +95,29 @@ export const GROUP_BUFFER_BYTES = 1024 * 1024
  */
 export const REWRITE_PIECE_RECORDS = 64
 export const REWRITE_PIECE_BYTES = 256 * 1024
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/**
+ * What is kept where the configuration says nothing else. About 2 kB an authorization: 10 million a
+ * day are 20 GB, 8 TB in 400 days, so whoever has less disk sets `store.bytesMax`.
+ */
+export const UPKEEP = {
+  /** Records: a dispute may begin 120 days after the purchase and take most of a year. */
+  retentionDays: 400,
+  /** Sealed cards: what an issuer asks for after half a year is answered without the number. */
+  panRetentionDays: 180,
+  /** Bytes of the log: no bound of its own; the disk's is below. */
+  bytesKeptMax: Number.MAX_SAFE_INTEGER,
+  /**
+   * Below it readiness is off: 51 s of the target's 20 MB/s, in which traffic is moved elsewhere,
+   * or five segments that a rewriting may need beside the log's own.
+   */
+  freeBytesMin: 1024 * 1024 * 1024,
+  /** A quiet switch fills no segment in days; each is closed after one, so that it can age. */
+  segmentMsMax: DAY_MS,
+  /** Between two looks: 20 MB/s take 200 MB in it, a fifth of `freeBytesMin`. */
+  everyMs: 10_000,
+  /** Between two pieces of a rewriting, each 1 ms of the main thread: a third of it at most. */
+  pauseMs: 2,
+} as const

@@ -14,7 +14,7 @@ import type { RewrittenRecord } from './compacted-writer.ts'
 import { changeCards, decodeRecord, encodeRecord, transactionOf } from './log-record.ts'
 import type { SealedCard } from './transaction-store.ts'
 
-/** The key that cards are to be under, and how a card gets there. */
+/** The key that cards are to be under, and how one gets there. */
 export interface CardKeys {
   readonly currentKeyId: number
   /** Older keys are in the ring: cards may be under them. */

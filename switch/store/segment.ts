@@ -14,11 +14,7 @@
 // client sends, or frames of another log, never pass for a frame of this one.
 
 import { crc32 } from 'node:zlib'
-import {
-  type CompactedHeader,
-  decodeCompactedHeader,
-  isCompacted,
-} from './compacted-segment.ts'
+import { type CompactedHeader, decodeCompactedHeader, isCompacted } from './compacted-segment.ts'
 
 /**
  * 2 added the record kind 9 and fields at the ends of rows; 3 an advice beside a reversal, what

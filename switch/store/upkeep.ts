@@ -1,9 +1,9 @@
 // Keeps the log from growing for ever, beside the traffic: drops what is past its retention, erases
 // cards that are, brings cards under the newest key, and watches the room on the disk.
 //
-//   look ──> a run of old segments is due ──> rewrite it, piece by piece ──> index forgets what goes
-//    ^                                                                              │
-//    └───────────────── the new segment has their place <── one rename <────────────┘
+//   look ──> a run of segments is due ──> rewrite it, piece by piece ──> index forgets what goes
+//    ^                                                                          │
+//    └───────────── the new segment has their place <── one rename <────────────┘
 //
 // Nothing here can end writing: what fails is tried again at a later look. A crash at any point
 // leaves the old segments or the new one, whole (`segment-log.ts`).
@@ -206,7 +206,7 @@ export class Upkeep {
     return compacted.keyId === MANY_KEYS || compacted.keyId !== keys.currentKeyId
   }
 
-  /** Two small ones that follow each other become one: few files, however long something is kept. */
+  /** Two small ones that follow each other become one: few files, whatever is kept how long. */
   #canMerge(segment: Segment, sealed: readonly Segment[]): boolean {
     const next = nextOf(segment, sealed)
     if (segment.compacted === null || next === undefined || next.compacted === null) return false
