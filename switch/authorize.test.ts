@@ -654,6 +654,7 @@ test('a further issuer gets no more time than the deadline leaves after its atte
     around: (disk) => ({
       list: () => disk.list(),
       remove: (name) => disk.remove(name),
+      rename: (name, to) => disk.rename(name, to),
       open: async (name) => {
         const file = await disk.open(name)
         return { ...file, append: file.append, sync: () => slowly(file.sync()) }

@@ -39,6 +39,8 @@ async function publishedSeries(): Promise<ReadonlySet<string>> {
       queueDepths: () => ({}),
       storeAndForwardDepths: () => ({}),
       deadLetters: () => ({}),
+      storeBytes: () => 0,
+      storeFreeBytes: () => 0,
       issuerConnections: () => ({}),
       featurePsi: () => ({}),
       featurePsiSamples: () => 0,

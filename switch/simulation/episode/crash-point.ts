@@ -6,6 +6,7 @@ export const PORT_CALLS = [
   'disk.list',
   'disk.open',
   'disk.remove',
+  'disk.rename',
   'file.append',
   'file.sync',
   'file.read',

@@ -327,6 +327,7 @@ export class LifePorts {
       list: () => onDisk('disk.list', () => disk.list()),
       open: async (name) => file(await onDisk('disk.open', () => disk.open(name))),
       remove: (name) => onDisk('disk.remove', () => disk.remove(name)),
+      rename: (name, to) => onDisk('disk.rename', () => disk.rename(name, to)),
     }
   }
 
