@@ -75,6 +75,7 @@ const GUARDS: readonly (readonly [
       disk: (disk) => ({
         list: () => disk.list(),
         remove: (name) => disk.remove(name),
+        rename: (name, to) => disk.rename(name, to),
         async open(name) {
           const file = await disk.open(name)
           return {
