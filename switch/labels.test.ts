@@ -37,6 +37,8 @@ test('what is wrong with an item is said, and nothing throws', () => {
   assert.match(problemOf({ id: 'a', kind, knownAt: '2027-11-20' }), /in the future/)
   assert.match(problemOf({ id: 'a', kind, pan: '4' }), /"pan": a label has/)
   assert.match(problemOf({ id: 7, kind }), /"id" is a text/)
+  assert.match(problemOf({ id: 'auth_\u0000', kind }), /"id" is a text of 1 to 64 visible/)
+  assert.match(problemOf({ acquirer: 'd\u0000', rrn: '1', kind }), /"acquirer" is a text/)
   fc.assert(
     fc.property(fc.anything(), (value) => {
       assert.equal(typeof readLabelItem(value, NOW_MS).ok, 'boolean')

@@ -37,6 +37,8 @@ export const LABELS_PER_REQUEST_MAX = 200
 
 const FIELDS = ['id', 'acquirer', 'rrn', 'kind', 'knownAt']
 const CHARACTERS_MAX = 64
+/** As ids, acquirers and RRNs are: a NUL among them would make PostgreSQL refuse its whole batch. */
+const TEXT = /^[ -~]+$/
 /** Clocks differ; a label from further ahead is a mistake. */
 const AHEAD_MS_MAX = 86_400_000
 
@@ -52,8 +54,8 @@ export function readLabelItem(value: unknown, nowMs: number): LabelItemResult {
   const unknown = Object.keys(fields).find((name) => !FIELDS.includes(name))
   if (unknown !== undefined) return refuse(`"${unknown}": a label has ${FIELDS.join(', ')}`)
   for (const [name, part] of Object.entries(fields)) {
-    if (typeof part === 'string' && part !== '' && part.length <= CHARACTERS_MAX) continue
-    return refuse(`"${name}" is a text of 1 to ${CHARACTERS_MAX} characters`)
+    if (typeof part === 'string' && part.length <= CHARACTERS_MAX && TEXT.test(part)) continue
+    return refuse(`"${name}" is a text of 1 to ${CHARACTERS_MAX} visible ASCII characters`)
   }
   const { id, acquirer, rrn, kind, knownAt } = fields as Readonly<Record<string, string>>
   const known = LABEL_KINDS.find((one) => one === kind)

@@ -16,7 +16,6 @@ import {
   type OriginalName,
   type OriginalReversal,
   type RunningStep,
-  refuseUnreadable,
   type StepRequest,
   type TakenBack,
   takeStep,
@@ -44,9 +43,7 @@ export async function reverseOriginal(
   idempotencyKey: string,
   reversal: OriginalReversal,
 ): Promise<Reply> {
-  const match = await matchOriginal(world, acquirer, reversal.name).catch((error: unknown) =>
-    refuseUnreadable(world, error),
-  )
+  const match = await matchOriginal(world, acquirer, reversal.name)
   if (match.kind === 'found') {
     return reverse(world, acquirer, idempotencyKey, { ...reversal.request, paymentId: match.id })
   }

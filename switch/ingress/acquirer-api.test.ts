@@ -321,6 +321,27 @@ function failDisk({ disk, post, whenAsked }: Rig): Promise<Answer> {
   return post(PATH, BODY)
 }
 
+test('a card number as the key of a step, or of what it reverses, is refused and not kept', async () => {
+  const { pay, post, disk } = shared
+  const id = await pay()
+  const pan = BODY.card.pan
+  const original = { idempotencyKey: pan, transmittedAt: new Date().toISOString() }
+  const named = await post('/v1/reversals', { amount: 1, currency: 'EUR', original })
+  assert.deepEqual([named.status, named.body.param], [422, 'original.idempotencyKey'])
+  const own = { 'idempotency-key': pan }
+  for (const answer of [
+    await post(`${PATH}/${id}/captures`, {}, own),
+    await post('/v1/reversals', { original: { rrn: '632610000999' } }, own),
+  ]) {
+    assert.equal(answer.body.code, 'idempotency_key_invalid')
+  }
+  for (const name of await disk.list()) {
+    const file = await disk.open(name)
+    const bytes = Buffer.from(await file.read(0, file.sizeBytes))
+    assert.equal(bytes.includes(pan), false, name)
+  }
+})
+
 const ENDS_THE_STORE: ReadonlySet<string> = new Set(['store_unavailable', 'outcome_unknown'])
 
 /** "consumes the key" of the page's first table: yes, no, or empty where there is none. */

@@ -4,6 +4,7 @@ import { CardVault, newKeyFile, parseKeyFile } from '../card-data/index.ts'
 import type { IsoMessage } from '../iso8583/index.ts'
 import { createSeededRandom, SimulatedDisk } from '../simulation/index.ts'
 import { ExchangedKeys } from './exchanged-keys.ts'
+import { KEY_EXCHANGES_WAITING_MAX } from './limits.ts'
 
 const random = createSeededRandom(1)
 const keys = parseKeyFile(newKeyFile(random))
@@ -43,6 +44,16 @@ test('exchanges at once are kept one after the other', async () => {
   assert.equal((await disk.list()).length, 1)
   const next = await ExchangedKeys.open(disk, vault)
   for (let i = 0; i < 20; i++) assert.ok(next.has(`peer-${i}`))
+})
+
+test('a peer that floods is refused beyond what may wait, and heard again afterwards', async () => {
+  const kept = await ExchangedKeys.open(new SimulatedDisk({ random }), vault)
+  const flood = Array.from({ length: 2 * KEY_EXCHANGES_WAITING_MAX }, () =>
+    kept.keep('shop', exchange()),
+  )
+  const taken = (await Promise.all(flood)).filter(Boolean)
+  assert.equal(taken.length, KEY_EXCHANGES_WAITING_MAX)
+  assert.equal(await kept.keep('shop', exchange()), true)
 })
 
 test('a full disk: not acknowledged; the keys from before are still there', async () => {

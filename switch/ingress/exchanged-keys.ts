@@ -5,6 +5,7 @@ import type { CardVault } from '../card-data/index.ts'
 import type { FieldParts, IsoMessage } from '../iso8583/index.ts'
 import type { Disk } from '../ports.ts'
 import type { SealedCard } from '../store/index.ts'
+import { KEY_EXCHANGES_WAITING_MAX } from './limits.ts'
 
 /** Where a key exchange of ISO 8583:1987 has its keys and what they are for. */
 const KEY_FIELDS = [48, 53, 70, 96, 120, 121, 122, 123, 124, 125, 126, 127] as const
@@ -25,6 +26,7 @@ export class ExchangedKeys {
   #generation: number
   /** One file is written after the other. */
   #last: Promise<unknown> = Promise.resolve()
+  #waiting = 0
 
   private constructor(disk: Disk, vault: CardVault, entries: Map<string, Entry>, newest: number) {
     this.#disk = disk
@@ -53,8 +55,10 @@ export class ExchangedKeys {
     return this.#entries.has(peer)
   }
 
-  /** False: they could not be made durable, so they may not be acknowledged. Never rejects. */
+  /** False: not durable, or too many wait, so it may not be acknowledged. Never rejects. */
   keep(peer: string, message: IsoMessage): Promise<boolean> {
+    if (this.#waiting >= KEY_EXCHANGES_WAITING_MAX) return Promise.resolve(false)
+    this.#waiting++
     const kept: Record<string, unknown> = {}
     for (const field of KEY_FIELDS) {
       const value = message.fields[field]
@@ -62,7 +66,7 @@ export class ExchangedKeys {
     }
     const sealed = this.#vault.sealText(JSON.stringify(kept))
     const result = this.#last.then(() => this.#replace(peer, sealed))
-    this.#last = result
+    this.#last = result.then(() => this.#waiting--)
     return result
   }
 

@@ -95,3 +95,22 @@ test('balances and scripts come back where the dialect has room, a partial appro
   )
   assert.deepEqual(answer.fields[55], chip)
 })
+
+test('what is told is not refused for now: it is left unanswered, and comes again', () => {
+  const loaded = readDialect('iso8583-1987-ascii')
+  assert.ok(loaded.ok)
+  const { dialect } = loaded
+  const room = roomOf(dialect)
+  const refusedAs = (mti: string, code: ErrorCode) => {
+    const reply = { kind: 'refused', code, detail: '' } as const
+    return answerReply(received(dialect, { mti, fields: [] }), reply, room)?.fields[39]
+  }
+  const forNow = ['overloaded', 'draining', 'store_unavailable', 'payment_in_progress'] as const
+  for (const code of forNow) {
+    for (const mti of ['0120', '0220', '0400', '0420', '0421']) {
+      assert.equal(refusedAs(mti, code), undefined, `${mti} ${code}`)
+    }
+    assert.equal(refusedAs('0200', code), code === 'payment_in_progress' ? '09' : '91')
+  }
+  assert.equal(refusedAs('0420', 'not_found'), '25')
+})

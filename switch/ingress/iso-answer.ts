@@ -89,7 +89,8 @@ export function answerReply(to: Received, reply: Reply, room: DialectRoom): IsoM
   if (reply.kind === 'refused') {
     const code = refusalCode(reply.code)
     // Accepted durably, or not answered: its sender goes on repeating, and nothing is lost.
-    const mustNotFail = isAccepted(to.message.mti) && code === ISO_CODE.unavailable
+    const isForNow = code === ISO_CODE.unavailable || reply.code === 'payment_in_progress'
+    const mustNotFail = isAccepted(to.message.mti) && isForNow
     return code === null || mustNotFail ? undefined : answerTo(to, code)
   }
   const { amount, requestedAmount, approvalCode, responseCode, rrn } = reply.body

@@ -19,6 +19,7 @@ import {
 } from '../iso8583/index.ts'
 import { Journal } from '../observe/index.ts'
 import { createSeededRandom, SimulatedDisk } from '../simulation/index.ts'
+import { StoreFault } from '../store/index.ts'
 import { IdentifierSource } from '../ulid.ts'
 import type { World } from '../world.ts'
 import { ExchangedKeys } from './exchanged-keys.ts'
@@ -48,6 +49,7 @@ const PAN = '4761739001010119'
 async function createRig(
   from = { address: '127.0.0.1', certificateSha256: undefined },
   door: object = listener as object,
+  store: object = {},
 ) {
   const lines: string[] = []
   const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) })
@@ -59,7 +61,13 @@ async function createRig(
     keys,
     vault,
     identifiers: new IdentifierSource(systemClock, random),
-    store: { status: { writable: true }, findKey: () => undefined },
+    store: {
+      status: { writable: true },
+      findKey: () => undefined,
+      lookUpKey: async () => undefined,
+      findByRrn: async () => [],
+      ...store,
+    },
     scorer: { queueDepth: 0 },
     inFlight: new InFlight(10),
     journal,
@@ -151,6 +159,29 @@ test('sign-on, echo, sign-off and key exchange are acknowledged', async () => {
     answers.every(({ fields }) => fields[48] === undefined),
     'keys are not sent back',
   )
+})
+
+test('a store that can not be read ends nothing: told again, or asked again', async () => {
+  const fault = async () => {
+    throw new StoreFault('the database was not read')
+  }
+  const disk = async () => {
+    throw Object.assign(new Error('read'), { code: 'EIO' })
+  }
+  for (const lookUp of [fault, disk]) {
+    const store = { findByRrn: lookUp, lookUpKey: lookUp }
+    const { send, answers } = await createRig(undefined, undefined, store)
+    const completion = authorization({ 37: '632610000123' })
+    send({ ...completion, mti: '0220' })
+    send({ ...completion, mti: '0400' })
+    const original = `0100000122112209595900000100001${'0'.repeat(11)}`
+    send({ ...authorization({ 3: '200000', 90: original }), mti: '0200' })
+    await settled()
+    assert.deepEqual(
+      answers.map(({ mti, fields }) => [mti, fields[39]]),
+      [['0210', '91']],
+    )
+  }
 })
 
 test('each refusal has its DE39, and the acquirer’s own numbers come back', async () => {

@@ -11,7 +11,7 @@ import { RRN_MATCHES_MAX } from '../limits.ts'
 import { refund } from '../refund.ts'
 import type { Reply } from '../respond.ts'
 import { reverseOriginal } from '../reverse.ts'
-import { matchOriginal } from '../steps/index.ts'
+import { matchOriginal, refuseUnreadable } from '../steps/index.ts'
 import type { StepKind } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 import { readIsoAuthorization } from './iso-authorization.ts'
@@ -82,14 +82,29 @@ function takeAdvice(
   if (!message.message.mti.startsWith('022')) return own()
   const step = readIsoStep(message, 'capture', sender, world.vault, world.clock.now())
   if ('kind' in step) return step
-  return completedBy(world, acquirer, step).then(([paymentId, another]) => {
-    if (paymentId === undefined) return own()
-    if (another !== undefined) {
-      const detail = 'more than one authorization has this RRN: name it by original data elements'
-      return refuse('original_ambiguous', detail, '37')
-    }
-    return capture(world, acquirer, step.key, { ...step.request, paymentId })
-  })
+  return complete(world, acquirer, step, own)
+}
+
+/** A capture of what the completion names; what names nothing is an advice of its `own`. */
+async function complete(
+  world: World,
+  acquirer: Acquirer,
+  step: IsoStep,
+  own: () => Promise<Reply>,
+): Promise<Reply> {
+  let completed: readonly string[]
+  try {
+    completed = await completedBy(world, acquirer, step)
+  } catch (error) {
+    return refuseUnreadable(world, error)
+  }
+  const [paymentId, another] = completed
+  if (paymentId === undefined) return own()
+  if (another !== undefined) {
+    const detail = 'more than one authorization has this RRN: name it by original data elements'
+    return refuse('original_ambiguous', detail, '37')
+  }
+  return capture(world, acquirer, step.key, { ...step.request, paymentId })
 }
 
 /** The approved authorizations that a completion without original data elements may mean. */

@@ -54,6 +54,12 @@ export const ISO_IN_FLIGHT_MAX = 1024
  */
 export const ISO_ACCEPTED_RESERVED = 256
 
+/**
+ * Key exchanges that wait for the disk, on all connections: each is a file and a flush, 64 at 4 ms
+ * are a quarter of a second. Beyond it they are refused 96: a peer that floods must not fill memory.
+ */
+export const KEY_EXCHANGES_WAITING_MAX = 64
+
 /** Messages in a row whose code is wrong after which the peer has another key: closed. */
 export const ISO_WRONG_MACS_IN_A_ROW_MAX = 10
 

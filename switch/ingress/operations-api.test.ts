@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { StoreFault } from '../store/index.ts'
 import type { HttpResponse } from './http.ts'
 import { createOperationsApi } from './operations-api.ts'
 
@@ -18,6 +19,7 @@ function createApi(adminToken: string | undefined) {
     },
     requeue: async (transaction) => {
       asked.push(transaction)
+      if (transaction === 'auth_3') throw new StoreFault('the database was not read')
       return transaction === 'auth_1' ? 2 : undefined
     },
   })
@@ -45,6 +47,13 @@ test('a dead letter is queued again by whoever has the ADMIN_TOKEN', async () =>
   assert.deepEqual([answer.status, answer.body], [200, '{"requeued":2}\n'])
   assert.equal((await send('Bearer secret', '{"transaction":"auth_2"}')).status, 404)
   assert.deepEqual(asked, ['auth_1', 'auth_2'])
+})
+
+test('a store that can not be reached is an answer, and no bug', async () => {
+  const { send } = createApi('secret')
+  const answer = await send('Bearer secret', '{"transaction":"auth_3"}')
+  assert.equal(answer.status, 503)
+  assert.match(String(answer.body), /"code":"store_fault".*the database was not read/)
 })
 
 test('a wrong token, none, or a switch without one changes nothing', async () => {

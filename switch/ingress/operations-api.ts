@@ -24,7 +24,10 @@ export interface OperationsApiOptions {
   readonly requeue: (transactionId: string) => Promise<number | undefined>
 }
 
-/** An order with its JSON body; undefined where none came. Must not reject for what is sent. */
+/**
+ * An order with its JSON body; undefined where none came. May reject with what has a `code`: the
+ * store's or the disk's fault, never for what is sent.
+ */
 export type OperatorCommand = (body: unknown) => Promise<CommandAnswer>
 
 export interface CommandAnswer {
@@ -63,7 +66,21 @@ function isCommand({ commands }: OperationsApiOptions, path: string): boolean {
   return Object.hasOwn(commands, path)
 }
 
+/** A store that can't be read or written is no bug: said so, and the rest goes on. */
 async function order(options: OperationsApiOptions, request: HttpRequest): Promise<HttpResponse> {
+  try {
+    return await carryOut(options, request)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === undefined) throw error
+    return json(503, { code, message: `${message}: see /readyz, and send it again` })
+  }
+}
+
+async function carryOut(
+  options: OperationsApiOptions,
+  request: HttpRequest,
+): Promise<HttpResponse> {
   const command = isCommand(options, request.path) ? options.commands[request.path] : undefined
   if (command === undefined) return requeue(options, request)
   const sent = Buffer.from(request.body).toString('utf8')

@@ -8,6 +8,7 @@
 
 import { ADVICES_PATH } from '../advise.ts'
 import { capture } from '../capture.ts'
+import { refuseStrayCardNumber } from '../card-data/index.ts'
 import type { Refusal } from '../errors.ts'
 import { increment } from '../increment.ts'
 import { RRN_STEPS_MAX } from '../limits.ts'
@@ -61,11 +62,16 @@ export function postStep(
 ): Refusal | Promise<Reply> {
   if (paymentId === null) {
     const reversal = parseOriginalReversal(body)
-    return 'kind' in reversal ? reversal : reverseOriginal(world, acquirer, key, reversal)
+    if ('kind' in reversal) return reversal
+    // Kept in clear, where the original has not come: in the place of its key.
+    const { name: original } = reversal
+    const stray = refuseStrayCardNumber({ original }, key, world.router)
+    return stray ?? reverseOriginal(world, acquirer, key, reversal)
   }
   const request = parseStep(kind, paymentId, body)
   if (request.kind === 'refused') return request
-  return STORIES[kind](world, acquirer, key, request)
+  const stray = refuseStrayCardNumber({}, key, world.router)
+  return stray ?? STORIES[kind](world, acquirer, key, request)
 }
 
 /** Whose it is stays to be checked. */

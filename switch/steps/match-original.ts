@@ -2,9 +2,9 @@
 
 import { type Refusal, refuse } from '../errors.ts'
 import { RRN_MATCHES_MAX } from '../limits.ts'
-import { respondUnknown } from '../respond.ts'
-import { StoreFault, type Transaction } from '../store/index.ts'
+import type { Transaction } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
+import { refuseUnreadable } from './take-step.ts'
 
 /** How an acquirer names its original: by the key that it sent it with, or by its RRN. */
 export type OriginalName =
@@ -26,7 +26,7 @@ export interface WireName {
   readonly ownKey: string
 }
 
-/** The authorization's id, or why there is none. Scoped to its acquirer. */
+/** The authorization's id, or why there is none. Scoped to its acquirer. Nothing is claimed yet. */
 export async function matchOriginal(
   world: World,
   acquirer: Acquirer,
@@ -35,8 +35,7 @@ export async function matchOriginal(
   try {
     return await match(world, acquirer, name)
   } catch (error) {
-    if (error instanceof StoreFault) return respondUnknown()
-    throw error
+    return refuseUnreadable(world, error)
   }
 }
 
