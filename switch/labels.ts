@@ -37,7 +37,7 @@ export const LABELS_PER_REQUEST_MAX = 200
 
 const FIELDS = ['id', 'acquirer', 'rrn', 'kind', 'knownAt']
 const CHARACTERS_MAX = 64
-/** As ids, acquirers and RRNs are: a NUL among them would make PostgreSQL refuse its whole batch. */
+/** As ids, acquirers and RRNs are. A NUL would make PostgreSQL refuse a whole batch. */
 const TEXT = /^[ -~]+$/
 /** Clocks differ; a label from further ahead is a mistake. */
 const AHEAD_MS_MAX = 86_400_000

@@ -56,7 +56,7 @@ export const ISO_ACCEPTED_RESERVED = 256
 
 /**
  * Key exchanges that wait for the disk, on all connections: each is a file and a flush, 64 at 4 ms
- * are a quarter of a second. Beyond it they are refused 96: a peer that floods must not fill memory.
+ * are a quarter of a second. Beyond it they are refused 96: a flood must not fill memory.
  */
 export const KEY_EXCHANGES_WAITING_MAX = 64
 
