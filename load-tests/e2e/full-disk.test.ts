@@ -2,37 +2,10 @@
 // off, the process stops, and once there is room again every key has one outcome.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import test from 'node:test'
 import { isLive } from '../issuer/index.ts'
-import { type RunningIssuer, startIssuer, startSwitch } from '../processes/index.ts'
+import { mountSmallDisk, type RunningIssuer, startIssuer, startSwitch } from '../processes/index.ts'
 import { type Answer, eventually, get, post, purchase } from './system.ts'
-
-/**
- * A disk of its own that is soon full; undefined where that is not allowed (not root, no tmpfs).
- */
-function mountSmallDisk(megabytes: number) {
-  const folder = mkdtempSync(path.join(tmpdir(), 'switchyard-disk-'))
-  const data = path.join(folder, 'data')
-  mkdirSync(data)
-  const mount = (options: string) =>
-    spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', data]).status === 0
-  if (!mount(`size=${megabytes}m`)) {
-    rmSync(folder, { recursive: true })
-    return undefined
-  }
-  return {
-    folder,
-    grow: () => assert.ok(mount(`remount,size=${megabytes * 20}m`)),
-    remove: () => {
-      spawnSync('umount', [data])
-      rmSync(folder, { recursive: true, force: true })
-    },
-  }
-}
 
 const disk = mountSmallDisk(3)
 
@@ -70,7 +43,7 @@ test('a full disk', { skip: disk === undefined && 'may not mount a small disk he
     assert.equal(answer.status, 503, answer.bytes.toString('utf8'))
   }
 
-  disk.grow()
+  disk.resize(60)
   const second = await startSwitch(options)
   for (const [number, answer] of answers.entries()) {
     if (answer?.status === 200) {

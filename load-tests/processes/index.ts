@@ -2,6 +2,7 @@
 
 export { makeCertificates, type TestCertificates } from './certificates.ts'
 export { Child, pause, projectFolder } from './child.ts'
+export { freePort } from './free-port.ts'
 export { type IsoClient, type IsoClientOptions, openIsoClient } from './iso-client.ts'
 export {
   type IssuerStatus,
@@ -24,6 +25,7 @@ export {
   startSentinels,
 } from './redis-cluster.ts'
 export { type RunningRedis, redisMissing, startRedis } from './redis-server.ts'
+export { mountSmallDisk, type SmallDisk } from './small-disk.ts'
 export { type RunningSwitch, type StartSwitchOptions, startSwitch } from './switch.ts'
 export {
   openWebSocket,

@@ -1,13 +1,13 @@
 // A real PostgreSQL for tests and load runs: a cluster of its own in a temporary folder, on a free
 // port of loopback. Ended by its handle. As root it runs as another user, because it refuses root.
 
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { accessSync, constants, readdirSync } from 'node:fs'
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Child, pause } from './child.ts'
+import { freePort } from './free-port.ts'
 
 export interface RunningPostgres {
   /** `postgres://switchyard:...@127.0.0.1:port/switchyard` */
@@ -113,7 +113,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
       args: ['-D', data, ...args],
       ...(user === undefined ? {} : { user }),
     })
-    await child.until('it answered', READY_TIMEOUT_MS, async () => answers(url('postgres')))
+    await child.until('it answered', READY_TIMEOUT_MS, () => answers(url('postgres')))
     return child
   }
   let child = await start()
@@ -167,18 +167,11 @@ function run(program: string, user: User | undefined, args: readonly string[]): 
   throw new Error(`${program}: ${result.error?.message ?? result.stderr}`)
 }
 
-function answers(url: string): true | undefined {
-  const { status } = spawnSync('psql', ['-qAtX', '-c', 'SELECT 1', url], { stdio: 'ignore' })
-  return status === 0 ? true : undefined
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
+/** Asks in a process of its own and waits for it without holding up this one. */
+function answers(url: string): Promise<true | undefined> {
+  return new Promise((resolve) => {
+    const asking = spawn('psql', ['-qAtX', '-c', 'SELECT 1', url], { stdio: 'ignore' })
+    asking.once('error', () => resolve(undefined))
+    asking.once('exit', (code) => resolve(code === 0 ? true : undefined))
   })
 }

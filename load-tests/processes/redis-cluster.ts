@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { Child } from './child.ts'
-import { findRedisServer, freePort, type RunningRedis, startRedis } from './redis-server.ts'
+import { freePort } from './free-port.ts'
+import { findRedisServer, type RunningRedis, startRedis } from './redis-server.ts'
 
 const run = promisify(execFile)
 

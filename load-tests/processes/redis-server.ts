@@ -3,10 +3,11 @@
 
 import { accessSync, constants } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Child } from './child.ts'
+import { freePort } from './free-port.ts'
 
 export interface RunningRedis {
   /** `redis://127.0.0.1:port` */
@@ -16,6 +17,8 @@ export interface RunningRedis {
   /** Stops it from running (SIGSTOP): it keeps its connections and says nothing. */
   pause(): void
   resume(): void
+  /** SIGKILL; `startRedis({ port })` comes back in its place, empty. */
+  kill(): Promise<void>
   /** Ends it and removes its folder. */
   stop(): Promise<void>
 }
@@ -50,18 +53,6 @@ export function findRedisServer(): string | undefined {
 export function redisMissing(): string | false {
   if (findRedisServer() !== undefined) return false
   return 'no redis-server on the PATH and none named by REDIS_SERVER'
-}
-
-/** A port that nobody listens on at this moment. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
 }
 
 /** True when it answers PING; undefined otherwise. */
@@ -114,6 +105,10 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Runni
         pid: child.pid,
         pause: () => void child.signal('SIGSTOP'),
         resume: () => void child.signal('SIGCONT'),
+        async kill() {
+          await child.kill()
+          await rm(folder, { recursive: true, force: true })
+        },
         async stop() {
           await child.stop()
           await rm(folder, { recursive: true, force: true })

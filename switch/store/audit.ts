@@ -79,11 +79,16 @@ export async function exportLog(
   if (!opened.ok) return opened.problem
   try {
     return await opened.log.scan(0, (position, payload) =>
-      write({ position, ...(plain(decodeRecord(payload)) as object) }),
+      write({ position, ...plainRecord(decodeRecord(payload)) }),
     )
   } finally {
     await opened.log.close()
   }
+}
+
+/** A record as plain JSON, without card ciphertext. */
+export function plainRecord(record: unknown): Readonly<Record<string, unknown>> {
+  return plain(record) as Readonly<Record<string, unknown>>
 }
 
 /**

@@ -5,6 +5,7 @@ export {
   type Row,
   type Statement,
 } from './database.ts'
+export { exportDatabase } from './export.ts'
 export {
   type DatabaseProblem,
   findServerUnfitness,

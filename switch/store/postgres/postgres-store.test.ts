@@ -11,12 +11,16 @@ import { openPostgresDatabase } from '../../adapters/postgres-database.ts'
 import { systemTimers } from '../../adapters/system-clock.ts'
 import {
   type StoreWorld,
+  sampleIntent,
+  sampleOutcome,
+  sampleReversal,
   TEST_KEY_RETENTION_MS,
   TEST_START_MS,
   testTransactionStore,
 } from '../conformance.ts'
 import type { TransactionStore } from '../transaction-store.ts'
 import type { DatabaseSession } from './database.ts'
+import { exportDatabase } from './export.ts'
 import { migrate } from './migrate.ts'
 import { openPostgresStore } from './open-store.ts'
 import type { PostgresStoreOptions } from './postgres-store.ts'
@@ -41,6 +45,39 @@ if (missing === false) {
 } else {
   test('transaction store: PostgreSQL', { skip: missing }, () => {})
 }
+
+test('the export gives every transaction as its records, without card ciphertext', {
+  skip: missing,
+}, async () => {
+  await empty()
+  const store = await openAt(server.url, {})
+  const ids = ['auth_01KASAMPLE0000000000000001', 'auth_01KASAMPLE0000000000000002']
+  const [first, second] = ids as [string, string]
+  await store.claim(sampleIntent(first, { idempotencyKey: 'one' }))
+  await store.claim(sampleIntent(second, { idempotencyKey: 'two' }))
+  await store.record({ ...sampleOutcome(first), reversal: sampleReversal(first) })
+  const change = { state: 'acknowledged', sends: 2, lastResponseCode: '00' } as const
+  await store.updateDelivery(first, 'authorization', change)
+  await store.close()
+  const lines: string[] = []
+  await exportDatabase(openPostgresDatabase(server.url, 'test'), (record) => {
+    lines.push(JSON.stringify(record))
+    return undefined
+  })
+  const records = lines.map((line) => JSON.parse(line))
+  const kinds = records.map(({ kind }) => kind)
+  assert.deepEqual(kinds, ['claim', 'outcome', 'queued', 'delivery', 'claim'])
+  assert.equal(records[0].intent.id, first)
+  assert.deepEqual(records[0].intent.attempt.card, { keyId: 1 })
+  assert.equal(records[1].outcome.reversal.step, 'authorization')
+  assert.deepEqual(records[3], {
+    kind: 'delivery',
+    transactionId: first,
+    step: 'authorization',
+    ...change,
+  })
+  assert.equal(records[4].intent.id, second)
+})
 
 async function openWorld(): Promise<StoreWorld> {
   await empty()
