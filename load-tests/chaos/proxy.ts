@@ -89,7 +89,7 @@ export class TcpProxy {
     }
   }
 
-  /** Ends every connection in the middle of whatever it carries: half of what is held still goes. */
+  /** Ends every connection in the middle of what it carries: half of what is held still goes. */
   cut(): void {
     for (const { client, server, pumps } of this.#lines) {
       for (const pump of pumps) pump.tear()

@@ -60,16 +60,20 @@ export interface IssuerLedger {
   readonly entries: readonly LedgerEntry[]
 }
 
-/** Compares both sides. Amount 0 (inquiries) holds no money and is left out at the issuer. */
+/**
+ * Compares both sides. Amount 0 (inquiries) holds no money and is left out at the issuer. `namedMax`
+ * discrepancies are named, the rest is counted.
+ */
 export function balanceBooks(
   answers: Iterable<ApprovedAnswer>,
   ledgers: readonly IssuerLedger[],
+  namedMax = discrepanciesNamedMax,
 ): Books {
   const counts: Partial<Record<DiscrepancyKind, number>> = {}
   const discrepancies: Discrepancy[] = []
   const found = (kind: DiscrepancyKind, issuer: string, code: string, key?: string) => {
     counts[kind] = (counts[kind] ?? 0) + 1
-    if (discrepancies.length >= discrepanciesNamedMax) return
+    if (discrepancies.length >= namedMax) return
     const named = { kind, issuer, approvalCode: code }
     discrepancies.push(key === undefined ? named : { ...named, idempotencyKey: key })
   }

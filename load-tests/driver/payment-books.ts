@@ -34,10 +34,14 @@ export interface PaymentBooks {
 
 const PARTS = ['authorized', 'captured', 'reversed', 'refunded'] as const
 
-/** Compares both sides: every payment of the acquirer's, every first request that stands. */
+/**
+ * Compares both sides: every payment of the acquirer's, every first request that stands. `namedMax`
+ * discrepancies are named, the rest is counted.
+ */
 export function balancePayments(
   payments: Iterable<AcquirerPayment>,
   ledgers: readonly IssuerLedger[],
+  namedMax = discrepanciesNamedMax,
 ): PaymentBooks {
   const discrepancies: PaymentDiscrepancy[] = []
   let discrepancyCount = 0
@@ -49,7 +53,7 @@ export function balancePayments(
     issuerHas: number,
   ) => {
     discrepancyCount++
-    if (discrepancies.length >= discrepanciesNamedMax) return
+    if (discrepancies.length >= namedMax) return
     discrepancies.push({ issuer, approvalCode, what, acquirerHas, issuerHas })
   }
 

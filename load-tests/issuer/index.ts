@@ -9,4 +9,5 @@ export {
   type LedgerSummary,
   type Position,
   positionOf,
+  requestKey,
 } from './ledger.ts'
