@@ -62,6 +62,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'run the whole switch in virtual time, with faults by seed',
     load: async () => (await import('./simulate.ts')).registerSimulate,
   },
+  chaos: {
+    summary: 'strike real processes under load and audit the books',
+    load: async () => (await import('./chaos.ts')).registerChaos,
+  },
   bench: {
     summary: 'measure the hot functions',
     load: async () => (await import('./bench.ts')).registerBench,

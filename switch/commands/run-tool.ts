@@ -45,3 +45,27 @@ export function runNode(
     child.on('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)))
   })
 }
+
+/**
+ * Runs a program of the project that starts processes of its own, in a process group apart: Ctrl-C
+ * is handed to it alone, so that it can end its children in order and still report. Resolves with
+ * its exit code.
+ */
+export function runApart(file: string, args: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), file, ...args], {
+    cwd: PROJECT_ROOT,
+    stdio: 'inherit',
+    detached: true,
+  })
+  const pass = (signal: NodeJS.Signals) => child.kill(signal)
+  process.on('SIGINT', pass)
+  process.on('SIGTERM', pass)
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code) => {
+      process.off('SIGINT', pass)
+      process.off('SIGTERM', pass)
+      resolve(code ?? 1)
+    })
+  })
+}
