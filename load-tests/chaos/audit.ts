@@ -5,8 +5,8 @@
 //   what the store holds                        stored.ts, from the store's own export
 //   what the issuers decided and were told      the simulators' ledgers
 //
-// Each request must have one answer, each answer its record, each approval of an issuer its recorded
-// `approved` or exactly one reversal, and the money must be the same everywhere.
+// Each request must have one answer, each answer its record, each approval of an issuer its
+// recorded `approved` or exactly one reversal, and the money must be the same everywhere.
 
 import {
   type AcquirerPayment,
