@@ -43,6 +43,8 @@ export interface Request {
 interface Queued {
   readonly wire: string
   readonly text: string
+  /** Equal for what one flush made durable: such messages may leave in either order. */
+  readonly order: number
   /** The issuer has said something else than "busy". */
   isAnswered: boolean
 }
@@ -100,7 +102,7 @@ export class Books {
   }
 
   /** Became durable just now, after all that was noted before. */
-  queued(message: QueuedMessage, card: string): void {
+  queued(message: QueuedMessage, card: string, order = this.#nowMs()): void {
     const wire = wireOf(message)
     if (this.#cardOf.has(wire)) return
     const key = `${message.issuer} ${card}`
@@ -109,7 +111,7 @@ export class Books {
     const queue = this.#queues.get(key) ?? []
     // It waits for its own request to end, so that it can't overtake it: others needn't wait for it.
     const isHeldBack = message.cause === 'acquirer' && undoes(message)
-    queue.push({ wire, text, isAnswered: isHeldBack })
+    queue.push({ wire, text, order, isAnswered: isHeldBack })
     this.#queues.set(key, queue)
   }
 
@@ -121,7 +123,9 @@ export class Books {
     }
     this.#queues.clear()
     this.#cardOf.clear()
-    for (const { message, card } of messages) this.queued(message, card)
+    for (const [i, { message, card }] of messages.entries()) {
+      this.queued(message, card, i - messages.length)
+    }
     for (const queue of this.#queues.values()) {
       for (const one of queue) one.isAnswered = answered.has(one.wire)
     }
@@ -142,9 +146,10 @@ export class Books {
     const key = this.#cardOf.get(wire)
     // Acknowledged meanwhile, and on its way twice.
     if (key === undefined) return
-    for (const one of this.#queues.get(key) ?? []) {
-      if (one.wire === wire) return
-      if (one.isAnswered) continue
+    const queue = this.#queues.get(key) ?? []
+    const own = queue.find((one) => one.wire === wire)
+    for (const one of queue) {
+      if (one.isAnswered || own === undefined || one.order >= own.order) continue
       this.violate('queue_stuck', `${wire} overtook ${one.wire} (${one.text}) of ${key}`)
     }
   }

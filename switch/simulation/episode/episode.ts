@@ -86,6 +86,7 @@ export class Episode {
   #index = new MemoryRecordIndex()
   #lives = 0
   #isCalm = false
+  #crashAtStart: CrashEntry | undefined
   /** The last life was ended in order, and none follows. */
   #isOver = false
 
@@ -207,10 +208,19 @@ export class Episode {
     )
   }
 
-  orderCrash({ call, nth, isPowerCut, seed }: CrashEntry): void {
+  orderCrash(entry: CrashEntry): void {
+    if (!entry.isAtStart) {
+      this.#order(this.life, entry)
+      return
+    }
+    this.#crashAtStart = entry
+    this.endLife(false, 'killed, and again at its next start')
+  }
+
+  #order(life: Life | undefined, { call, nth, isPowerCut, seed }: CrashEntry): void {
     const phases = ['before', 'after', 'between'] as const
     const phase = phases[createSeededRandom(seed).below(3)] ?? 'before'
-    this.life?.points.order({ call, nth, isPowerCut }, phase)
+    life?.points.order({ call, nth, isPowerCut }, phase)
   }
 
   #startLife(): void {
@@ -252,6 +262,8 @@ export class Episode {
     })
     this.life = life
     this.trace.add(`life ${number} begins`)
+    if (this.#crashAtStart !== undefined) this.#order(life, this.#crashAtStart)
+    this.#crashAtStart = undefined
     life.start().then(
       (result) => {
         if (ports.isDead) return
@@ -358,6 +370,7 @@ export class Episode {
   #calmDown(): void {
     this.trace.add('all troubles end')
     this.#isCalm = true
+    this.#crashAtStart = undefined
     this.#messageFaults.clear()
     this.life?.points.order(
       { call: 'any', nth: Number.POSITIVE_INFINITY, isPowerCut: false },

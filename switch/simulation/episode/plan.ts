@@ -82,6 +82,8 @@ export interface CrashEntry {
   readonly call: PortCall | 'any'
   readonly nth: number
   readonly isPowerCut: boolean
+  /** Kills this life, and counts the calls of the next one from its start. */
+  readonly isAtStart: boolean
   readonly seed: number
 }
 
@@ -240,7 +242,8 @@ function drawTrouble(plan: PlanEntry[], seed: number): void {
       ? 'any'
       : (PORT_CALLS[random.below(PORT_CALLS.length)] as PortCall)
     const nth = 1 + random.below(random.chance(0.5) ? 4 : 60)
-    plan.push({ kind: 'crash', atMs, call, nth, isPowerCut: random.chance(0.4), seed })
+    const isPowerCut = random.chance(0.4)
+    plan.push({ kind: 'crash', atMs, call, nth, isPowerCut, isAtStart: random.chance(0.25), seed })
     return
   }
   const weights = TROUBLES.map((trouble) => [trouble, TROUBLE_WEIGHTS[trouble]] as const)
