@@ -6,7 +6,8 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync
 import path from 'node:path'
 import type { KeyRing } from '../card-data/index.ts'
 
-const FILE = 'key-check.json'
+/** In the data folder. */
+export const KEY_CHECK_FILE = 'key-check.json'
 const CONSTANT = 'switchyard key check 1'
 
 interface KeyCheck {
@@ -25,7 +26,7 @@ export type KeyCheckResult =
  * are new. The caller holds the store's lock. The problem says what to do.
  */
 export function checkKeys(dataDir: string, keysFile: string, keys: KeyRing): KeyCheckResult {
-  const file = path.join(dataDir, FILE)
+  const file = path.join(dataDir, KEY_CHECK_FILE)
   const ours = checkOf(keys)
   let known: KeyCheck | undefined
   try {

@@ -3,14 +3,14 @@
 import { SingleBar } from 'cli-progress'
 
 export interface Progress {
-  /** `share` of the work, 0 to 1. */
-  update(share: number, payments: number): void
+  /** `share` of the work, 0 to 1, and how many of what is counted. */
+  update(share: number, count: number): void
   stop(): void
 }
 
-export function startProgress(title: string): Progress {
+export function startProgress(title: string, unit = 'payments'): Progress {
   if (process.stderr.isTTY !== true) return { update: () => undefined, stop: () => undefined }
-  const format = `${title} {bar} {percentage}% | {payments} payments | {eta_formatted} to go`
+  const format = `${title} {bar} {percentage}% | {count} ${unit} | {eta_formatted} to go`
   const bar = new SingleBar({
     stream: process.stderr,
     format,
@@ -19,9 +19,9 @@ export function startProgress(title: string): Progress {
     etaBuffer: 50,
   })
   const whole = 1_000
-  bar.start(whole, 0, { payments: 0 })
+  bar.start(whole, 0, { count: 0 })
   return {
-    update: (share, payments) => bar.update(Math.floor(share * whole), { payments }),
+    update: (share, count) => bar.update(Math.floor(share * whole), { count }),
     stop: () => bar.stop(),
   }
 }

@@ -80,6 +80,24 @@ describe('switchyard store', () => {
     assert.deepEqual(kinds, ['lease', 'claim'])
   })
 
+  it('backs up beside the process that holds the folder, and restores', async () => {
+    const folder = path.join(base, 'backed', 'store')
+    const holder = await openStore(folder)
+    const backup = path.join(base, 'backup')
+    const target = path.join(base, 'restored', 'store')
+    const taken = await store('backup', backup, '--from', folder, '--json')
+    assert.equal(taken.code, 0, taken.err)
+    assert.equal(JSON.parse(taken.out).records, 2)
+    const restored = await store('restore', backup, '--into', target)
+    await holder.close()
+    assert.equal(restored.code, 0, restored.err)
+    assert.match(restored.out, /2 records, .* restored\ncovers all that was durable at 20/)
+    const again = await store('restore', backup, '--into', target)
+    assert.equal(again.code, 1)
+    assert.match(again.err, /not empty/)
+    assert.match((await store('verify', target)).out, /^whole: 2 records/)
+  })
+
   it('tells a torn tail, and fails on damage with segment and byte', async () => {
     const folder = path.join(base, 'damaged')
     await (await openStore(folder)).close()

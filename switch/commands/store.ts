@@ -1,5 +1,5 @@
-// `switchyard store`: what is in the embedded store. It only reads, also beside a running switch;
-// card ciphertext never leaves the folder.
+// `switchyard store`: what is in the embedded store. It only reads, also beside a running switch,
+// backup and restore (store-backup.ts) excepted; card ciphertext never leaves the folder.
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'
@@ -8,6 +8,7 @@ import { readConfigFile } from '../adapters/config-files.ts'
 import { openFileDiskForReading } from '../adapters/file-disk.ts'
 import { findHolder } from '../adapters/folder-lock.ts'
 import { auditLog, exportLog, type LogAudit, type LogProblem } from '../store/index.ts'
+import { registerBackup } from './store-backup.ts'
 import { registerMigrate } from './store-migrate.ts'
 
 interface Options {
@@ -17,8 +18,11 @@ interface Options {
 const FOLDER_HELP = 'the folder of the segments, instead of the configured one'
 
 export function registerStore(program: Command): void {
-  const store = program.command('store').description('verify, count and export the embedded store')
+  const store = program
+    .command('store')
+    .description('verify, count, export, back up and restore the embedded store')
   registerMigrate(store)
+  registerBackup(store)
   store
     .command('verify')
     .description('check every byte of the log, and that its records tell one story')

@@ -203,6 +203,11 @@ export class SegmentLog {
     return this.#segments.slice(0, -1)
   }
 
+  /** Of this moment, the newest with its whole records. */
+  get all(): readonly Segment[] {
+    return this.#segments.map((segment) => ({ ...segment }))
+  }
+
   /** Where the newest segment begins. */
   get newestBase(): number {
     return this.#newest().base
