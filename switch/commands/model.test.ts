@@ -85,3 +85,22 @@ test('train says what a tool said when it fails, and writes no model', async () 
 test('wrong use exits with 2', async () => {
   assert.equal((await switchyard(['model', 'train', '--days', '0'])).code, 2)
 })
+
+test('evaluate names the file that it cannot read, and wants file and protocol', async () => {
+  const missing = path.join(folder, 'nowhere.csv')
+  const args = ['model', 'evaluate', '--data', missing]
+  const { code, stdout, stderr } = await switchyard([...args, '--protocol', 'handbook', '--json'])
+  assert.deepEqual([code, stdout], [1, ''])
+  assert.match(stderr, /ENOENT.*nowhere\.csv/)
+  assert.equal((await switchyard(args)).code, 2)
+  assert.equal((await switchyard([...args, '--protocol', 'other'])).code, 2)
+})
+
+test('orders to a switch that does not run exit with 2', async () => {
+  const environment = { DATA_DIR: path.join(folder, 'data') }
+  for (const order of [['status'], ['use', 'trial'], ['rollback']]) {
+    const { code, stderr } = await switchyard(['model', ...order], environment)
+    assert.equal(code, 2)
+    assert.match(stderr, /no switch runs here/)
+  }
+})
