@@ -58,11 +58,17 @@ export const loadTraining = () => import('./training/index.ts')
 
 /** What `switchyard rules backtest` runs: the model in this thread, loaded on demand. */
 export const loadBacktest = () => import('./backtest/index.ts')
-export { loadRedisProbe } from './adapters/index.ts'
-/** Velocity in memory, for simulations. */
+export { loadRedisProbe, loadSnapshotFile } from './adapters/index.ts'
+export { createEntityKeys, type EntitySource } from './entity-keys.ts'
+/** Velocity in memory for simulations, both for `switchyard velocity`. */
 export {
   createEmbeddedVelocity,
+  createRedisVelocity,
   parseRedisUrl,
+  type RedisVelocity,
+  supportsAggregate,
   type Velocity,
+  type VelocityAttempt,
   VelocityError,
+  type VelocityValues,
 } from './velocity/index.ts'

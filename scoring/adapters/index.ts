@@ -11,3 +11,6 @@ export {
 
 /** What `switchyard doctor` asks Redis with; loaded on demand, as is its client. */
 export const loadRedisProbe = () => import('./redis-connection.ts')
+
+/** Where embedded counters outlive a restart, for `switchyard velocity rebuild`. */
+export const loadSnapshotFile = () => import('./velocity-file.ts')

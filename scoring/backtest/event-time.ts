@@ -12,6 +12,8 @@ import type {
 export interface EventTimeVelocity extends Velocity {
   /** Tells beforehand what will become of an attempt, by the hash of its event. */
   expect(eventHash: string, ending: Ending): void
+  /** Counts what became of the last attempts, after which none comes. */
+  settle(): Promise<void>
 }
 
 /** A decline; approvals are counted nowhere. */
@@ -67,6 +69,10 @@ class InEventTime implements EventTimeVelocity {
     }
     await observeUpTo(attempts.length)
     return values
+  }
+
+  settle(): Promise<void> {
+    return this.#tellUpTo(Number.POSITIVE_INFINITY)
   }
 
   publish(outcomes: readonly VelocityOutcomeEvent[]): Promise<void> {

@@ -8,6 +8,7 @@ export {
   compareRuleSets,
   type Example,
 } from './compare.ts'
+export { type CountPastOptions, countPast, type PastCounted } from './count-past.ts'
 export { DEFAULT_GENERATE_OPTIONS, demoPayments, type GenerateOptions } from './demo.ts'
 export { type CompiledRules, createEngine } from './engine.ts'
 export { LABEL_COLUMNS, type LabelsRead, readLabels } from './labels.ts'

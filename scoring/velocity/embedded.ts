@@ -19,6 +19,7 @@ import {
   observeRing,
   observeTile,
   readRing,
+  readTile,
   type Workspace,
 } from './observe.ts'
 import { type CompiledPlan, IS_TILE, planCompiler } from './plan.ts'
@@ -48,7 +49,6 @@ export interface EmbeddedVelocityOptions {
 export interface EmbeddedVelocity extends Velocity {
   /**
    * Answers as of each attempt's time and appends nothing, so the attempt itself is not counted.
-   * Entities whose events are many (ip, merchant, bin) are not read: their values are NaN.
    */
   read(attempts: readonly VelocityAttempt[], plan: AggregatePlan): readonly VelocityValues[]
   /** All entities, least recently used first, for `restore`. */
@@ -119,9 +119,13 @@ class Embedded implements EmbeddedVelocity {
     const batch = batchAttempts(attempts, '')
     for (const entity of batch.entities) {
       const query = compiled.queries[entity.entity]
-      if (query === undefined || IS_TILE[entity.entity]) continue
-      const log = this.#cells.find(entity.key)?.log ?? this.#unknown
-      readRing(this.#workspace, log, batch, entity, query, answers)
+      if (query === undefined) continue
+      const cell = this.#cells.find(entity.key)
+      const log = cell?.log ?? this.#unknown
+      if (IS_TILE[entity.entity]) {
+        const base = cell?.base ?? EMPTY_BASE
+        readTile(this.#workspace, log, base, batch, entity, query, answers)
+      } else readRing(this.#workspace, log, batch, entity, query, answers)
     }
     return answers
   }

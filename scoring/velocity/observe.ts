@@ -126,6 +126,25 @@ export function observeTile(
   }
 }
 
+/** What `readRing` does, for a tile; `log` is without its header. */
+export function readTile(
+  workspace: Workspace,
+  log: EventLog,
+  base: TileBase,
+  batch: Batch,
+  entity: BatchEntity,
+  query: EntityQuery,
+  answers: readonly Answer[],
+): void {
+  const { columns, totals } = workspace
+  readEvents(columns, log, log.start, log.end)
+  const full = TILE_HEADER_BYTES + log.end - log.start >= TILE_LOG_BYTES_MAX
+  for (const event of entity.events) {
+    const end = (event + 1) * batch.eventBytes
+    answerFromTile(answers[event] as Answer, query, totals, columns, base, full, batch, end)
+  }
+}
+
 /** Answers of a batch, everything unknown at first. */
 export function emptyAnswers(count: number, size: number): Answer[] {
   const answers: Answer[] = []

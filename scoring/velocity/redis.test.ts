@@ -8,6 +8,7 @@ import {
 } from '../../load-tests/processes/redis-server.ts'
 import { connectRedis } from '../adapters/redis-connection.ts'
 import { testAttempt, testVelocity } from './conformance.ts'
+import { createEmbeddedVelocity } from './embedded.ts'
 import { ENTITY_TTL_SECONDS } from './limits.ts'
 import { createRedisVelocity, type RedisVelocity, type RedisVelocityOptions } from './redis.ts'
 
@@ -160,6 +161,37 @@ function testRedis(): void {
     assert.ok(missing > 0 && missing < 6, `${missing} batches without the merchant`)
     await store.close()
     await other.close()
+  })
+
+  test('redis: reading appends nothing and says what the embedded store says', async () => {
+    const store = await openStore(redis, { keyPrefix: 'read.' })
+    const embedded = createEmbeddedVelocity()
+    const plan = [
+      ...COUNTS,
+      { function: 'sum', entity: 'card', windowSeconds: 3_600 },
+      { function: 'declines', entity: 'card', windowSeconds: DAY },
+      { function: 'distinct', entity: 'merchant', of: 'card', windowSeconds: DAY },
+    ] as const
+    // Ring and tile in every state: empty, short, compacted, saturated.
+    for (let i = 0; i < 160; i++) {
+      const keys = { card: `c${i % 3}`, merchant: 'm' }
+      const attempt = testAttempt(i, T0 + i * 1_000, keys, i)
+      for (const each of [store, embedded]) {
+        await each.observe([attempt], plan, DEADLINE_MS)
+        if (i % 5 === 0) {
+          const outcome = { ...attempt, kind: 'declined' as const, responseCode: '51' }
+          await each.publish([outcome], DEADLINE_MS)
+        }
+      }
+      await store.settled()
+      if (i % 20 > 0) continue
+      const probe = testAttempt(900, T0 + i * 1_000 + 500, { card: 'c1', merchant: 'm' })
+      const first = await store.read([probe], plan, DEADLINE_MS)
+      assert.deepEqual(await store.read([probe], plan, DEADLINE_MS), first)
+      assert.deepEqual(first, embedded.read([probe], plan))
+      assert.equal(first[0]?.values[1], i + 1)
+    }
+    await store.close()
   })
 
   test('redis: an error reply makes velocity missing, by code', async () => {

@@ -36,9 +36,16 @@ import {
   TILE_LOG_BYTES_MAX,
   UNIT_BYTES,
 } from './limits.ts'
-import { createWorkspace, emptyAnswers, observeRing, observeTile } from './observe.ts'
+import {
+  createWorkspace,
+  emptyAnswers,
+  observeRing,
+  observeTile,
+  readRing,
+  readTile,
+} from './observe.ts'
 import { packBatch } from './packed-batch.ts'
-import { type CompiledPlan, IS_TILE, planCompiler } from './plan.ts'
+import { type CompiledPlan, type EntityQuery, IS_TILE, planCompiler } from './plan.ts'
 import { RedisCaller } from './redis-caller.ts'
 import { KeysMoved, type RedisConnection } from './redis-connection.ts'
 import { OBSERVE_SCRIPT } from './redis-script.ts'
@@ -46,7 +53,7 @@ import type { Answer } from './ring.ts'
 import { decodeBase, EMPTY_BASE, readVersion, type TileBase } from './tile.ts'
 import { createTileCache } from './tile-cache.ts'
 import { TileCompactor } from './tile-compactor.ts'
-import type { Velocity, VelocityAttempt, VelocityOutcomeEvent } from './velocity.ts'
+import type { Velocity, VelocityAttempt, VelocityOutcomeEvent, VelocityValues } from './velocity.ts'
 import { VelocityError } from './velocity-error.ts'
 
 export interface RedisVelocityOptions {
@@ -64,12 +71,22 @@ export interface RedisVelocityOptions {
 export interface RedisVelocity extends Velocity {
   /** Open where any server's is. */
   readonly breakerState: Breaker['state']
+  /**
+   * Answers as of each attempt's time and appends nothing, so the attempt itself is not counted.
+   * Rejects like `observe`.
+   */
+  read(
+    attempts: readonly VelocityAttempt[],
+    plan: AggregatePlan,
+    deadlineMs: number,
+  ): Promise<readonly VelocityValues[]>
   /** Resolves when no compaction is under way. */
   settled(): Promise<void>
 }
 
 const DEFAULT_KEY_PREFIX = 'switchyard:v'
 const TTL = `${ENTITY_TTL_SECONDS}`
+const ALL_KNOWN = new Uint8Array(BATCH_MAX).fill(1)
 /** The only one, where the connection does not tell servers apart. */
 const ONE_SERVER = ''
 
@@ -158,6 +175,47 @@ class OnRedis implements RedisVelocity {
     const answers = emptyAnswers(attempts.length, compiled.size)
     await this.#send(batch, compiled, answers, deadlineMs)
     return answers
+  }
+
+  async read(attempts: readonly VelocityAttempt[], plan: AggregatePlan, deadlineMs: number) {
+    this.#assertOpen()
+    const compiled = this.#compile(plan)
+    const batch = batchAttempts(attempts, this.#prefix)
+    const answers = emptyAnswers(attempts.length, compiled.size)
+    const asked = batch.entities.filter(({ entity }) => compiled.queries[entity] !== undefined)
+    // Events that are all known already are appended nowhere.
+    const parts = await this.#callEach(batch, asked, compiled, ALL_KNOWN, deadlineMs)
+    for (const part of parts) {
+      if (part.replies === undefined) throw part.error
+      this.#readPart(part, part.replies, batch, compiled, answers)
+    }
+    return answers
+  }
+
+  #readPart(
+    { entities, bases }: Part,
+    replies: readonly unknown[],
+    batch: Batch,
+    plan: CompiledPlan,
+    answers: readonly Answer[],
+  ): void {
+    const workspace = this.#workspace
+    const scratch = this.#scratch
+    let at = 1
+    for (let i = 0; i < entities.length; i++) {
+      const entity = entities[i] as BatchEntity
+      const query = plan.queries[entity.entity] as EntityQuery
+      const before = bytesAt(replies, at++)
+      if (IS_TILE[entity.entity] !== true) {
+        this.#load(before, 0)
+        readRing(workspace, scratch, batch, entity, query, answers)
+        continue
+      }
+      const base = baseOf(before, bytesAt(replies, at++), bases[i])
+      this.#load(before, TILE_HEADER_BYTES)
+      if (base === undefined) markPartial(entity, answers)
+      else readTile(workspace, scratch, base, batch, entity, query, answers)
+    }
   }
 
   async publish(outcomes: readonly VelocityOutcomeEvent[], deadlineMs: number): Promise<void> {

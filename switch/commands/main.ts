@@ -34,6 +34,11 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     example: 'model check',
     load: async () => (await import('./model.ts')).registerModel,
   },
+  velocity: {
+    summary: 'show, rebuild and verify the counters that rules and model read',
+    example: 'velocity show merchant=demo/M-1001',
+    load: async () => (await import('./velocity.ts')).registerVelocity,
+  },
   iso8583: {
     summary: 'decode, encode and describe ISO 8583 messages',
     example: 'iso8583 decode --help',
