@@ -125,6 +125,16 @@ test('a reversal before its original: 00, and the original is 94 and not forward
   assert.equal(await codeOf(client, late), '0110 94')
   assert.equal(await codeOf(client, repeatOf(late)), '0110 94')
   assert.deepEqual(await entriesOf(system.demoA, 5401), [])
+  // DE90 has no place for the terminal: a reversal without DE41 finds what had one, and stops it.
+  const came = isoRequest(5404, 5404)
+  await ask(client, came)
+  const bare = { 37: undefined, 41: undefined }
+  assert.equal(await codeOf(client, follow(came, '0420', bare)), '0430 00')
+  await untilIssuer(async () => !isLive(await ledgerOf(5404)))
+  const coming = isoRequest(5405, 5405)
+  assert.equal(await codeOf(client, follow(coming, '0420', bare)), '0430 00')
+  assert.equal(await codeOf(client, coming), '0110 94')
+  assert.deepEqual(await entriesOf(system.demoA, 5405), [])
   // Too old to come any more, or only a part of it.
   const old = isoRequest(5402, 5402, { 7: '0101000000' })
   assert.equal(await codeOf(client, follow(old, '0420')), '0430 25')
@@ -137,11 +147,14 @@ test('a reversal while the issuer is asked: the original is 94, and undone', asy
   const slow = isoRequest(5501, 5501)
   client.send(slow)
   await untilIssuer(async () => (await entriesOf(system.demoA, 5501)).length === 1)
-  assert.equal(await codeOf(client, follow(slow, '0400', { 95: standing(1) })), '0410 09')
+  // A part of it can't be given back yet: not answered, and so told again later.
+  const part = follow(slow, '0400', { 95: standing(1) })
+  client.send(part)
   assert.equal(await codeOf(client, follow(slow, '0400')), '0410 00')
   const answer = () => client.received.find(({ fields }) => fields[11] === slow.fields[11])
   await untilIssuer(async () => answer() !== undefined)
   assert.equal(answer()?.fields[39], '94')
+  assert.ok(!client.received.some(({ fields }) => fields[11] === part.fields[11]))
   await system.demoA.setBehaviour({ delayMs: 0 })
   await untilIssuer(async () => !isLive(await ledgerOf(5501)))
 })

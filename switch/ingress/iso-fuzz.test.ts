@@ -64,6 +64,8 @@ const world = {
     status: { writable: true },
     findKey: () => undefined,
     findByRrn: () => Promise.resolve([]),
+    lookUpKey: async () => undefined,
+    lookUpKeys: async () => [],
   },
   scorer: { queueDepth: 0 },
   inFlight: new InFlight(10),

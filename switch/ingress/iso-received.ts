@@ -63,8 +63,16 @@ function joinKey(
   institution: string,
   message: Received,
 ): string {
-  const terminal = textOf(message, 41).trimEnd()
-  return ['iso', mti.slice(0, 3), stan, sentAt, institution, terminal].join(' ')
+  return ['iso', mti.slice(0, 3), stan, sentAt, institution, terminalOf(message)].join(' ')
+}
+
+function terminalOf(message: Received): string {
+  return textOf(message, 41).trimEnd()
+}
+
+/** What a reversal that came first, without DE41, has named the message by. */
+export function keyWithoutTerminal(message: Received, key: string): string {
+  return key.slice(0, key.length - terminalOf(message).length)
 }
 
 /** Classes that an original may have been sent in, where the message does not say. */
@@ -105,7 +113,10 @@ export function originalOf(
   )
   const key = joinKey(elements.mti, elements.stan, elements.sentAt, of ?? institution, message)
   const stan = elements.stan.slice(-6)
-  const name = { ...common, keys: [key], isComplete: true, stan }
+  // DE90 and DE56 have no place for the terminal.
+  const prefix = terminalOf(message) === '' ? key : undefined
+  const keys = [key, keyWithoutTerminal(message, key)]
+  const name = { ...common, keys, isComplete: true, stan, prefix }
   return { name, sentAtMs: sentAtOf(message, elements, nowMs) }
 }
 

@@ -65,6 +65,7 @@ async function createRig(
       status: { writable: true },
       findKey: () => undefined,
       lookUpKey: async () => undefined,
+      lookUpKeys: async () => [],
       findByRrn: async () => [],
       ...store,
     },
@@ -169,7 +170,7 @@ test('a store that can not be read ends nothing: told again, or asked again', as
     throw Object.assign(new Error('read'), { code: 'EIO' })
   }
   for (const lookUp of [fault, disk]) {
-    const store = { findByRrn: lookUp, lookUpKey: lookUp }
+    const store = { findByRrn: lookUp, lookUpKey: lookUp, lookUpKeys: lookUp }
     const { send, answers } = await createRig(undefined, undefined, store)
     const completion = authorization({ 37: '632610000123' })
     send({ ...completion, mti: '0220' })

@@ -9,13 +9,13 @@ import { type Refusal, refuse } from '../errors.ts'
 import { increment } from '../increment.ts'
 import { RRN_MATCHES_MAX } from '../limits.ts'
 import { refund } from '../refund.ts'
-import type { Reply } from '../respond.ts'
+import { type Reply, respondAgain } from '../respond.ts'
 import { reverseOriginal } from '../reverse.ts'
-import { matchOriginal, refuseUnreadable } from '../steps/index.ts'
+import { isTombstone, matchOriginal, refuseUnreadable } from '../steps/index.ts'
 import type { StepKind } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 import { readIsoAuthorization } from './iso-authorization.ts'
-import { institutionOf, type Received, text } from './iso-received.ts'
+import { institutionOf, keyWithoutTerminal, type Received, text } from './iso-received.ts'
 import { type IsoSender, type IsoStep, readIsoStep, storyOf } from './iso-step.ts'
 
 const ASKED_STORIES = { capture, refund, increment } as const
@@ -49,6 +49,11 @@ function takeAuthorization(
   const institution = institutionOf(message, sender.institution)
   const read = readIsoAuthorization(message, institution, world.clock.now())
   if ('kind' in read) return read
+  // In one tick with the claim: a reversal without DE41 finds either this key or its own tombstone.
+  const reversed = world.store.findKey(acquirer.id, keyWithoutTerminal(message, read.key))
+  if (reversed !== undefined && isTombstone(reversed)) {
+    return respondAgain(world, reversed.transactionId)
+  }
   return authorize(world, acquirer, read.key, read.request, undefined, read.compared)
 }
 

@@ -5,6 +5,7 @@ import { RRN_MATCHES_MAX } from '../limits.ts'
 import type { Transaction } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 import { refuseUnreadable } from './take-step.ts'
+import { isTombstone } from './tombstone.ts'
 
 /** How an acquirer names its original: by the key that it sent it with, or by its RRN. */
 export type OriginalName =
@@ -19,6 +20,8 @@ export interface WireName {
   readonly keys: readonly string[]
   /** The first key is made of whole original data elements: nothing else can be meant. */
   readonly isComplete: boolean
+  /** The message names no terminal, and its original may have had one: how all its keys begin. */
+  readonly prefix?: string | undefined
   /** Where no key is known any more: its RRN, and the trace number that it had. */
   readonly rrn: string | undefined
   readonly stan: string | undefined
@@ -51,6 +54,14 @@ async function match(world: World, acquirer: Acquirer, name: OriginalName): Prom
 type Match = { readonly kind: 'found'; readonly id: string } | Refusal
 
 async function matchNumbers(world: World, acquirer: Acquirer, name: WireName): Promise<Match> {
+  if (name.prefix !== undefined) {
+    const entries = await world.store.lookUpKeys(acquirer.id, name.prefix, RRN_MATCHES_MAX)
+    // What came says more than that it was expected.
+    const came = entries.filter((entry) => !isTombstone(entry))
+    const [entry, another] = came.length === 0 ? entries : came
+    if (another !== undefined) return ambiguous('it was sent at several terminals', '41')
+    if (entry !== undefined) return { kind: 'found', id: entry.transactionId }
+  }
   for (const key of name.keys) {
     const entry = await world.store.lookUpKey(acquirer.id, key)
     if (entry !== undefined) return { kind: 'found', id: entry.transactionId }
@@ -69,9 +80,13 @@ function onlyOne([first, second]: readonly Transaction[]): Match {
   if (first === undefined) return notFound()
   if (second !== undefined) {
     const detail = 'more than one authorization has this RRN: name it by its key or its id'
-    return refuse('original_ambiguous', detail, 'original.rrn')
+    return ambiguous(detail, 'original.rrn')
   }
   return { kind: 'found', id: first.intent.id }
+}
+
+function ambiguous(detail: string, param: string): Refusal {
+  return refuse('original_ambiguous', detail, param)
 }
 
 function notFound(): Refusal {

@@ -217,6 +217,29 @@ function testClaims(inWorld: InWorld): void {
     assert.equal(reopened.findKey('demo', 'done')?.transactionId, 'auth_3')
   })
 
+  inWorld('keys are found by how they begin, in memory and after a restart', async (world) => {
+    const { store } = world
+    const keys = [
+      'iso 010 000123 T ',
+      'iso 010 000123 T 1',
+      'iso 010 000123 U',
+      `iso 010 000123 T ${'x'.repeat(17)}`,
+    ]
+    for (const [i, idempotencyKey] of keys.entries()) {
+      await store.claim(sampleIntent(`auth_${i}`, { idempotencyKey }))
+      await store.record(sampleOutcome(`auth_${i}`))
+    }
+    const check = async (opened: TransactionStore) => {
+      const idsOf = async (acquirer: string, prefix: string) =>
+        (await opened.lookUpKeys(acquirer, prefix, 5)).map((one) => one.transactionId).sort()
+      assert.deepEqual(await idsOf('demo', 'iso 010 000123 T '), ['auth_0', 'auth_1'])
+      assert.deepEqual(await idsOf('demo', 'iso 010 000123 V'), [])
+      assert.deepEqual(await idsOf('other', 'iso 010 000123 T '), [])
+    }
+    await check(store)
+    await check(await world.reopen())
+  })
+
   inWorld('attempts are kept in order; not sent is said of the last', async ({ store, reopen }) => {
     const second = sampleAttempt({ issuer: 'demo-b', stan: '000777' })
     await store.claim(sampleIntent('auth_1'))

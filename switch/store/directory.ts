@@ -24,7 +24,7 @@ import {
   NOWHERE,
 } from './directory-entry.ts'
 import { Fifo } from './fifo.ts'
-import type { StoreLimits } from './limits.ts'
+import { KEY_TAIL_CHARACTERS_MAX, type StoreLimits } from './limits.ts'
 import type { DeliveryRecord, LogRecord } from './log-record.ts'
 import type { IndexPut, RecordIndex } from './record-index.ts'
 import { StandInCounters } from './stand-in-counters.ts'
@@ -187,6 +187,26 @@ export class Directory {
     if (known !== undefined) return known
     const id = this.#index.get(key)
     return id === undefined ? undefined : this.find(textOf(id))
+  }
+
+  /** Whose key begins with `prefix`, with at most KEY_TAIL_CHARACTERS_MAX characters behind it. */
+  findByKeyPrefix(acquirer: string, prefix: string, limit: number): DirectoryEntry[] {
+    const found = new Set<DirectoryEntry>()
+    const charactersMax = prefix.length + KEY_TAIL_CHARACTERS_MAX
+    for (const entry of this.#byKey.values()) {
+      const { acquirer: own, idempotencyKey: key } = entry
+      const fits = own === acquirer && key.length <= charactersMax && key.startsWith(prefix)
+      if (fits) found.add(entry)
+    }
+    // The index has each key behind its length.
+    for (let length = prefix.length; length <= charactersMax; length++) {
+      const key = `${joinKey('k', acquirer)}${length}:${prefix}`
+      for (const { value } of this.#index.list(key, limit, 'ascending')) {
+        const entry = this.find(textOf(value))
+        if (entry !== undefined) found.add(entry)
+      }
+    }
+    return [...found].slice(0, limit)
   }
 
   /** Newest first, at most `limit`. */

@@ -231,7 +231,11 @@ class EmbeddedStore implements TransactionStore {
   findKey(acquirer: string, idempotencyKey: string): KeyEntry | undefined {
     if (this.#closing !== null) throw new StoreFault(CLOSED)
     const entry = this.#directory.findByKey(acquirer, idempotencyKey)
-    if (entry === undefined) return undefined
+    return entry === undefined ? undefined : this.#keyEntryOf(entry)
+  }
+
+  /** Undefined: it is too old to be known. */
+  #keyEntryOf(entry: DirectoryEntry): KeyEntry | undefined {
     const isOpen = entry.phase !== 'recorded'
     const ageMs = this.#options.clock.now() - entry.createdAtMs
     // An open claim is found at any age: its issuer may still approve it.
@@ -245,6 +249,12 @@ class EmbeddedStore implements TransactionStore {
 
   async lookUpKey(acquirer: string, idempotencyKey: string): Promise<KeyEntry | undefined> {
     return this.findKey(acquirer, idempotencyKey)
+  }
+
+  async lookUpKeys(acquirer: string, prefix: string, limit: number): Promise<readonly KeyEntry[]> {
+    if (this.#closing !== null) throw new StoreFault(CLOSED)
+    const entries = this.#directory.findByKeyPrefix(acquirer, prefix, limit)
+    return entries.flatMap((entry) => this.#keyEntryOf(entry) ?? [])
   }
 
   async claim(intent: Intent): Promise<ClaimResult> {

@@ -121,3 +121,6 @@ export const UPKEEP = {
   /** Between two pieces of a rewriting, each 1 ms of the main thread: a third of it at most. */
   pauseMs: 2,
 } as const
+
+/** What may stand behind the known part of a key that is looked for: DE41 has 8, 2003's 16. */
+export const KEY_TAIL_CHARACTERS_MAX = 16

@@ -326,6 +326,11 @@ export interface TransactionStore {
   /** The same of what any process knows. Rejects as reads do. */
   lookUpKey(acquirer: string, idempotencyKey: string): Promise<KeyEntry | undefined>
   /**
+   * The same of keys that begin with `prefix` and go on for at most KEY_TAIL_CHARACTERS_MAX further
+   * characters; `limit` at most. Costs a pass over what is in memory: for what is rare.
+   */
+  lookUpKeys(acquirer: string, prefix: string, limit: number): Promise<readonly KeyEntry[]>
+  /**
    * Makes the intent durable. The key is taken before this returns, so that a second claim of it in
    * the same tick is `existing`. Rejects with StoreFault.
    */

@@ -179,6 +179,13 @@ export class PostgresStore implements TransactionStore {
     return this.#isKept(found.entry, found.createdAtMs) ? found.entry : undefined
   }
 
+  async lookUpKeys(acquirer: string, prefix: string, limit: number): Promise<readonly KeyEntry[]> {
+    const found = await this.#read((reader) => reader.findKeys(acquirer, prefix, limit))
+    return found.flatMap(({ entry, createdAtMs }) =>
+      this.#isKept(entry, createdAtMs) ? [entry] : [],
+    )
+  }
+
   /** An open claim is found at any age: its issuer may still approve it. */
   #isKept({ state }: KeyEntry, createdAtMs: number): boolean {
     const { clock, keyRetentionMs } = this.#parts.options

@@ -2,6 +2,7 @@
 // again once; what takes too long is given up.
 
 import type { TimerHandle, Timers } from '../../ports.ts'
+import { KEY_TAIL_CHARACTERS_MAX } from '../limits.ts'
 import { decodeRecord, type LogRecord } from '../log-record.ts'
 import type {
   Attempt,
@@ -50,6 +51,18 @@ const KEY: Statement = {
       EXISTS (SELECT 1 FROM switchyard.open_claim o
         WHERE o.transaction_id = k.transaction_id) AS is_open
     FROM switchyard.claim k WHERE k.acquirer = $1 AND k.idempotency_key = $2`,
+}
+
+/** $3: the first text after all that begin with $2, byte by byte. */
+const KEYS: Statement = {
+  name: 'keys_1',
+  text: `SELECT k.transaction_id, k.fingerprint, k.created_at_ms,
+      EXISTS (SELECT 1 FROM switchyard.open_claim o
+        WHERE o.transaction_id = k.transaction_id) AS is_open
+    FROM switchyard.claim k
+    WHERE k.acquirer = $1 AND k.idempotency_key >= $2 AND k.idempotency_key < $3
+      AND length(k.idempotency_key) <= $4
+    ORDER BY k.idempotency_key LIMIT $5`,
 }
 
 const BY_RRN: Statement = {
@@ -147,13 +160,16 @@ export class Reader {
 
   async findKey(acquirer: string, idempotencyKey: string): Promise<FoundKey | undefined> {
     const [row] = await this.query(KEY, [acquirer, idempotencyKey])
-    if (row === undefined) return undefined
-    const entry: KeyEntry = {
-      transactionId: row.transaction_id as string,
-      fingerprint: new Uint8Array(row.fingerprint as Uint8Array),
-      state: row.is_open === true ? 'open' : 'recorded',
-    }
-    return { entry, createdAtMs: Number(row.created_at_ms) }
+    return row === undefined ? undefined : foundKeyOf(row)
+  }
+
+  /** Keys that begin with `prefix` and are not much longer. */
+  async findKeys(acquirer: string, prefix: string, limit: number): Promise<readonly FoundKey[]> {
+    const last = prefix.length - 1
+    const after = prefix.slice(0, last) + String.fromCharCode(prefix.charCodeAt(last) + 1)
+    const charactersMax = prefix.length + KEY_TAIL_CHARACTERS_MAX
+    const rows = await this.query(KEYS, [acquirer, prefix, after, charactersMax, limit])
+    return rows.map(foundKeyOf)
   }
 
   async findByRrn(acquirer: string, rrn: string, limit: number): Promise<Transaction[]> {
@@ -306,6 +322,15 @@ function withQueued(outcome: Outcome, deliveries: readonly Delivery[]): Outcome 
       message.transmittedAt === reversal.transmittedAt,
   )
   return isOwn ? outcome : { ...outcome, reversal: null }
+}
+
+function foundKeyOf(row: Row): FoundKey {
+  const entry: KeyEntry = {
+    transactionId: row.transaction_id as string,
+    fingerprint: new Uint8Array(row.fingerprint as Uint8Array),
+    state: row.is_open === true ? 'open' : 'recorded',
+  }
+  return { entry, createdAtMs: Number(row.created_at_ms) }
 }
 
 function intentOf(row: Row): Extract<LogRecord, { kind: 'claim' }> {
