@@ -117,6 +117,15 @@ function parse(text: string): KeyCheck | undefined {
   }
 }
 
+/** Says that nothing of the store is under a key any more. The caller holds the store's lock. */
+export function forgetKey(dataDir: string, keyId: number): void {
+  const file = path.join(dataDir, KEY_CHECK_FILE)
+  const known = readCheck(file)
+  if (known === undefined) return
+  const panKeys = Object.entries(known.panKeys).filter(([id]) => id !== String(keyId))
+  writeCheck(file, { ...known, panKeys: Object.fromEntries(panKeys) })
+}
+
 /** Replaced whole, and durable before a card is sealed under a new key. */
 function writeCheck(file: string, check: KeyCheck): void {
   const draft = `${file}.new`

@@ -1,8 +1,26 @@
 // Adapter: the key file. Made at the first start with mode 0600, refused where it is unsafe.
 
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
-import { type KeyRing, newKeyFile, parseKeyFile } from '../card-data/index.ts'
+import {
+  type KeyRing,
+  newKeyFile,
+  parseKeyFile,
+  withNewPanKey,
+  withoutPanKey,
+} from '../card-data/index.ts'
 import type { Random } from '../ports.ts'
 
 export interface KeyFileOptions {
@@ -72,6 +90,67 @@ export function writeKeyFile(file: string, random: Random): void {
   writeFileSync(file, newKeyFile(random), { mode: 0o600, flag: 'wx' })
   // The mode of writeFile is masked by umask, never widened; a strict one could take the owner's.
   chmodSync(file, 0o600)
+}
+
+export type PanKeyAdded =
+  | { readonly ok: true; readonly id: number }
+  | { readonly ok: false; readonly problem: string }
+
+/** Adds a PAN key, the newest from then on. The file is the old or the new one whole. */
+export function addPanKey(file: string, random: Random): PanKeyAdded {
+  let id = 0
+  const problem = replaceKeyFile(file, (text) => {
+    const added = withNewPanKey(text, random)
+    id = added.id
+    return added.text
+  })
+  return problem === undefined ? { ok: true, id } : { ok: false, problem }
+}
+
+/** Why a PAN key can't be taken out: only one that is there and not the newest can. */
+export function removePanKeyProblem(file: string, id: number): string | undefined {
+  const parsed = parseKeyFileAt(file)
+  if (!parsed.ok) return parsed.problem
+  const { panKeys, currentPanKeyId } = parsed.keys
+  if (!panKeys.has(id)) return `it holds no PAN key ${id}`
+  if (id === currentPanKeyId) return `${id} is the newest key: \`keys rotate\` first`
+  return undefined
+}
+
+/** Takes a PAN key out. Says what keeps it from being done. */
+export function removePanKey(file: string, id: number): string | undefined {
+  const problem = removePanKeyProblem(file, id)
+  if (problem !== undefined) return problem
+  return replaceKeyFile(file, (text) => withoutPanKey(text, id))
+}
+
+/** By a draft beside it and one rename. Says what went wrong; then the file is as it was. */
+function replaceKeyFile(file: string, change: (text: string) => string): string | undefined {
+  const parsed = parseKeyFileAt(file)
+  if (!parsed.ok) return parsed.problem
+  const draft = `${file}.new`
+  try {
+    writeFileSync(draft, change(readFileSync(file, 'utf8')), { mode: 0o600, flag: 'wx' })
+    chmodSync(draft, 0o600)
+    syncFile(draft)
+    renameSync(draft, file)
+    syncFile(path.dirname(file))
+    return undefined
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return `${draft} is there: another change runs, or one was cut off`
+    rmSync(draft, { force: true })
+    return `it can't be written (${code})`
+  }
+}
+
+function syncFile(file: string): void {
+  const descriptor = openSync(file, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 /** Whether a path lies below a folder; both absolute. */

@@ -27,6 +27,24 @@ interface KeyFile {
 export function newKeyFile(random: Random): string {
   const key = () => Buffer.from(random.fill(new Uint8Array(KEY_BYTES))).toString('base64')
   const file: KeyFile = { version: 1, panKeys: [{ id: 1, key: key() }], tokenKey: key() }
+  return textOf(file)
+}
+
+/** The text of a key file with one more PAN key, which is the newest. The text must parse. */
+export function withNewPanKey(text: string, random: Random): { text: string; id: number } {
+  const file = JSON.parse(text) as KeyFile
+  const id = Math.max(...file.panKeys.map((entry) => entry.id)) + 1
+  const key = Buffer.from(random.fill(new Uint8Array(KEY_BYTES))).toString('base64')
+  return { text: textOf({ ...file, panKeys: [...file.panKeys, { id, key }] }), id }
+}
+
+/** The text of a key file without one of its PAN keys. The text must parse. */
+export function withoutPanKey(text: string, id: number): string {
+  const file = JSON.parse(text) as KeyFile
+  return textOf({ ...file, panKeys: file.panKeys.filter((entry) => entry.id !== id) })
+}
+
+function textOf(file: KeyFile): string {
   return `${JSON.stringify(file, null, 2)}\n`
 }
 

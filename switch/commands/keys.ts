@@ -4,9 +4,10 @@ import type { Command } from 'commander'
 import { readConfigFile } from '../adapters/config-files.ts'
 import { parseKeyFileAt, writeKeyFile } from '../adapters/key-files.ts'
 import { createSystemRandom } from '../adapters/system-clock.ts'
+import { registerKeysLife } from './keys-life.ts'
 
 export function registerKeys(program: Command): void {
-  const keys = program.command('keys').description('make and check the key file')
+  const keys = program.command('keys').description('make, check and rotate the keys')
   keys
     .command('create')
     .description('write a new key file (KEYS_FILE), mode 0600; refuses to overwrite one')
@@ -18,6 +19,7 @@ export function registerKeys(program: Command): void {
     .action((file: string | undefined) => {
       process.exitCode = create(file ?? configuredFile())
     })
+  registerKeysLife(keys)
   keys
     .command('check')
     .description('say whether the key file is usable, and which key ids it holds')

@@ -5,6 +5,7 @@ export {
   exportLog,
   type LogAudit,
 } from './audit.ts'
+export { type CardUse, countCards } from './card-use.ts'
 export { copyLog, type LogCopied } from './copy-log.ts'
 export {
   type EmbeddedStoreOptions,
