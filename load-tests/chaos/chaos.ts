@@ -78,11 +78,13 @@ async function runOne(
       onAnswer: (event) => recoveries.onAnswer(event),
     })
     const plan = planFaults({ seed, faults: can, durationMs, leaseMs })
-    const strikes = new Strikes(stand, plan, recoveries, signal, say)
+    let isOffered = false
+    const strikes = new Strikes(stand, plan, recoveries, signal, say, () => isOffered)
     const startedMs = performance.now()
     const struck = strikes.run()
     const ticking = setInterval(() => say(progressOf(acquirer, startedMs, durationSeconds)), 1_000)
     await acquirer.offer()
+    isOffered = true
     const offeredSeconds = (performance.now() - startedMs) / 1_000
     const faults = await struck
     stand.heal()
@@ -132,6 +134,7 @@ class Strikes {
   readonly #recoveries: Recoveries
   readonly #signal: AbortSignal
   readonly #say: (line: string) => void
+  readonly #isOver: () => boolean
   readonly #busy = new Map<string, Promise<void>>()
   readonly #done: InjectedFault[] = []
 
@@ -141,12 +144,14 @@ class Strikes {
     recoveries: Recoveries,
     signal: AbortSignal,
     say: (line: string) => void,
+    isOver: () => boolean,
   ) {
     this.#stand = stand
     this.#plan = plan
     this.#recoveries = recoveries
     this.#signal = signal
     this.#say = say
+    this.#isOver = isOver
   }
 
   /** Resolves when the last fault is undone, with all of them in order. */
@@ -169,6 +174,8 @@ class Strikes {
   async #strike(planned: PlannedFault, startedMs: number): Promise<void> {
     const { fault } = planned
     const atMs = performance.now()
+    // Held up by those before it until nothing is asked any more: it would show nothing.
+    if (this.#signal.aborted || this.#isOver()) return
     this.#say(`${fault} for ${(planned.forMs / 1_000).toFixed(1)} s`)
     const part = await inject(this.#stand, planned, this.#recoveries)
     const seconds = round((performance.now() - atMs) / 1_000)

@@ -12,6 +12,10 @@ import type { Stand } from './stand.ts'
 
 /** How long a switch may go on with a disk that is full. */
 const DISK_NOTICED_MS = 15_000
+/** A switch that is down already is hit when it is there again, but not later than that. */
+const SWITCH_BACK_MS = 30_000
+/** The share of switches that are hit as soon as they listen, ready or not. */
+const WHILE_RECOVERING = 0.25
 /** Connections of a cut link end so often. */
 const CUT_EVERY_MS = 250
 
@@ -56,6 +60,9 @@ export async function inject(
   return `PostgreSQL of ${at(stand.switches, index).name}`
 }
 
+/** The first digits of a draw choose the part; what is behind them is free for something else. */
+const nextDraw = (draw: number) => (draw * 1_000) % 1
+
 /** `kill-switch` to `kill` and `switch`; `half-open-redis` to `half-open` and `redis`. */
 function splitName(fault: string): readonly string[] {
   return /^(half-open|[a-z]+)-(.*)$/.exec(fault)?.slice(1) ?? []
@@ -75,6 +82,8 @@ async function hitSwitch(
 ): Promise<string> {
   const index = Math.floor(draw * stand.switches.length)
   const one = at(stand.switches, index)
+  // Most are hit when they serve, some while they recover.
+  await one.waitThere({ isReady: nextDraw(draw) > WHILE_RECOVERING, timeoutMs: SWITCH_BACK_MS })
   const hitMs = performance.now()
   if (fault === 'kill-switch') {
     if (!one.signal('SIGKILL')) return `${one.name}, which was down`
@@ -141,8 +150,7 @@ async function badWeather(
   { delayMs, spreadMs }: { readonly delayMs: number; readonly spreadMs: number },
 ): Promise<void> {
   const [what = ''] = splitName(fault)
-  // `draw` chose the part by its first digits; what is behind them chooses this.
-  const again = (draw * 1_000) % 1
+  const again = nextDraw(draw)
   if (what === 'cut') {
     for (const untilMs = performance.now() + forMs; performance.now() < untilMs; ) {
       link.cut()
@@ -164,6 +172,7 @@ async function badWeather(
 /** Until the switch has ended for it; then there is room again. */
 async function fillDisk(stand: Stand, forMs: number, recoveries: Recoveries): Promise<string> {
   const one = at(stand.switches, 0)
+  await one.waitThere({ isReady: true, timeoutMs: SWITCH_BACK_MS })
   const { running } = one
   if (running === undefined) return `${one.name}, which was down`
   const { disk } = stand

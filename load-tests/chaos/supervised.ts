@@ -59,11 +59,15 @@ export class SupervisedSwitch {
 
   /** Throws where it is not ready within the time. */
   async waitReady(timeoutMs: number): Promise<void> {
-    const untilMs = performance.now() + timeoutMs
-    while (!this.#isReady) {
-      if (performance.now() > untilMs) throw new Error(`${this.name} does not get ready`)
-      await pause(20)
-    }
+    await this.waitThere({ isReady: true, timeoutMs })
+    if (!this.#isReady) throw new Error(`${this.name} does not get ready`)
+  }
+
+  /** Until it listens, or is ready, or the time is up. */
+  async waitThere(until: { readonly isReady: boolean; readonly timeoutMs: number }): Promise<void> {
+    const untilMs = performance.now() + until.timeoutMs
+    const isThere = () => (until.isReady ? this.#isReady : this.#running !== undefined)
+    while (!isThere() && performance.now() < untilMs) await pause(10)
   }
 
   /** False: it is not there at this moment. */
