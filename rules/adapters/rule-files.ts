@@ -1,6 +1,6 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { ruleFilesMax } from '../limits.ts'
+import { listFileBytesMax, ruleFileBytesMax, ruleFilesMax } from '../limits.ts'
 import { compileRuleSet } from '../load.ts'
 import type { RuleFile } from '../problem.ts'
 import type { RuleSetResult } from '../rule-set.ts'
@@ -22,11 +22,27 @@ export async function readRuleFiles(directory: string): Promise<readonly RuleFil
       if (!pattern.test(name)) continue
       // One more than allowed is enough for the check to refuse the folder.
       if (files.length > ruleFilesMax) return files
-      const text = await readFile(join(directory, folder, name), 'utf8')
+      const bytesMax = folder === 'lists' ? listFileBytesMax : ruleFileBytesMax
+      const text = await readText(join(directory, folder, name), bytesMax)
       files.push({ name: `${folder}/${name}`, text })
     }
   }
   return files
+}
+
+/** One byte more than allowed is enough for the check to refuse the file. */
+async function readText(path: string, bytesMax: number): Promise<string> {
+  // Before it is opened: a named pipe would hold a thread of the system's calls for ever.
+  const found = await stat(path)
+  if (!found.isFile()) throw new Error(`${path} is no file`)
+  if (found.size <= bytesMax) return readFile(path, 'utf8')
+  const handle = await open(path, 'r')
+  try {
+    const { buffer } = await handle.read(Buffer.alloc(bytesMax + 1), 0, bytesMax + 1, 0)
+    return buffer.toString('latin1')
+  } finally {
+    await handle.close()
+  }
 }
 
 async function names(directory: string, mayBeAbsent: boolean): Promise<readonly string[]> {

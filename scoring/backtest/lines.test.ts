@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { lineCharactersMax } from './limits.ts'
 import { fieldsOf, type Line, linesOf } from './lines.ts'
 
 /** The bytes in pieces of any size, also in the middle of a character. */
@@ -55,4 +56,25 @@ test('an open quote does not swallow a file', async () => {
   assert.ok(lines.length > 10_000)
   assert.equal(fieldsOf('"open', ','), undefined)
   assert.equal(fieldsOf('"a"b,c', ','), undefined)
+})
+
+test('a line without an end is not kept: what follows it is read, in little time', async () => {
+  const piece = new Uint8Array(1 << 18).fill(0x78)
+  async function* bytes() {
+    yield Buffer.from('a,b\n1,2\n')
+    // Kept and searched again with each piece, these 256 MB took minutes.
+    for (let i = 0; i < 1_024; i++) yield piece
+    yield Buffer.from('x\n3,4')
+  }
+  const lines: Line[] = []
+  for await (const some of linesOf(bytes(), true)) lines.push(...some)
+  assert.deepEqual(
+    lines.map(({ number, text }) => [number, text.length]),
+    [
+      [1, 3],
+      [2, 3],
+      [3, lineCharactersMax + 1],
+      [4, 3],
+    ],
+  )
 })

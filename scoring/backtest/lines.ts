@@ -10,7 +10,10 @@ export interface Line {
   readonly text: string
 }
 
-/** Yields the lines of UTF-8 text; empty ones are left out. `quotes`: a quoted field may go on. */
+/**
+ * Yields the lines of UTF-8 text; empty ones are left out. `quotes`: a quoted field may go on. Of a
+ * line that is too long its beginning comes, too long still; the rest of it is not kept.
+ */
 export async function* linesOf(
   bytes: AsyncIterable<Uint8Array>,
   quotes: boolean,
@@ -18,11 +21,25 @@ export async function* linesOf(
   const decoder = new TextDecoder('utf-8')
   let rest = ''
   let number = 1
+  let isSkipping = false
   for await (const chunk of bytes) {
-    const taken = takeLines(rest + decoder.decode(chunk, { stream: true }), number, quotes)
+    let text = decoder.decode(chunk, { stream: true })
+    if (isSkipping) {
+      const end = text.indexOf('\n')
+      if (end === -1) continue
+      isSkipping = false
+      text = text.slice(end + 1)
+    }
+    const taken = takeLines(rest + text, number, quotes)
     rest = taken.rest
     number = taken.next
-    yield taken.lines
+    if (rest.length <= lineCharactersMax) {
+      yield taken.lines
+      continue
+    }
+    isSkipping = true
+    yield [...taken.lines, { number: number++, text: rest.slice(0, lineCharactersMax + 1) }]
+    rest = ''
   }
   rest += decoder.decode()
   if (rest !== '') yield takeLines(`${rest}\n`, number, false).lines
