@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import path from 'node:path'
 import test from 'node:test'
-import { checkFiles, checkHouse, type HouseProblem, type SourceFile } from './house.ts'
+import {
+  brokenLinks,
+  checkFiles,
+  checkHouse,
+  type HouseProblem,
+  misnumberedDecisions,
+  readPages,
+  type SourceFile,
+} from './house.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 const rulesFound = (path: string, text: string): HouseProblem['rule'][] =>
@@ -53,4 +63,42 @@ test('lets the right imports through', () => {
 
 test('refuses to check nothing', () => {
   assert.throws(() => checkFiles([]), /no source file/)
+})
+
+test('decision records have a number each, in a row', () => {
+  assert.deepEqual(misnumberedDecisions(readPages(PROJECT_ROOT)), [])
+})
+
+test('catches a decision with the number of another, and one that begins with a wrong number', () => {
+  const record = (name: string, text: string) => ({ path: `switch/docs/decisions/${name}`, text })
+  const found = misnumberedDecisions([
+    record('0001-log.md', '# 0001: A log'),
+    record('0001-pool.md', '# 0001: A pool'),
+    record('0003-cel.md', '# 0002: CEL'),
+  ])
+  assert.equal(found.length, 2)
+  assert.match(found[0] ?? '', /0001-pool\.md: its number is 0002/)
+  assert.match(found[1] ?? '', /0003-cel\.md: begin with "# 0003: "/)
+})
+
+test('links between pages lead somewhere, and the index of the docs names each page', () => {
+  const pages = readPages(PROJECT_ROOT)
+  const exists = (file: string) => existsSync(path.join(PROJECT_ROOT, file))
+  assert.deepEqual(brokenLinks(pages, exists), [])
+  const index = pages.find((page) => page.path === 'switch/docs/README.md')?.text ?? ''
+  const unnamed = pages
+    .map((page) => path.posix.relative('switch/docs', page.path))
+    .filter((page) => !page.startsWith('..') && page !== 'README.md')
+    // Each preset stands in the index of the dialects.
+    .filter((page) => !/^dialects\/(?!README)/.test(page))
+    .filter((page) => !index.includes(`](${page})`))
+  assert.deepEqual(unnamed, [])
+})
+
+test('catches a link that leads nowhere, and lets addresses through', () => {
+  const text = '[a](gone.md) [b](here.md#there) [c](https://example.com/x.md)'
+  assert.deepEqual(
+    brokenLinks([{ path: 'switch/docs/a.md', text }], (file) => file === 'switch/docs/here.md'),
+    ['switch/docs/a.md: gone.md is not there'],
+  )
 })

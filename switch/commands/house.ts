@@ -178,3 +178,43 @@ function checkLines(file: SourceFile): HouseProblem[] {
   }
   return problems
 }
+
+/** A page of `docs`: its path from the project root, and its text. */
+export type Page = SourceFile
+
+/** Every page in Markdown below the root's folders, and those in the root. */
+export function readPages(root: string): Page[] {
+  const inRoot = readdirSync(root).filter((name) => name.endsWith('.md'))
+  const below = ROOMS.flatMap((room) =>
+    readdirSync(path.join(root, room), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
+      .map((name) => `${room}/${name.split(path.sep).join('/')}`),
+  )
+  return [...inRoot, ...below.sort()].map((file) => ({
+    path: file,
+    text: readFileSync(path.join(root, file), 'utf8'),
+  }))
+}
+
+const DECISION = /\/decisions\/(\d{4})-[a-z0-9-]+\.md$/
+
+/** Decision records are numbered in a row from 0001, and each begins with its number. */
+export function misnumberedDecisions(pages: readonly Page[]): string[] {
+  const decisions = pages.filter((page) => page.path.includes('/decisions/'))
+  return decisions.flatMap((page, index) => {
+    const number = `${index + 1}`.padStart(4, '0')
+    if (DECISION.exec(page.path)?.[1] !== number) return [`${page.path}: its number is ${number}`]
+    return page.text.startsWith(`# ${number}: `) ? [] : [`${page.path}: begin with "# ${number}: "`]
+  })
+}
+
+/** Links from page to page, or to a file, that lead nowhere. `exists` takes a path from the root. */
+export function brokenLinks(pages: readonly Page[], exists: (path: string) => boolean): string[] {
+  return pages.flatMap((page) =>
+    [...page.text.matchAll(/\]\(([^)#\s]+)(#[^)]*)?\)/g)].flatMap(([, target = '']) => {
+      if (/^[a-z]+:/.test(target)) return []
+      const file = path.posix.join(path.posix.dirname(page.path), target)
+      return exists(file) ? [] : [`${page.path}: ${target} is not there`]
+    }),
+  )
+}
