@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, describe, it } from 'node:test'
+import { type Intent, type SealedCard, UPKEEP } from '../store/index.ts'
 import { openStoreFolder } from './store-folder.ts'
 import { createSystemRandom, systemClock, systemTimers } from './system-clock.ts'
 
@@ -114,3 +115,74 @@ describe('store folder under kill -9', () => {
     await store.close()
   })
 })
+
+describe('store folder with cards past their retention', () => {
+  it('has no byte of their ciphertext in any of its files', async () => {
+    const folder = path.join(base, 'erased')
+    const random = createSystemRandom()
+    const dayMs = 86_400_000
+    const openAt = async (nowMs: number) => {
+      const opened = await openStoreFolder(folder, {
+        ...OPTIONS,
+        clock: { now: () => nowMs, monotonic: () => systemClock.monotonic() },
+        upkeep: {
+          retentionMs: UPKEEP.retentionDays * dayMs,
+          retentionMinMs: 31 * dayMs,
+          panRetentionMs: UPKEEP.panRetentionDays * dayMs,
+          bytesKeptMax: UPKEEP.bytesKeptMax,
+          freeBytesMin: 0,
+          segmentMsMax: UPKEEP.segmentMsMax,
+          everyMs: UPKEEP.everyMs,
+          pauseMs: 0,
+        },
+      })
+      assert.ok(opened.ok)
+      return opened
+    }
+    const startMs = systemClock.now()
+    const { store } = await openAt(startMs)
+    const sealed: Buffer[] = []
+    for (let i = 0; i < 500; i++) {
+      const card = { keyId: 1, iv: random.fill(new Uint8Array(12)), sealed: new Uint8Array(40) }
+      sealed.push(Buffer.from(random.fill(card.sealed)))
+      const id = `auth_${i}`
+      await store.claim(intentOf(id, startMs, card))
+      await store.record({
+        ...{ id, recordedAtMs: startMs, outcome: 'approved', responseCode: '00' },
+        ...{ cause: 'issuer', issuerResponseCode: '00', answer: { id } },
+        ...{ decision: null, reversal: null },
+      })
+    }
+    await store.close()
+    assert.equal(countIn(folder, sealed), 500)
+    const later = await openAt(startMs + 182 * dayMs)
+    await later.tend()
+    assert.equal((await later.store.read('auth_499'))?.outcome?.responseCode, '00')
+    assert.equal((await later.store.read('auth_499'))?.attempts[0]?.card, null)
+    assert.equal(countIn(folder, sealed), 0)
+    await later.store.close()
+    assert.equal(countIn(folder, sealed), 0)
+  })
+})
+
+function intentOf(id: string, createdAtMs: number, card: SealedCard): Intent {
+  return {
+    ...{ id, kind: 'financial', acquirer: 'demo', idempotencyKey: id, createdAtMs },
+    ...{ fingerprint: new Uint8Array(32), rrn: '632610000001', cardToken: 'tok', request: {} },
+    attempt: {
+      ...{ issuer: 'demo-a', mti: '0100', processingCode: '000000', stan: '000001' },
+      ...{ transmittedAt: '1122100000', rrn: '632610000001', acquiringInstitution: '00000000001' },
+      ...{ amount: 2599, currencyNumeric: '978', terminalId: '', merchantId: 'M-1001' },
+      ...{ merchantNameLocation: '', mcc: '5411', entryMode: '071', card },
+    },
+  }
+}
+
+/** How many of some byte strings are in any file below a folder. */
+function countIn(folder: string, wanted: readonly Buffer[]): number {
+  const all: Buffer[] = []
+  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
+    if (entry.isFile()) all.push(readFileSync(path.join(entry.parentPath, entry.name)))
+  }
+  return wanted.filter((bytes) => all.some((file) => file.includes(bytes))).length
+}

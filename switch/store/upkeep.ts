@@ -181,8 +181,9 @@ export class Upkeep {
     const cuts = await this.#cuts()
     const run: Segment[] = []
     for (const segment of sealed) {
-      const writtenBeforeMs = await this.#timeBehind(segment)
-      const isDue = this.#isDue(segment, writtenBeforeMs, cuts)
+      const begunAtMs = await this.#firstTime(segment.base)
+      if (this.#areRestYoung(begunAtMs, cuts)) break
+      const isDue = this.#isDue(segment, begunAtMs, await this.#timeBehind(segment), cuts)
       if (!isDue && run.length === 0) {
         if (this.#canMerge(segment, sealed)) return [segment, nextOf(segment, sealed) as Segment]
         continue
@@ -193,13 +194,26 @@ export class Upkeep {
     return run.length === 0 ? undefined : run
   }
 
-  #isDue(segment: Segment, writtenBeforeMs: number, cuts: Cuts): boolean {
+  /** From a segment on nothing is due: all is too young, and under the only key there is. */
+  #areRestYoung(begunAtMs: number, { expireBeforeMs, eraseBeforeMs }: Cuts): boolean {
+    if (begunAtMs === Number.POSITIVE_INFINITY || this.#options.keys?.isRotating === true) {
+      return false
+    }
+    return begunAtMs > Math.max(expireBeforeMs, eraseBeforeMs)
+  }
+
+  /**
+   * All of it is past its time; or its first record has been for as long as a segment is written,
+   * as where the switch stood still meanwhile.
+   */
+  #isDue(segment: Segment, begunAtMs: number, writtenBeforeMs: number, cuts: Cuts): boolean {
     const { compacted, base } = segment
     if ((this.#notBefore.get(base) ?? 0) > this.#parts.clock.now()) return false
     if (compacted !== null && compacted.records === 0) return false
-    if (writtenBeforeMs <= cuts.expireBeforeMs) return true
+    const dueFromMs = Math.min(writtenBeforeMs, begunAtMs + this.#options.segmentMsMax)
+    if (dueFromMs <= cuts.expireBeforeMs) return true
     const holdsCards = compacted === null || compacted.cards > 0
-    if (writtenBeforeMs <= cuts.eraseBeforeMs && holdsCards) return true
+    if (dueFromMs <= cuts.eraseBeforeMs && holdsCards) return true
     const { keys } = this.#options
     if (keys === undefined || !holdsCards) return false
     if (compacted === null) return base < this.#olderKeysBefore
@@ -297,7 +311,8 @@ export class Upkeep {
       this.#writtenBefore.delete(segment.base)
     }
     const made = log.sealed.find(({ base }) => base === first.base)
-    if (made !== undefined && this.#isDue(made, writtenBeforeMs, cuts)) {
+    const begunAtMs = await this.#firstTime(first.base)
+    if (made !== undefined && this.#isDue(made, begunAtMs, writtenBeforeMs, cuts)) {
       this.#notBefore.set(first.base, clock.now() + AGAIN_MS)
     }
     const { dropped, erasedCards, resealedCards } = keeper
