@@ -77,6 +77,8 @@ function absentOriginal(
   if (idempotencyKey === undefined || amount === undefined || currency === undefined) {
     return undefined
   }
+  // An inquiry: there is nothing to keep for it.
+  if (amount === 0) return undefined
   // A part of it can't be given back by who never had an answer to it.
   if (wire?.standing) return undefined
   if (sentAtMs === undefined) return undefined

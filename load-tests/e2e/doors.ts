@@ -180,8 +180,8 @@ interface IsoWords {
   capture(original: IsoMessage, amount: number): IsoMessage
   refund(original: IsoMessage, amount: number): IsoMessage
   increment(original: IsoMessage, amount: number): IsoMessage
-  /** `whole`: what it was, undefined for an inquiry; `stands`: what is left of it, where any is. */
-  reversal(original: IsoMessage, whole: number | undefined, stands?: number): IsoMessage
+  /** `whole`: what it was; `stands`: what is left of it, where any is. */
+  reversal(original: IsoMessage, whole: number, stands?: number): IsoMessage
 }
 
 const IN_1987: IsoWords = {
@@ -207,7 +207,7 @@ const IN_1987: IsoWords = {
   increment: (original, amount) => follow(original, '0100', { 4: n12(amount) }),
   reversal: (original, whole, stands) =>
     follow(original, '0420', {
-      4: whole === undefined ? undefined : n12(whole),
+      4: n12(whole),
       95: stands === undefined ? undefined : n12(stands) + '0'.repeat(30),
     }),
 }
@@ -264,7 +264,6 @@ function inEdition(words: EditionWords, name: string, column: 1 | 2): IsoWords {
     refund: (original, amount) => written(original, '200', amount, { 3: '200000', 24: '200' }),
     increment: (original, amount) => written(original, '100', amount, { 24: '106' }),
     reversal(original, whole, stands) {
-      if (whole === undefined) return followIn(words, original, '420', { 4: undefined })
       if (stands === undefined) return written(original, '420', whole, {})
       return written(original, '420', stands, { 24: '401', 30: words.was(whole) })
     },
@@ -331,9 +330,9 @@ class IsoConversation implements Conversation {
       case 'reversal':
         return this.#ask(this.#reversal(amount, standing))
       default: {
-        const [message, whole] = this.#steps.get(word.split(' ').at(-1) ?? '') ?? []
-        assert.ok(message, `${word}: there is none`)
-        return this.#ask(this.#words.reversal(message, whole))
+        const taken = this.#steps.get(word.split(' ').at(-1) ?? '')
+        assert.ok(taken, `${word}: there is none`)
+        return this.#ask(this.#words.reversal(...taken))
       }
     }
   }
@@ -344,7 +343,7 @@ class IsoConversation implements Conversation {
 
   /** More than stands can't be said as what is left: then the whole is said to be so much. */
   #reversal(amount: number | undefined, standing: number): IsoMessage {
-    const whole = this.#first.amount || undefined
+    const whole = this.#first.amount
     if (amount === undefined) return this.#words.reversal(this.#message, whole)
     return amount > standing
       ? this.#words.reversal(this.#message, amount)

@@ -140,6 +140,14 @@ test('a reversal before its original: 00, and the original is 94 and not forward
   assert.equal(await codeOf(client, follow(old, '0420')), '0430 25')
   const part = isoRequest(5403, 5403)
   assert.equal(await codeOf(client, follow(part, '0420', { 95: standing(100) })), '0430 25')
+  // Of an inquiry nothing is kept, and money is not taken back by the amount of one.
+  const inquiry = isoRequest(5404, 0, { 3: '310000' })
+  assert.equal(await codeOf(client, follow(inquiry, '0420')), '0430 25')
+  assert.equal(await codeOf(client, inquiry), '0110 00')
+  assert.equal(await codeOf(client, follow(inquiry, '0420')), '0430 12')
+  const money = isoRequest(5405, 5405)
+  await ask(client, money)
+  assert.equal(await codeOf(client, follow(money, '0420', { 4: n12(0) })), '0430 13')
 })
 
 test('a reversal while the issuer is asked: the original is 94, and undone', async () => {

@@ -114,10 +114,11 @@ interface Money {
 
 function readMoney(message: Received, kind: StepKind): Money | Refusal {
   const digits = textOf(message, 4)
-  const isWhole = kind === 'reversal' && digits === ''
-  if (!isWhole && (!/^[0-9]{12}$/.test(digits) || Number(digits) === 0)) {
-    return refuse('invalid_amount', 'DE4 must be above 0', '4')
-  }
+  const isReversal = kind === 'reversal'
+  const isAmount = /^[0-9]{12}$/.test(digits)
+  // A reversal repeats its original's amount, and that of an inquiry is zero.
+  const isUsable = isReversal ? isAmount || digits === '' : isAmount && Number(digits) > 0
+  if (!isUsable) return refuse('invalid_amount', 'DE4 must be above 0', '4')
   const numeric = textOf(message, 49)
   const currency = currencyByNumeric(numeric)?.code
   if (numeric !== '' && currency === undefined) {
@@ -130,6 +131,6 @@ function readMoney(message: Received, kind: StepKind): Money | Refusal {
   return {
     amount: digits === '' ? undefined : Number(digits),
     currency,
-    standing: kind === 'reversal' && replacement !== '' ? Number(replacement) : undefined,
+    standing: isReversal && replacement !== '' ? Number(replacement) : undefined,
   }
 }
