@@ -45,8 +45,10 @@ async function askOnce(
   const { issuer, attempt, timeoutMs } = asking
   const { request, card } = running
   const startedMs = world.clock.monotonic()
+  const { initialReference } = request
   const { cvv, passThrough } = request.card
-  const cardData = { pan: card.pan, expiry: card.expiry, cvv, passThrough }
+  const { pan, expiry } = card
+  const cardData = { pan, expiry, cvv, initialReference, passThrough }
   const result = await issuer.ask(attempt, cardData, timeoutMs)
   world.journal.asked(issuer.name, result, world.clock.monotonic() - startedMs)
   return { ...asking, result }

@@ -3,7 +3,7 @@ import test from 'node:test'
 import fc from 'fast-check'
 import { CURRENCIES } from '#rules'
 import { readDialect } from '../adapters/dialect-files.ts'
-import type { IsoMessage } from '../iso8583/index.ts'
+import type { FieldValue, IsoMessage } from '../iso8583/index.ts'
 import {
   AUTHORIZATION_TYPES,
   type AuthorizationBody,
@@ -101,6 +101,35 @@ for (const preset of ['iso8583-1987-ascii', 'iso8583-1987-binary']) {
     assert.ok(carried > 100, `only ${carried} were carried`)
   })
 }
+
+test('the first of a series: in DE48 as text, in its parts, or in DE62', () => {
+  const loaded = readDialect('iso8583-1987-ascii')
+  assert.ok(loaded.ok)
+  const trace = new Map([
+    ['1', 'MCC000001'],
+    ['2', '1122  '],
+  ])
+  const series: readonly (readonly [field: number, value: FieldValue, named: string])[] = [
+    [48, '63131234567890123', '1234567890123'],
+    [
+      48,
+      new Map<string, FieldValue>([
+        ['TCC', 'T'],
+        ['63', trace],
+      ]),
+      'MCC0000011122',
+    ],
+    [62, new Map([['2', '123456789012345']]), '123456789012345'],
+  ]
+  for (const [field, value, named] of series) {
+    const written = writeIsoAuthorization(base, numbers)
+    assert.ok(written)
+    written.fields[field] = value
+    const read = readIsoAuthorization(received(loaded.dialect, written), '100001', NOW_MS)
+    assert.ok(!('kind' in read), JSON.stringify(read))
+    assert.equal(read.request.initialReference, named)
+  }
+})
 
 /** A `Pan` keeps its digits private; everything else is compared as it is. */
 function comparable(request: { card: object }): unknown {

@@ -297,7 +297,7 @@ function subelement(field: FieldValue | undefined, tag: string): string | undefi
   if (field === undefined) return undefined
   if (typeof field !== 'string') {
     const value = field.get(tag)
-    return typeof value === 'string' ? value : undefined
+    return value instanceof Map ? [...value.values()].map(text).join('') : text(value) || undefined
   }
   for (let at = 0; at + 4 <= field.length; ) {
     const length = Number(field.slice(at + 2, at + 4))

@@ -58,6 +58,10 @@ test('an authorization of 1987 as 1993 and 2003 write it', () => {
   assert.equal(in2003.fields[12], '20261122100000')
   assert.deepEqual(in2003.fields[49], new Map([['2', '123']]))
   assert.equal(in2003.fields[48], undefined)
+  const series = { ...authorization, 48: '92031236305MCC01' }
+  const named = messageIn(EDITIONS[2003], message('0100', series), NOW_MS)
+  assert.deepEqual([named.fields[48], named.fields[49]], ['6305MCC01', new Map([['2', '123']])])
+  assert.equal(messageOf(EDITIONS[2003], named).fields[48], series[48])
   const yen = messageIn(EDITIONS[2003], message('0100', { ...authorization, 49: '392' }), NOW_MS)
   assert.equal(yen.fields[4], '3920000000002599')
 })

@@ -246,9 +246,9 @@ function placeOf({ year }: Edition, field: FieldValue | undefined): string | und
 function writeLongFields(from: Fields, to: Fields): void {
   if (from[41] !== undefined) to[41] = textOf(from[41]).padEnd(16)
   if (from[42] !== undefined) to[42] = textOf(from[42]).trimEnd()
-  const code = /^92(?:03([0-9]{3})|04([0-9]{4}))$/.exec(textOf(from[48]))
+  const code = /^92(?:03([0-9]{3})|04([0-9]{4}))/.exec(textOf(from[48]))
   if (code === null) return
-  to[48] = undefined
+  to[48] = textOf(from[48]).slice(code[0].length) || undefined
   to[49] = new Map([['2', code[1] ?? code[2] ?? '']])
 }
 
@@ -258,7 +258,8 @@ function readLongFields(from: Fields, to: Fields): void {
   const verification = from[49]
   if (verification === undefined || typeof verification === 'string') return
   const code = textOf(verification.get('2'))
-  if (code !== '') to[48] = `92${String(code.length).padStart(2, '0')}${code}`
+  if (code === '') return
+  to[48] = `92${String(code.length).padStart(2, '0')}${code}${textOf(from[48])}`
 }
 
 function padded(value: FieldValue | undefined, digits: number): FieldValue | undefined {

@@ -3,6 +3,7 @@
 //
 //   chip        DE55: tags; hex; or a data set that holds the tags (VIP style)
 //   card code   DE48: tag 92 in text; or subelement 92 behind a category code (Mastercard style)
+//   series      DE48: 63 in the same form; or DE62 part 2 (VIP style)
 //   track 2     DE35: with = or D between PAN and expiry
 
 import {
@@ -26,6 +27,8 @@ export interface DialectRoom {
   readonly track2: '=' | 'D' | null
   readonly chip: 'tags' | 'hex' | 'data_set' | null
   readonly cardCode: 'text' | 'subelements' | null
+  /** Where the first of a series is named: in DE48 in the form of the code, or in DE62. */
+  readonly series: 'additional_data' | 'identifier' | null
 }
 
 /** The data set of DE55 that chip data stands in, VIP style. */
@@ -65,9 +68,15 @@ export function roomOf(dialect: Dialect): DialectRoom {
       edition.year === 2003
         ? 'text'
         : first(48, [
-            ['text', '9203123'],
-            ['subelements', cardCodeElements('123', 'R')],
+            ['text', tagged('92', '123')],
+            ['subelements', elementsOf('R', '123', undefined)],
           ]),
+    series: takes(62, new Map([['2', '123456789012345']]))
+      ? 'identifier'
+      : first(48, [
+          ['additional_data', tagged('63', 'MCC0000011122')],
+          ['additional_data', elementsOf('R', undefined, 'MCC0000011122')],
+        ]),
   }
 }
 
@@ -95,23 +104,63 @@ export function chipOf(value: FieldValue): FieldValue {
   return tagsOf(value) ?? value
 }
 
-/** DE48 with the card's own code (CVC 2 and its like); undefined where there is no place for it. */
-export function cardCodeIn(
-  { cardCode }: DialectRoom,
-  code: string,
+/**
+ * DE48 with the card's own code (CVC 2 and its like) and what names the first of a series;
+ * undefined where there is none of it, or no place.
+ */
+export function additionalDataIn(
+  { cardCode, series }: DialectRoom,
+  code: string | undefined,
+  reference: string | undefined,
   isCardPresent: boolean,
 ): FieldValue | undefined {
-  if (cardCode === null) return undefined
-  if (cardCode === 'text') return `92${String(code.length).padStart(2, '0')}${code}`
-  return cardCodeElements(code, isCardPresent ? 'R' : 'T')
+  const isText = cardCode === 'text'
+  const form = isText ? TEXT_REFERENCE : TRACE_IDENTIFIER
+  const fits = series === 'additional_data' && form.test(reference ?? '')
+  const named = fits ? reference : undefined
+  if (cardCode === null || (code ?? named) === undefined) return undefined
+  return isText
+    ? tagged('92', code) + tagged('63', named)
+    : elementsOf(isCardPresent ? 'R' : 'T', code, named)
 }
 
-/** Behind the transaction category code: R retail, T without the card. */
-function cardCodeElements(code: string, category: 'R' | 'T'): FieldParts {
-  return new Map([
-    ['TCC', category],
-    ['92', code],
-  ])
+/** What a field of text, and the trace identifier of 15 characters, can hold. */
+const TEXT_REFERENCE = /^[ -~]{1,64}$/
+const TRACE_IDENTIFIER = /^[ -~]{1,15}$/
+
+/** DE62, part 2: fifteen digits; undefined where there is no place, or it is something else. */
+export function identifierIn(
+  { series }: DialectRoom,
+  reference: string | undefined,
+): FieldValue | undefined {
+  const isOne = series === 'identifier' && /^[0-9]{15}$/.test(reference ?? '')
+  return isOne ? new Map([['2', reference as string]]) : undefined
+}
+
+/** Tag, a length of two digits, value; empty where there is none. */
+function tagged(tag: string, value: string | undefined): string {
+  return value === undefined ? '' : `${tag}${String(value.length).padStart(2, '0')}${value}`
+}
+
+/** Behind the transaction category code: R retail, T without the card. 63 has parts of 9 and 6. */
+function elementsOf(
+  category: 'R' | 'T',
+  code: string | undefined,
+  reference: string | undefined,
+): FieldParts {
+  const parts = new Map<string, FieldValue>([['TCC', category]])
+  const trace = reference?.padEnd(15)
+  if (trace !== undefined) {
+    parts.set(
+      '63',
+      new Map([
+        ['1', trace.slice(0, 9)],
+        ['2', trace.slice(9)],
+      ]),
+    )
+  }
+  if (code !== undefined) parts.set('92', code)
+  return parts
 }
 
 function tagsOf(value: FieldValue): FieldParts | undefined {

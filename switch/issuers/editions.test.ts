@@ -9,6 +9,8 @@ import {
   type Dialect,
   defaultFraming,
   editionOf,
+  type FieldParts,
+  type FieldValue,
   type IsoMessage,
   type MacKey,
 } from '../iso8583/index.ts'
@@ -132,6 +134,28 @@ const card: CardData = {
   cvv: '123',
   passThrough: { track2: '4761739001010119=29122010000012300000', cardSequence: '001', chip },
 }
+const CODE_ELEMENTS: FieldParts = new Map([
+  ['TCC', 'R'],
+  ['92', '123'],
+])
+/** DE62 and DE48 where they are not text. */
+const NAMED: Readonly<Record<string, readonly (FieldValue | null)[]>> = {
+  'visa-base1': [new Map([['2', '123456789012345']]), '9203123'],
+  'mastercard-cis': [
+    null,
+    new Map<string, FieldValue>([
+      ['TCC', 'R'],
+      [
+        '63',
+        new Map([
+          ['1', 'MCC000001'],
+          ['2', '1122  '],
+        ]),
+      ],
+      ['92', '123'],
+    ]),
+  ],
+}
 const fieldsOf = (message: IsoMessage | undefined, ...fields: readonly number[]) =>
   fields.map((field) => message?.fields[field])
 
@@ -161,6 +185,22 @@ for (const name of listDialects()) {
       assert.match(String(request?.fields[35]), /^4761739001010119[=D]29122010000012300000$/)
       assert.deepEqual(chipOf(request?.fields[55] ?? ''), chip)
       assert.equal(issuer.state.counters.unmatched, 0)
+    })
+
+    test('tells the first of a series where the dialect has a place, and asks without otherwise', async () => {
+      const { time, issuer, simulated, attemptOf, finish } = createRig(dialect)
+      await time.advance(50)
+      const reference = room.series === 'identifier' ? '123456789012345' : 'MCC0000011122'
+      for (const initialReference of [reference, 'é'.repeat(64)]) {
+        const asked = issuer.ask(attemptOf(), { ...card, initialReference }, 8_000)
+        assert.equal((await finish(asked))?.kind, 'answered')
+      }
+      const [named, without] = simulated.received
+        .slice(1)
+        .map(({ fields }) => [fields[62] ?? null, fields[48]])
+      assert.deepEqual(named, NAMED[name] ?? [null, '92031236313MCC0000011122'])
+      const cardCode = room.cardCode === 'subelements' ? CODE_ELEMENTS : '9203123'
+      assert.deepEqual(without, [null, cardCode])
     })
 
     test('reverses whole and in part, captures, advises and repeats', async () => {

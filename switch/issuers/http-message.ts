@@ -25,7 +25,7 @@ export interface HttpMessage {
 
 /** 0100 or 0200 of an attempt. */
 export function httpRequest(attempt: Attempt, card: CardData): HttpMessage {
-  const { pan, expiry, cvv, passThrough } = card
+  const { pan, expiry, cvv, initialReference, passThrough } = card
   return {
     path: 'authorizations',
     idempotencyKey: keyOf(attempt.mti, attempt),
@@ -44,6 +44,7 @@ export function httpRequest(attempt: Attempt, card: CardData): HttpMessage {
         securityControl: passThrough?.securityControl,
         chip: passThrough?.chip === undefined ? undefined : chipHex(passThrough.chip),
       },
+      initialReference,
       original: originalIn(attempt.originalDataElements),
     },
   }

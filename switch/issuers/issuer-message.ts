@@ -2,7 +2,8 @@
 // out, and back. Pure functions; bytes are the dialect's, and what 1993 and 2003 say in other words
 // is carried over by `messageIn` and `messageOf` on the link.
 //
-//   0100 0200   2 3 4 7 11 14 18 22 32 37 41 42 43 48 49; 90 in a refund and an increment;
+//   0100 0200   2 3 4 7 11 14 18 22 32 37 41 42 43 48 49; 90 in a refund and an increment; 62 where
+//               it names the first of a series;
 //               23 35 45 52 53 55 as the acquirer sent them
 //   0220 0221   2 3 4 7 11 18 22 32 37 38 41 42 43 49 90            a capture
 //   0120 0121 0220 0221   2 3 4 7 11 14 18 22 32 37 38 39 41 42 43 49      what was decided for it
@@ -16,7 +17,14 @@
 
 import type { FieldValue, IsoMessage } from '../iso8583/index.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
-import { cardCodeIn, chipIn, chipOf, type DialectRoom, trackIn } from './dialect-room.ts'
+import {
+  additionalDataIn,
+  chipIn,
+  chipOf,
+  type DialectRoom,
+  identifierIn,
+  trackIn,
+} from './dialect-room.ts'
 import type { AnswerPassThrough, CardData, DeliveredCard, PassThrough } from './issuer.ts'
 
 /** DE70 of ISO 8583:1987, as far as a link needs it. */
@@ -46,7 +54,7 @@ export interface ParsedAnswer {
 
 /** 0100 or 0200 of an attempt. */
 export function buildRequest(attempt: Attempt, card: CardData, room: DialectRoom): IsoMessage {
-  const fields: (FieldValue | undefined)[] = new Array(56)
+  const fields: (FieldValue | undefined)[] = new Array(63)
   fields[2] = card.pan.reveal()
   fields[3] = attempt.processingCode
   fields[4] = formatAmount(attempt.amount)
@@ -55,9 +63,10 @@ export function buildRequest(attempt: Attempt, card: CardData, room: DialectRoom
   fields[14] = card.expiry
   fillAttempt(fields, attempt, room)
   fields[37] = attempt.rrn
-  if (card.cvv !== undefined) {
-    fields[48] = cardCodeIn(room, card.cvv, !NOT_PRESENT.test(attempt.entryMode))
-  }
+  const { cvv, initialReference } = card
+  const isPresent = !NOT_PRESENT.test(attempt.entryMode)
+  fields[48] = additionalDataIn(room, cvv, initialReference, isPresent)
+  fields[62] = identifierIn(room, initialReference)
   if (card.passThrough !== undefined) fillPassThrough(fields, card.passThrough, room)
   if (attempt.originalDataElements !== undefined) fields[90] = attempt.originalDataElements
   return { mti: attempt.mti, fields }
