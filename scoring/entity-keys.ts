@@ -35,16 +35,21 @@ export type EntityKeyMaker = (source: EntitySource) => EntityKeys
 
 /**
  * `key`: at least 16 bytes, derived for this purpose alone, so that who learns it can't compute
- * card tokens. Throws where it is shorter: a bug.
+ * card tokens. Throws where it is shorter: a bug. `cacheEntriesMax`: tokens kept for each entity,
+ * in each of two generations.
  */
-export function createEntityKeys(key: Uint8Array): EntityKeyMaker {
+export function createEntityKeys(
+  key: Uint8Array,
+  cacheEntriesMax = TOKEN_CACHE_ENTRIES_MAX,
+): EntityKeyMaker {
   if (key.length < 16) throw new RangeError('the entity key has fewer than 16 bytes')
-  const customers = createTokens(key, 'customer')
-  const devices = createTokens(key, 'device')
-  const ips = createTokens(key, 'ip')
-  const emails = createTokens(key, 'email')
-  const merchants = createTokens(key, 'merchant')
-  const terminals = createTokens(key, 'terminal')
+  const tokensOf = (entity: Entity) => createTokens(key, entity, cacheEntriesMax)
+  const customers = tokensOf('customer')
+  const devices = tokensOf('device')
+  const ips = tokensOf('ip')
+  const emails = tokensOf('email')
+  const merchants = tokensOf('merchant')
+  const terminals = tokensOf('terminal')
 
   return (source) => {
     const { acquirer, card, merchant, terminal, device, customer } = source
@@ -84,7 +89,11 @@ function readable(tokens: (text: string) => string, owner: string, id: string): 
  * Tokens of one entity, with two generations of cache: the young one fills up, becomes the old one,
  * and what is still in use moves over when it is asked for. Never more than twice the limit.
  */
-function createTokens(key: Uint8Array, entity: Entity): (text: string) => string {
+function createTokens(
+  key: Uint8Array,
+  entity: Entity,
+  entriesMax: number,
+): (text: string) => string {
   let young = new Map<string, string>()
   let old = new Map<string, string>()
   return (text) => {
@@ -96,7 +105,7 @@ function createTokens(key: Uint8Array, entity: Entity): (text: string) => string
       token = digest.toString('base64url', 0, 16)
     }
     if (text.length > TOKEN_CACHE_TEXT_MAX) return token
-    if (young.size >= TOKEN_CACHE_ENTRIES_MAX) {
+    if (young.size >= entriesMax) {
       old = young
       young = new Map()
     }

@@ -3,6 +3,7 @@
 // model: half the work, and what differs between their decisions comes from the rules alone.
 
 import { type AggregatePlan, aggregateKey, type Lists, type RuleSet } from '#rules'
+import { createEntityKeys } from '../entity-keys.ts'
 import { BATCH_MAX } from '../limits.ts'
 import type { Model } from '../onnx/index.ts'
 import type { Decision } from '../request.ts'
@@ -15,7 +16,7 @@ import {
   type VelocityValues,
 } from '../velocity/index.ts'
 import { DEADLINE_MS, type EventTimeVelocity, eventTimeVelocity } from './event-time.ts'
-import { velocityBytesMax } from './limits.ts'
+import { tokenCacheEntriesMax, velocityBytesMax } from './limits.ts'
 import type { PastPayment } from './past-payment.ts'
 
 export interface CompiledRules {
@@ -63,7 +64,7 @@ class Engine implements BacktestEngine {
   constructor(sets: readonly CompiledRules[], model: Model, sharesCounters: boolean) {
     const count = sharesCounters ? 1 : sets.length
     this.#embedded = Array.from({ length: count }, () =>
-      createEmbeddedVelocity({ bytesMax: velocityBytesMax / count }),
+      createEmbeddedVelocity({ bytesMax: velocityBytesMax / count, offline: true }),
     )
     this.#velocities = this.#embedded.map(eventTimeVelocity)
     const [first] = this.#velocities
@@ -71,9 +72,11 @@ class Engine implements BacktestEngine {
     const isShared = first !== undefined && sharesCounters && sets.length > 1
     const shared = isShared ? sharedVelocity(first, plans) : undefined
     const remembering = isShared ? rememberingModel(model) : model
+    const keysOf = createEntityKeys(entityKey, tokenCacheEntriesMax)
     this.#scorings = sets.map(({ ruleSet, lists }, index) => {
       const velocity = shared ?? (this.#velocities[index] as Velocity)
-      return createScoring({ ruleSet, lists, model: remembering, velocity, clock, entityKey })
+      const parts = { ruleSet, lists, model: remembering, velocity, clock }
+      return createScoring({ ...parts, entityKey, keysOf })
     })
   }
 
@@ -150,7 +153,9 @@ function sharedVelocity(velocity: Velocity, plans: readonly AggregatePlan[]): Ve
 function rememberingModel(model: Model): Model {
   let asked: Float32Array | undefined
   let scores: Float32Array | undefined
+  const { explainer } = model
   return {
+    ...(explainer === undefined ? {} : { explainer }),
     name: model.name,
     version: model.version,
     featureNames: model.featureNames,

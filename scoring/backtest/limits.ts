@@ -30,6 +30,12 @@ export const pairedRulesMax = 40
  */
 export const velocityBytesMax = 4_000_000_000
 
+/**
+ * Tokens kept for each of 6 entities in two generations: 6 * 2 * 100,000 * 150 bytes = 180 MB at
+ * most. With fewer, a population of some ten thousand customers costs a hash each time.
+ */
+export const tokenCacheEntriesMax = 100_000
+
 /** Decisions of a store whose claim is waiting for its outcome: 2 kB each. */
 export const openClaimsMax = 100_000
 

@@ -231,6 +231,14 @@ export function addForNow(registers: Registers, hash: number, bits: number): voi
   setRegister(registers, register, rank)
 }
 
+/** Adds a value that stays. Nothing may be waiting to be taken out. */
+export function addForGood(registers: Registers, hash: number, bits: number): void {
+  const key = registerKey(hash, bits)
+  const register = key >>> RANK_BITS
+  const rank = key & RANK_MASK
+  if (rank > (registers.values[register] as number)) setRegister(registers, register, rank)
+}
+
 export function undoAdditions(registers: Registers): void {
   while (registers.undoLength > 0) {
     const before = registers.undo[--registers.undoLength] as number

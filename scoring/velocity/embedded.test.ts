@@ -106,3 +106,50 @@ test('embedded: a snapshot larger than the memory keeps the newest', async () =>
   const again = testAttempt(5_000, T0 + 5_000, { card: 'card1999' })
   assert.equal((await small.observe([again], plan, 10))[0]?.values[0], 2)
 })
+
+test('embedded: offline answers the same, and so does one whose registers are computed anew', async () => {
+  const plan = [
+    { function: 'count', entity: 'card', windowSeconds: 86_400 },
+    { function: 'distinct', entity: 'card', of: 'merchant', windowSeconds: 3_600 },
+    { function: 'distinct', entity: 'merchant', of: 'card', windowSeconds: 3_600 },
+    { function: 'distinct', entity: 'merchant', of: 'card', windowSeconds: 30 * 86_400 },
+    { function: 'sum', entity: 'merchant', windowSeconds: 86_400 },
+  ] as const
+  const T0 = 1_800_000_000_000
+  const plain = createEmbeddedVelocity({ bytesMax: 8e6 })
+  const offline = createEmbeddedVelocity({ bytesMax: 8e6, offline: true })
+  let anew = createEmbeddedVelocity({ bytesMax: 8e6 })
+  for (let i = 0; i < 9_000; i += 50) {
+    const attempts = Array.from({ length: 50 }, (_, n) => {
+      const card = `card${((i + n) * 7_919) % 3_001}`
+      const merchant = `merchant${n % 2}`
+      return testAttempt(i + n, T0 + (i + n) * 400_000, { card, merchant, device: `d${i + n}` })
+    })
+    const answers = await plain.observe(attempts, plan, 10)
+    assert.deepEqual(await offline.observe(attempts, plan, 10), answers)
+    assert.deepEqual(await anew.observe(attempts, plan, 10), answers)
+    if (i % 1_000 !== 0) continue
+    const fresh = createEmbeddedVelocity({ bytesMax: 8e6 })
+    assert.equal(fresh.restore(anew.snapshot()), undefined)
+    anew = fresh
+  }
+  const last = testAttempt(9_999, T0 + 3.6e9, { merchant: 'merchant0' })
+  const [answer] = await plain.observe([last], plan, 10)
+  assert.ok((answer?.values[3] ?? 0) > 500)
+  await assert.rejects(offline.observe([testAttempt(1, T0, {})], plan.slice(1), 10), /another/)
+})
+
+test('embedded: offline uses the memory of forgotten entities again', async () => {
+  const plan = [{ function: 'count', entity: 'card', windowSeconds: 86_400 }] as const
+  const T0 = 1_800_000_000_000
+  const offline = createEmbeddedVelocity({ bytesMax: 100_000, offline: true })
+  const before = process.memoryUsage().arrayBuffers
+  for (let i = 0; i < 30_000; i++) {
+    const attempt = testAttempt(i, T0 + i, { card: `card${Math.floor(i / 5)}` })
+    const [answer] = await offline.observe([attempt], plan, 10)
+    assert.equal(answer?.values[0], 1 + (i % 5))
+  }
+  assert.ok(offline.evicted > 5_000)
+  // 6,000 cards with 48 + 96 + 192 + 384 bytes each would be 4 MB more than is live.
+  assert.ok(process.memoryUsage().arrayBuffers - before < 3e6)
+})

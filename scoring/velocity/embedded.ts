@@ -2,7 +2,7 @@
 
 import type { AggregatePlan } from '#rules'
 import { type Batch, batchAttempts, batchOutcomes, RECORDED_KINDS } from './batch.ts'
-import { createEventLog, type EventLog, place, reserve } from './event-log.ts'
+import { createEventLog, type EventLog, EventMemory, place, reserve } from './event-log.ts'
 import {
   ATTEMPT_BYTES,
   EMBEDDED_BYTES_MAX,
@@ -32,6 +32,7 @@ import {
   decodeBase,
   EMPTY_BASE,
   encodeBase,
+  handOnRegisters,
   type TileBase,
 } from './tile.ts'
 import type { Velocity, VelocityAttempt, VelocityOutcomeEvent, VelocityValues } from './velocity.ts'
@@ -44,6 +45,11 @@ export interface EmbeddedVelocityOptions {
   readonly recordedKinds?: readonly VelocityOutcomeEvent['kind'][]
   /** Attempts that a ring keeps, where the usual 48 are too few: up to `RING_ATTEMPTS_MAX`. */
   readonly ringAttemptsMax?: number
+  /**
+   * Every `observe` brings the same plan: what that does not ask for is not kept. Memory is taken in
+   * slabs, and given back only as a whole.
+   */
+  readonly offline?: boolean
 }
 
 export interface EmbeddedVelocity extends Velocity {
@@ -65,6 +71,7 @@ export interface EmbeddedVelocity extends Velocity {
 }
 
 const NO_BYTES = Buffer.alloc(0)
+const NO_HASHES = new Int8Array(0)
 
 interface Cell {
   readonly log: EventLog
@@ -84,11 +91,16 @@ class Embedded implements EmbeddedVelocity {
   readonly #unknown = createEventLog(0)
   readonly #compile = planCompiler()
   readonly #cells: Cells
+  readonly #isOffline: boolean
+  /** The only plan there is, once it is known. */
+  #plan: { readonly plan: AggregatePlan; readonly compiled: CompiledPlan } | undefined
   #isClosed = false
 
   constructor(options: EmbeddedVelocityOptions) {
     this.#recordedKinds = options.recordedKinds ?? RECORDED_KINDS
-    this.#cells = new Cells(options.bytesMax ?? EMBEDDED_BYTES_MAX)
+    this.#isOffline = options.offline === true
+    const memory = this.#isOffline ? new EventMemory() : undefined
+    this.#cells = new Cells(options.bytesMax ?? EMBEDDED_BYTES_MAX, memory)
     this.#workspace = createWorkspace(ringBytes(options.ringAttemptsMax))
   }
 
@@ -107,6 +119,10 @@ class Embedded implements EmbeddedVelocity {
   async observe(attempts: readonly VelocityAttempt[], plan: AggregatePlan) {
     this.#assertOpen()
     const compiled = this.#compile(plan)
+    if (this.#isOffline) this.#plan ??= { plan, compiled }
+    if (this.#plan !== undefined && this.#plan.plan !== plan) {
+      throw new RangeError('velocity of one plan was asked for another')
+    }
     const answers = emptyAnswers(attempts.length, compiled.size)
     this.#apply(batchAttempts(attempts, ''), compiled, answers)
     return answers
@@ -193,7 +209,10 @@ class Embedded implements EmbeddedVelocity {
     readEvents(columns, log, log.start, log.end)
     const end = compactionEnd(columns, log.end)
     readEvents(columns, log, log.start, end)
-    cell.base = compact(cell.base, entity, columns)
+    const asked = this.#plan?.compiled.queries
+    const next = compact(cell.base, entity, columns, asked && (asked[entity]?.hashes ?? NO_HASHES))
+    handOnRegisters(cell.base, next, columns)
+    cell.base = next
     log.start = end
   }
 
@@ -217,14 +236,16 @@ function ringBytes(attemptsMax: number | undefined): number {
  */
 class Cells {
   readonly #bytesMax: number
+  readonly #memory: EventMemory | undefined
   #young = new Map<string, Cell>()
   #old = new Map<string, Cell>()
   #youngBytes = 0
   #oldBytes = 0
   evicted = 0
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, memory: EventMemory | undefined) {
     this.#bytesMax = bytesMax
+    this.#memory = memory
   }
 
   get size(): number {
@@ -244,7 +265,7 @@ class Cells {
     if (cell !== undefined) return cell
     cell = this.#old.get(key)
     if (cell === undefined) {
-      cell = { log: createEventLog(ATTEMPT_BYTES), base: EMPTY_BASE, bytes: 0 }
+      cell = { log: createEventLog(ATTEMPT_BYTES, this.#memory), base: EMPTY_BASE, bytes: 0 }
     } else {
       this.#old.delete(key)
       this.#oldBytes -= cell.bytes
@@ -263,7 +284,7 @@ class Cells {
   /** Counts what a cell that was just taken has become. */
   weigh(cell: Cell): void {
     const size =
-      cell.log.bytes.length +
+      cell.log.capacity +
       EMBEDDED_ENTITY_BYTES +
       (cell.base === EMPTY_BASE ? 0 : baseBytes(cell.base))
     this.#youngBytes += size - cell.bytes
@@ -273,13 +294,21 @@ class Cells {
   evict(): void {
     if (this.#youngBytes <= this.#bytesMax / 2) return
     this.evicted += this.#old.size
+    this.#giveBack(this.#old)
     this.#old = this.#young
     this.#oldBytes = this.#youngBytes
     this.#young = new Map()
     this.#youngBytes = 0
   }
 
+  #giveBack(cells: ReadonlyMap<string, Cell>): void {
+    if (this.#memory === undefined) return
+    for (const { log } of cells.values()) this.#memory.giveBack(log)
+  }
+
   clear(): void {
+    this.#giveBack(this.#young)
+    this.#giveBack(this.#old)
     this.#young.clear()
     this.#old.clear()
     this.#youngBytes = 0

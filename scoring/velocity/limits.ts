@@ -82,6 +82,12 @@ export const TILE_CACHE_BYTES_MAX = 32 * 1024 * 1024
 /** The embedded store: 64 MB of rings and tiles, about 100,000 entities of 10 events. */
 export const EMBEDDED_BYTES_MAX = 64 * 1024 * 1024
 
+/**
+ * Memory of logs is taken from the system by so much (offline only): a whole number of pieces of
+ * every size up to 48 * 2^9 bytes, so that at most one such piece of a slab stays unused.
+ */
+export const SLAB_BYTES = 16 * ATTEMPT_BYTES * 2 ** 9
+
 /** What one entity costs in the embedded store beside its bytes: key, map entry, typed array. */
 export const EMBEDDED_ENTITY_BYTES = 250
 

@@ -3,7 +3,7 @@
 // which the script has just done the same.
 
 import type { Batch, BatchEntity } from './batch.ts'
-import { appendBytes, cutFront, type EventLog, reserve } from './event-log.ts'
+import { appendEvent, cutFront, type EventLog, reserve } from './event-log.ts'
 import {
   BATCH_MAX,
   RING_BYTES_MAX,
@@ -60,7 +60,7 @@ export function observeRing(
   answers: readonly Answer[],
 ): void {
   const { columns, totals, repeated, suspected, ringBytesMax } = workspace
-  const { bytes, eventBytes } = batch
+  const { eventBytes } = batch
   const { events } = entity
   reserve(log, events.length * eventBytes)
   readEvents(columns, log, log.start, log.end)
@@ -68,7 +68,7 @@ export function observeRing(
     const end = (event + 1) * eventBytes
     if (suspected[event] === 1 && holdsEvent(columns, batch, end)) repeated[event] = 1
     else {
-      appendBytes(log, bytes, end - eventBytes, eventBytes)
+      appendEvent(log, batch, end - eventBytes, eventBytes)
       readAppended(columns, log, eventBytes)
       cutFront(log, ringBytesMax)
       dropCut(columns, log)
@@ -108,7 +108,7 @@ export function observeTile(
   answers: readonly Answer[],
 ): void {
   const { columns, totals, repeated, suspected } = workspace
-  const { bytes, eventBytes } = batch
+  const { eventBytes } = batch
   const { events } = entity
   reserve(log, events.length * eventBytes)
   readEvents(columns, log, log.start, log.end)
@@ -118,7 +118,7 @@ export function observeTile(
     const known =
       repeated[event] === 1 || (suspected[event] === 1 && holdsEvent(columns, batch, end))
     if (!full && !known) {
-      appendBytes(log, bytes, end - eventBytes, eventBytes)
+      appendEvent(log, batch, end - eventBytes, eventBytes)
       readAppended(columns, log, eventBytes)
     }
     if (query === undefined) continue

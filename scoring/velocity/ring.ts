@@ -187,7 +187,13 @@ export function addWindowTotals(
 const values = createValueSet(EVENTS_MAX + BATCH_MAX)
 
 /** Number of different short hashes in the window. */
-function countDistinct(columns: EventColumns, hash: number, startMs: number, atMs: number): number {
+function countDistinct(
+  _: undefined,
+  columns: EventColumns,
+  hash: number,
+  startMs: number,
+  atMs: number,
+): number {
   const { kinds, timesMs, starts, bytes, first, last } = columns
   emptyValueSet(values, last - first)
   let distinct = 0
@@ -268,8 +274,17 @@ function speedKmh(
   return (km / seconds) * 3600
 }
 
-/** Counts distinct short hashes of the window that starts at `startMs`. A tile brings its own. */
-export type DistinctCounter = (hash: number, startMs: number, atMs: number) => number
+/**
+ * Counts distinct short hashes in (startMs, atMs]. A tile brings its own, and what it counts in: a
+ * closure an attempt would cost as much as the count.
+ */
+export type DistinctCounter<Base> = (
+  base: Base,
+  columns: EventColumns,
+  hash: number,
+  startMs: number,
+  atMs: number,
+) => number
 
 /** Where the answers of one attempt go. */
 export interface Answer {
@@ -282,14 +297,15 @@ export interface Answer {
  * Fills the slots of one query from totals and events. `own`, `ownEnd`: the attempt's own bytes.
  * An average of a lower bound is no bound, so it is NaN; likewise over unknown amounts.
  */
-export function fillAnswer(
+export function fillAnswer<Base>(
   answer: Answer,
   query: EntityQuery,
   totals: WindowTotals,
   columns: EventColumns,
   own: EventSource,
   ownEnd: number,
-  distinct: DistinctCounter | undefined,
+  distinct: DistinctCounter<Base>,
+  base: Base,
 ): void {
   const atMs = readTime(own.bytes, ownEnd - ATTEMPT_BYTES)
   for (let i = 0; i < query.slots.length; i++) {
@@ -319,14 +335,9 @@ export function fillAnswer(
       case 'declines':
         value = totals.declines[w] as number
         break
-      case 'distinct': {
-        const hash = query.hashes[i] as number
-        value =
-          distinct === undefined
-            ? countDistinct(columns, hash, startMs, atMs)
-            : distinct(hash, startMs, atMs)
+      case 'distinct':
+        value = distinct(base, columns, query.hashes[i] as number, startMs, atMs)
         break
-      }
       case 'secondsSinceLast': {
         const previous = previousAttempt(columns, own, ownEnd, startMs, atMs, false)
         if (previous >= 0) value = (atMs - (columns.timesMs[previous] as number)) / 1000
@@ -374,5 +385,5 @@ export function answerFromRing(
       if (startMs < oldestMs + DISORDER_MS) totals.lowerBounds[w] = 1
     }
   }
-  fillAnswer(answer, query, totals, columns, own, ownEnd, undefined)
+  fillAnswer(answer, query, totals, columns, own, ownEnd, countDistinct, undefined)
 }

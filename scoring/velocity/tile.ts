@@ -27,6 +27,7 @@
 // So processes never lose each other's counts, and Redis computes nothing.
 
 import {
+  addForGood,
   addForNow,
   addToSketch,
   addValue,
@@ -55,7 +56,6 @@ import type { EntityQuery } from './plan.ts'
 import {
   type Answer,
   addWindowTotals,
-  type DistinctCounter,
   EVENTS_MAX,
   type EventColumns,
   type EventSource,
@@ -213,16 +213,24 @@ export function compactionEnd(columns: EventColumns, end: number): number {
   return at
 }
 
-/** The base with the events of `columns` in it. */
-export function compact(base: TileBase, entity: number, columns: EventColumns): TileBase {
+/**
+ * The base with the events of `columns` in it. `asked`: where every question is known beforehand,
+ * the only hashes (`hashIndex`) whose distinct values are kept.
+ */
+export function compact(
+  base: TileBase,
+  entity: number,
+  columns: EventColumns,
+  asked?: Int8Array,
+): TileBase {
   let nowMs = 0
   for (let i = columns.first; i < columns.last; i++)
     nowMs = Math.max(nowMs, columns.timesMs[i] as number)
   const nowQuantum = quantumOf(nowMs)
   const buckets = coarsen(addEvents(base.buckets, columns), nowQuantum)
   const sketches = base.sketches.map((sketch, index) => {
-    if (index === entity) return EMPTY_SKETCH
     const hash = index === BIN_SKETCH ? -1 : index
+    if (index === entity || asked?.includes(hash) === false) return EMPTY_SKETCH
     const hashes: number[] = []
     const quanta: number[] = []
     for (let i = columns.first; i < columns.last; i++) {
@@ -238,6 +246,33 @@ export function compact(base: TileBase, entity: number, columns: EventColumns): 
   // Beyond any version of an earlier life of the key, whose base may outlive its log.
   const version = Math.max(base.version + 1, nowMs)
   return { version, buckets, sketches, derived: nothingDerived() }
+}
+
+/**
+ * Hands the registers of `from` on to `to`, its compaction with the events of `columns`: the events
+ * are added to what was computed, which is what `registersOf` would find in the new sketches. For a
+ * caller that drops `from`.
+ */
+export function handOnRegisters(from: TileBase, to: TileBase, columns: EventColumns): void {
+  let newestMs = 0
+  for (let i = columns.first; i < columns.last; i++) {
+    newestMs = Math.max(newestMs, columns.timesMs[i] as number)
+  }
+  const oldest = quantumOf(newestMs) - RETENTION_QUANTA - 1
+  for (const [name, known] of from.derived.registers) {
+    // The sketches have just lost what is older.
+    if (known.startQuantum < oldest) continue
+    const index = name % SKETCHES
+    const hash = index === BIN_SKETCH ? -1 : index
+    const bits = hashBits(hash)
+    for (let i = columns.first; i < columns.last; i++) {
+      if (columns.kinds[i] !== KIND_ATTEMPT) continue
+      if (quantumOf(columns.timesMs[i] as number) < known.startQuantum) continue
+      const value = readShortHash(columns.bytes, columns.starts[i] as number, hash)
+      if (value !== 0) addForGood(known.registers, value, bits)
+    }
+    to.derived.registers.set(name, known)
+  }
 }
 
 // ---- bytes
@@ -517,22 +552,43 @@ function addBaseTotals(
   for (let w = 0; w < query.windowsMs.length; w++) {
     const startMs = atMs - (query.windowsMs[w] as number)
     const from = Math.min(firstBucketAfter(suffix.endsMs, startMs), later)
-    const between = (column: Float64Array): number =>
-      (column[from] as number) - (column[later] as number)
-    totals.counts[w] = (totals.counts[w] as number) + between(suffix.attempts)
-    totals.sums[w] = (totals.sums[w] as number) + between(suffix.sums)
-    totals.declines[w] = (totals.declines[w] as number) + between(suffix.declines)
-    totals.unknownAmounts[w] = (totals.unknownAmounts[w] as number) + between(suffix.unknownAmounts)
+    addBetween(totals.counts, w, suffix.attempts, from, later)
+    addBetween(totals.sums, w, suffix.sums, from, later)
+    addBetween(totals.declines, w, suffix.declines, from, later)
+    addBetween(totals.unknownAmounts, w, suffix.unknownAmounts, from, later)
     let maximum = suffix.maxima[from] as number
     if (later < base.buckets.length) maximum = maximumBetween(base.buckets, from, later)
     if (maximum > (totals.maxima[w] as number)) totals.maxima[w] = maximum
   }
 }
 
+function addBetween(
+  into: Float64Array,
+  w: number,
+  column: Float64Array,
+  from: number,
+  to: number,
+): void {
+  into[w] = (into[w] as number) + ((column[from] as number) - (column[to] as number))
+}
+
 function maximumBetween(buckets: readonly Bucket[], from: number, to: number): number {
   let maximum = -1
   for (let i = from; i < to; i++) maximum = Math.max(maximum, (buckets[i] as Bucket).maximum)
   return maximum
+}
+
+function distinctOfTile(
+  base: TileBase,
+  columns: EventColumns,
+  hash: number,
+  startMs: number,
+  atMs: number,
+): number {
+  const sketch = base.sketches[sketchIndex(hash)] as DistinctSketch
+  return sketch.exact
+    ? distinctExact(sketch, columns, hash, startMs, atMs)
+    : distinctEstimated(base, columns, hash, startMs, atMs)
 }
 
 /**
@@ -553,13 +609,7 @@ export function answerFromTile(
   addWindowTotals(totals, columns, query, atMs)
   addBaseTotals(totals, base, query, atMs)
   if (full) totals.lowerBounds.fill(1)
-  const distinct: DistinctCounter = (hash, startMs) => {
-    const sketch = base.sketches[sketchIndex(hash)] as DistinctSketch
-    return sketch.exact
-      ? distinctExact(sketch, columns, hash, startMs, atMs)
-      : distinctEstimated(base, columns, hash, startMs, atMs)
-  }
-  fillAnswer(answer, query, totals, columns, own, ownEnd, distinct)
+  fillAnswer(answer, query, totals, columns, own, ownEnd, distinctOfTile, base)
 }
 
 /** The widest bucket that a window of this length can be cut at: the error of a tile's answer. */
