@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, test } from 'node:test'
@@ -40,6 +40,7 @@ test('queue list shows what waits and what is dead; requeue says no to a folder 
   const dead = { state: 'dead', sends: 4, lastResponseCode: '30' } as const
   await store.updateDelivery('auth_2', 'authorization', dead)
   await store.updateDelivery('auth_3', 'authorization', { ...dead, state: 'acknowledged' })
+  writeFileSync(path.join(dataDir, 'addresses.json'), '{"admin":"http://127.0.0.1:9"}')
   const [listed, refused] = await Promise.all([queue('list', '--json'), queue('requeue', 'auth_2')])
   assert.deepEqual(
     listed.out

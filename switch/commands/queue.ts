@@ -2,10 +2,9 @@
 // reads, also beside a running switch; requeue goes through the running switch, or into the folder
 // of one that is stopped.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Command } from 'commander'
-import { readConfigFile } from '../adapters/config-files.ts'
 import { openFileDiskForReading } from '../adapters/file-disk.ts'
 import { findHolder } from '../adapters/folder-lock.ts'
 import { openStoreFolder } from '../adapters/store-folder.ts'
@@ -14,6 +13,7 @@ import { KEY_RETENTION_MS } from '../limits.ts'
 import { requeue } from '../requeue.ts'
 import { type Delivery, listQueue } from '../store/index.ts'
 import { IdentifierSource } from '../ulid.ts'
+import { configuredDataDir, order, runningAdminUrl } from './operations-port.ts'
 
 interface ListOptions {
   readonly json?: boolean
@@ -43,13 +43,10 @@ export function registerQueue(program: Command): void {
 }
 
 function dataDir(): string | undefined {
-  const read = readConfigFile(process.env)
-  if (!read.ok) {
-    for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
-    return undefined
-  }
-  if (existsSync(path.join(read.config.dataDir, 'store'))) return read.config.dataDir
-  console.error(`${read.config.dataDir} holds no store: start the switch once, or set DATA_DIR`)
+  const configured = configuredDataDir()
+  if (configured === undefined) return undefined
+  if (existsSync(path.join(configured, 'store'))) return configured
+  console.error(`${configured} holds no store: start the switch once, or set DATA_DIR`)
   return undefined
 }
 
@@ -119,25 +116,14 @@ async function requeueAll(transactions: readonly string[]): Promise<void> {
 type Results = readonly (number | undefined)[] | undefined
 
 async function throughTheSwitch(folder: string, transactions: readonly string[]): Promise<Results> {
-  const token = process.env.ADMIN_TOKEN
-  if (token === undefined || token === '') {
-    console.error('the switch is running: set ADMIN_TOKEN to the token that it was started with')
-    return undefined
-  }
-  const { admin } = JSON.parse(readFileSync(path.join(folder, 'addresses.json'), 'utf8'))
+  const adminUrl = await runningAdminUrl(folder)
+  if (adminUrl === undefined) return undefined
   const results: (number | undefined)[] = []
   for (const transaction of transactions) {
-    const response = await fetch(`${admin}/v1/queue/requeue`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ transaction }),
-    })
-    const body = await response.text()
-    if (response.status !== 200 && response.status !== 404) {
-      console.error(`the switch refused: ${response.status} ${body.trim()}`)
-      return undefined
-    }
-    results.push(response.status === 200 ? JSON.parse(body).requeued : undefined)
+    const answer = await order(adminUrl, '/v1/queue/requeue', { transaction })
+    if (answer === undefined) return undefined
+    const { status, body } = answer
+    results.push(status === 200 ? (body as { requeued: number }).requeued : undefined)
   }
   return results
 }

@@ -103,7 +103,9 @@ async function requeue(options: OperationsApiOptions, request: HttpRequest): Pro
   const transaction = transactionIn(request.body)
   if (transaction === undefined) return text(400, 'send {"transaction": "auth_..."} as JSON\n')
   const requeued = await options.requeue(transaction)
-  if (requeued === undefined) return text(404, 'there is no such transaction\n')
+  if (requeued === undefined) {
+    return json(404, { code: 'not_found', message: 'there is no such transaction' })
+  }
   return json(200, { requeued })
 }
 
