@@ -28,8 +28,8 @@ const PIECE_SIZES = 10
 
 /**
  * Memory for very many logs, in slabs: an `ArrayBuffer` each costs more than all the counting, to
- * make, to grow and to collect. What a log gives back is used again for one of its size, and nothing
- * is returned to the system before the whole is dropped.
+ * make, to grow and to collect. What a log gives back is used again for one of its size; nothing is
+ * returned to the system before the whole is dropped.
  */
 export class EventMemory {
   #slab = alignedBytes(SLAB_BYTES)
