@@ -107,7 +107,7 @@ test('embedded: a snapshot larger than the memory keeps the newest', async () =>
   assert.equal((await small.observe([again], plan, 10))[0]?.values[0], 2)
 })
 
-test('embedded: offline answers the same, and so does one whose registers are computed anew', async () => {
+test('embedded: offline answers the same, as do registers that are computed anew', async () => {
   const plan = [
     { function: 'count', entity: 'card', windowSeconds: 86_400 },
     { function: 'distinct', entity: 'card', of: 'merchant', windowSeconds: 3_600 },

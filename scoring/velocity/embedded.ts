@@ -46,8 +46,8 @@ export interface EmbeddedVelocityOptions {
   /** Attempts that a ring keeps, where the usual 48 are too few: up to `RING_ATTEMPTS_MAX`. */
   readonly ringAttemptsMax?: number
   /**
-   * Every `observe` brings the same plan: what that does not ask for is not kept. Memory is taken in
-   * slabs, and given back only as a whole.
+   * Every `observe` brings the same plan: what that does not ask for is not kept. Memory is taken
+   * in slabs, and given back only as a whole.
    */
   readonly offline?: boolean
 }

@@ -13,8 +13,8 @@ interface Piece {
 
 /**
  * The events are `bytes[start, end)`, what is around them in the log's piece of the memory is free;
- * `end` is a multiple of 4. `words` is the same memory as 32-bit numbers: reading a number by words rather than bytes takes a
- * third of the time, and reading is most of what velocity does.
+ * `end` is a multiple of 4. `words` is the same memory as 32-bit numbers: reading a number by words
+ * rather than bytes takes a third of the time, and reading is most of what velocity does.
  */
 export interface EventLog extends Piece {
   start: number
