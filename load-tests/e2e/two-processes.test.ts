@@ -126,6 +126,18 @@ function reverse(running: RunningSwitch, id: unknown, key = 'reverse') {
   return post(running.url, key, {}, {}, `/v1/authorizations/${id}/reversals`)
 }
 
+test('the export reads the database, beside the processes', { skip }, async () => {
+  const exported = Child.start({
+    title: 'store export',
+    args: ['switch/commands/switchyard.js', 'store', 'export'],
+    env: { DATABASE_URL: database.url },
+  })
+  assert.equal(await exported.exited, 0, exported.logs)
+  const lines = exported.logs.split('\n').filter((line) => line.startsWith('{'))
+  const claims = lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'claim')
+  assert.equal(claims.filter(({ intent }) => intent.idempotencyKey === 'known').length, 1)
+})
+
 test('numbers toward an issuer are drawn from ranges of their own', { skip }, async () => {
   // Which of the two asked for a key of both is chance: one of each own.
   await post(first.url, 'own-1', purchase(150, 21_000))

@@ -7,7 +7,15 @@ import type { Command } from 'commander'
 import { readConfigFile } from '../adapters/config-files.ts'
 import { openFileDiskForReading } from '../adapters/file-disk.ts'
 import { findHolder } from '../adapters/folder-lock.ts'
-import { auditLog, exportLog, type LogAudit, type LogProblem } from '../store/index.ts'
+import { openPostgresDatabase } from '../adapters/postgres-database.ts'
+import {
+  auditLog,
+  DatabaseError,
+  exportDatabase,
+  exportLog,
+  type LogAudit,
+  type LogProblem,
+} from '../store/index.ts'
 import { registerBackup } from './store-backup.ts'
 import { registerMigrate } from './store-migrate.ts'
 
@@ -59,6 +67,11 @@ function configuredFolder(): string | undefined {
   if (read.ok) return path.join(read.config.dataDir, 'store')
   for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
   return undefined
+}
+
+function configuredDatabase(): string | undefined {
+  const read = readConfigFile(process.env)
+  return read.ok ? read.config.databaseUrl : undefined
 }
 
 type Print = (audit: LogAudit, holderPid: number | undefined) => number
@@ -132,20 +145,39 @@ function timeOf(ms: number | null): string {
   return ms === null ? '-' : new Date(ms).toISOString()
 }
 
+/** Of the folder that was named, else of whatever store the configuration has. */
 async function exportTo(given: string | undefined, out: NodeJS.WriteStream): Promise<number> {
-  const folder = folderOf(given)
-  if (folder === undefined) return 2
+  const databaseUrl = given === undefined ? configuredDatabase() : undefined
+  const folder = databaseUrl === undefined ? folderOf(given) : undefined
+  if (databaseUrl === undefined && folder === undefined) return 2
   out.on('error', ({ code }: NodeJS.ErrnoException) => {
     // A reader such as `head` may leave early: that is its right.
     if (code === 'EPIPE') process.exit(0)
     console.error(`the export is not whole: its output can't be written (${code})`)
     process.exit(1)
   })
-  const problem = await exportLog(openFileDiskForReading(folder), (record) => {
+  const write = (record: Readonly<Record<string, unknown>>) => {
     if (out.write(`${JSON.stringify(record)}\n`)) return undefined
     return new Promise<void>((resolve) => out.once('drain', resolve))
-  })
+  }
+  if (folder === undefined) return exportShared(String(databaseUrl), write)
+  const problem = await exportLog(openFileDiskForReading(folder), write)
   if (problem === undefined) return 0
   console.error(`${folder}: ${problem.message}`)
   return 1
+}
+
+async function exportShared(
+  url: string,
+  write: Parameters<typeof exportDatabase>[1],
+): Promise<number> {
+  const database = openPostgresDatabase(url, 'switchyard store export')
+  try {
+    await exportDatabase(database, write)
+    return 0
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error
+    console.error(`${database.address}: ${error.message}`)
+    return 1
+  }
 }
