@@ -1,5 +1,6 @@
 // Collects what is wrong in rule files: all of it, up to a limit, in file order.
 
+import { maskCardNumbers } from './card-digits.ts'
 import { problemsMax } from './limits.ts'
 import type { RuleProblem } from './rule-set.ts'
 
@@ -23,8 +24,10 @@ export function createProblemList(): ProblemList {
   return {
     add(problem) {
       if (problem.severity === 'error') hasErrors = true
-      if (problems.length < problemsMax) problems.push(problem)
-      else dropped++
+      const { message } = problem
+      if (problems.length >= problemsMax) dropped++
+      // A message may repeat what is wrong, and goes into logs, histories and answers.
+      else problems.push({ ...problem, message: maskCardNumbers(message) })
     },
     sorted() {
       const byPlace = (a: RuleProblem, b: RuleProblem): number =>

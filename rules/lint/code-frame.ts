@@ -1,3 +1,4 @@
+import { maskCardNumbers } from '../card-digits.ts'
 import type { RuleProblem } from '../rule-set.ts'
 
 const widthMax = 96
@@ -7,8 +8,10 @@ const widthMax = 96
  * the column; control characters are shown as dots.
  */
 export function codeFrame(problem: RuleProblem, text: string): string {
-  const line = text.split('\n')[problem.line - 1]?.trimEnd()
-  if (line === undefined || line === '') return ''
+  const found = text.split('\n')[problem.line - 1]?.trimEnd()
+  if (found === undefined || found === '') return ''
+  // As long as before: the caret stays below its column.
+  const line = maskCardNumbers(found)
   const from = Math.max(0, Math.min(problem.column - 1 - widthMax / 2, line.length - widthMax))
   // A terminal must not run what a file says.
   const shown = line.slice(from, from + widthMax).replace(/\p{Cc}/gu, '.')

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { compileRuleSet, readRuleFiles } from '../index.ts'
 import type { RuleFile } from '../problem.ts'
+import { codeFrame } from './code-frame.ts'
 import { ringSizes } from './findings.ts'
 import { githubReport, sarifReport } from './formats.ts'
 import { lintRuleFiles } from './lint.ts'
@@ -168,4 +169,26 @@ describe('formats', () => {
       },
     ])
   })
+})
+
+test('a card number in a file is in no message and no frame, wherever it stands', () => {
+  const number = ['4929', '0000', '00006'].join('')
+  const pack: RuleFile = {
+    name: 'packs/x.yaml',
+    text: `typology: x
+rules:
+  - id: ${number}
+    ${number}: x
+    when: card.token == "${number}" and nobody == "${number}"
+    mode: ${number}
+`,
+  }
+  const list = { name: 'lists/fx.csv', text: `currency,until,rate\n${number},${number},x\n` }
+  const problems = lintRuleFiles([pack, list])
+  assert.ok(problems.some(({ code }) => code === 'card_number'))
+  for (const problem of problems) {
+    const { text } = problem.file === pack.name ? pack : list
+    assert.ok(!problem.message.includes(number), problem.message)
+    assert.ok(!codeFrame(problem, text).includes(number), problem.message)
+  }
 })

@@ -106,6 +106,9 @@ export function parseHttpAnswer(bytes: Uint8Array): ParsedAnswer | undefined {
   }
   const { amount } = fields
   const isAmount = Number.isSafeInteger(amount) && (amount as number) >= 0
+  // DE38 (an 6): a longer one could not be written into an acquirer's answer, which would not leave.
+  const approvalCode = text('approvalCode')
+  if (!/^[0-9A-Za-z ]{0,6}$/.test(approvalCode)) return undefined
   const chip = text('chip')
   const additionalAmounts = text('additionalAmounts')
   return {
@@ -114,7 +117,7 @@ export function parseHttpAnswer(bytes: Uint8Array): ParsedAnswer | undefined {
     transmittedAt: text('transmittedAt'),
     stan: text('stan'),
     rrn: text('rrn'),
-    approvalCode: text('approvalCode'),
+    approvalCode,
     responseCode: text('responseCode'),
     terminalId: text('terminalId').trimEnd(),
     currencyNumeric: text('currency'),
