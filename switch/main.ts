@@ -553,7 +553,7 @@ function embeddedText({ restored }: ScorerPool['info']): string {
   if (restored?.refused != null)
     return `nothing kept: the snapshot was refused, ${restored.refused}`
   const { entities = 0 } = restored ?? {}
-  return entities === 0 ? 'REDIS_URL is not set; nothing kept' : `${entities} entities kept`
+  return entities === 0 ? 'REDIS_URL is not set; counts begin at zero' : `${entities} entities kept`
 }
 
 async function readVersion(): Promise<string> {

@@ -25,7 +25,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./doctor.ts')).registerDoctor,
   },
   rules: {
-    summary: 'lint and test rule packs',
+    summary: 'lint, test, backtest, explain and roll back rules',
     example: 'rules lint',
     load: async () => (await import('./rules.ts')).registerRules,
   },

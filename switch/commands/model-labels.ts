@@ -32,7 +32,10 @@ interface ImportOptions {
 type Send = (lines: readonly LabelLine[]) => Promise<readonly LabelAnswer[] | undefined>
 
 export function registerModelLabels(model: Command): void {
-  const labels = model.command('labels').description('the truth that arrives later')
+  const labels = model
+    .command('labels')
+    .description('the truth that arrives later')
+    .addHelpText('after', '\nExample:\n  $ npx switchyard model labels import labels.csv')
   labels
     .command('import')
     .description(

@@ -68,6 +68,9 @@ async function list(options: ListOptions): Promise<void> {
       (options.dead !== true || state === 'dead'),
   )
   for (const delivery of shown) console.log(options.json ? jsonOf(delivery) : lineOf(delivery))
+  if (shown.length === 0 && options.json !== true) {
+    console.error(options.dead === true ? 'nothing is dead' : 'nothing is queued')
+  }
   if (shown.some(({ state }) => state === 'dead')) process.exitCode = 1
 }
 

@@ -39,7 +39,10 @@ export function registerRuleLists(
   rules: Command,
   directoryOf: (dir: string | undefined) => string,
 ): void {
-  const lists = rules.command('lists').description('change the lists that rules ask by inList()')
+  const lists = rules
+    .command('lists')
+    .description('change the lists that rules ask by inList()')
+    .addHelpText('after', example('add watched-merchants M-1001'))
   const entry = (command: Command): Command =>
     command
       .option('--until <date>', 'the last day (UTC) as 2026-12-31, or a time as 2026-12-31T18:00Z')

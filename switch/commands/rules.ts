@@ -44,7 +44,7 @@ interface TestOptions {
 }
 
 export function registerRules(program: Command): void {
-  const rules = program.command('rules').description('check and test rule packs')
+  const rules = program.command('rules').description('check, test, try and roll back rules')
   const folder = 'a rules folder with packs/ and lists/ (default: RULES_DIR, or the shipped one)'
   rules
     .command('lint')

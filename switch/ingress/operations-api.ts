@@ -48,12 +48,18 @@ export function createOperationsApi(options: OperationsApiOptions): HttpApi<'any
       const given = head.headers.get('authorization') ?? ''
       return isAdmin(options.adminToken, given)
         ? { caller: 'anyone' }
-        : { refused: text(401, 'send Authorization: Bearer <the ADMIN_TOKEN of the switch>\n') }
+        : { refused: text(401, `${howToOrder(options.adminToken)}\n`) }
     },
     handle: (request) =>
       request.method === 'POST' ? order(options, request) : answer(options, request),
     refuse: (_code, detail) => text(400, `${detail}\n`),
   }
+}
+
+function howToOrder(token: string | undefined): string {
+  return token === undefined || token === ''
+    ? 'it was started without an ADMIN_TOKEN, and takes no orders: start it with one'
+    : 'send Authorization: Bearer <the ADMIN_TOKEN of the switch>'
 }
 
 function isAdmin(token: string | undefined, authorization: string): boolean {
