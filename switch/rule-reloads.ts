@@ -149,14 +149,14 @@ export class RuleReloads {
       const checked = await this.#check(undefined)
       if (!checked.ok) return this.#refusedFor(checked.problems)
       const before = this.#pinned
+      // Durable first, as for a rollback.
+      await this.#options.record.unpin()
       this.#pinned = null
       const report = await this.#take(by, checked, 'released')
-      if (report.result === 'refused') {
-        this.#pinned = before
-        return { ...report, pinned: before }
-      }
-      await this.#options.record.unpin()
-      return report
+      if (report.result !== 'refused' || before === null) return report
+      this.#pinned = before
+      await this.#options.record.pin(before)
+      return { ...report, pinned: before }
     })
   }
 
@@ -198,7 +198,7 @@ export class RuleReloads {
     checked: Extract<CheckedRules, { ok: true }>,
     result: Taken,
   ): Promise<ReloadReport> {
-    const { pool, clock, record } = this.#options
+    const { pool, clock } = this.#options
     const startedMs = clock.monotonic()
     const before = pool.info.ruleSet
     const { bundle, rules, changes } = checked
@@ -210,7 +210,7 @@ export class RuleReloads {
     }
     if (!isSame || result !== 'taken') {
       const event: RuleEvent = { at: this.#now(), result, by, hash: bundle.hash, before }
-      await record.append(changes === null ? event : { ...event, changes: bounded(changes) })
+      await this.#remember(changes === null ? event : { ...event, changes: bounded(changes) })
     }
     const tookMs = Math.round(clock.monotonic() - startedMs)
     const pinned = this.#pinned
@@ -219,7 +219,7 @@ export class RuleReloads {
   }
 
   async #tell(by: string, report: ReloadReport, tookMs: number): Promise<void> {
-    const { journal, record } = this.#options
+    const { journal } = this.#options
     this.#last = { ...report, at: this.#now(), by }
     journal.rulesReloaded(report.result)
     const took = Math.round(tookMs)
@@ -234,6 +234,12 @@ export class RuleReloads {
     const { hash } = report
     journal.log.error({ by, hash, problems: shown }, 'other rules were refused: the old set stays')
     const event: RuleEvent = { at: this.#now(), result: 'refused', by, hash, before: hash, problem }
+    await this.#remember(event)
+  }
+
+  /** What decides is decided by then: a history that lacks a line is said, and changes nothing. */
+  async #remember(event: RuleEvent): Promise<void> {
+    const { journal, record } = this.#options
     await record.append(event).catch((error: Error) => {
       journal.log.error({ error: error.message }, 'the history of the rules was not written')
     })
