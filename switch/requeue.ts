@@ -14,11 +14,17 @@ export async function requeue(
 ): Promise<number | undefined> {
   const transaction = await store.read(transactionId)
   if (transaction === undefined) return undefined
-  const dead = transaction.deliveries.filter(({ state }) => state === 'dead')
-  for (const { message, sends, lastResponseCode } of dead) {
+  let queued = 0
+  for (const { message } of transaction.deliveries) {
+    // Read anew each time: another requeue may have sent it meanwhile, and it may be acknowledged.
+    const now = await store.read(transactionId)
+    const dead = now?.deliveries.find((one) => one.message.step === message.step)
+    if (dead?.state !== 'dead') continue
+    const { sends, lastResponseCode } = dead
     const change = { state: 'queued', sends: Math.min(sends, 1), lastResponseCode } as const
     await store.updateDelivery(transactionId, message.step, change)
     take({ message, ...change })
+    queued++
   }
-  return dead.length
+  return queued
 }
