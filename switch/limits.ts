@@ -74,6 +74,9 @@ export const SCORING_QUEUE_MAX = 256
 /** TCP connections of acquirers: 10,000 at about 2 kB each in uWebSockets.js is 20 MB. */
 export const HTTP_CONNECTIONS_MAX = 10_000
 
+/** TCP connections to the operations port: probes, scrapes and a few operators' commands. */
+export const OPERATIONS_CONNECTIONS_MAX = 100
+
 /**
  * PAN-to-token entries: a string of 16 and one of 26 characters and a map slot, about 150 bytes: 10
  * MB.

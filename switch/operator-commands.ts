@@ -1,7 +1,7 @@
 // What an operator may order over the operations port besides requeueing, each with a JSON body:
-// other rules, and labels.
+// other rules, other models, and labels.
 
-import type { Clock } from '#scoring'
+import { type Clock, readModelSnapshot, type ScorerPool } from '#scoring'
 import type { CommandAnswer, OperatorCommand } from './ingress/index.ts'
 import {
   LABELS_PER_REQUEST_MAX,
@@ -10,8 +10,11 @@ import {
   readLabelItem,
   recordLabels,
 } from './labels.ts'
+import { MODEL_MAX_AGE_DAYS } from './limits.ts'
+import { ModelSwaps } from './model-swaps.ts'
 import type { ReloadReport, RuleReloads } from './rule-reloads.ts'
 import { StoreFault, type TransactionStore } from './store/index.ts'
+import type { World } from './world.ts'
 
 const BY_CHARACTERS_MAX = 64
 const BY = /^[\p{L}\p{N} ._@+-]+$/u
@@ -27,6 +30,25 @@ export function operatorCommands(
       ruleCommand(body, ['hash'], ({ by, hash }) => reloads.rollBack(by, hash)),
     '/v1/rules/release': (body) => ruleCommand(body, [], ({ by }) => reloads.release(by)),
     '/v1/labels': (body) => takeLabels(body, store, clock),
+  }
+}
+
+/** Another model without a restart: `switchyard model status | use | rollback`. */
+export function modelCommands(
+  { config, clock, journal }: World,
+  pool: ScorerPool,
+): Readonly<Record<string, OperatorCommand>> {
+  const { model, challengers = [], modelMaxAgeDays = MODEL_MAX_AGE_DAYS } = config.scoring
+  const swaps = new ModelSwaps({
+    ...{ pool, model, challengers, clock, journal },
+    read: readModelSnapshot,
+    modelDir: config.modelDir,
+    maxAgeDays: modelMaxAgeDays,
+  })
+  return {
+    '/v1/model/status': async () => ({ status: 200, body: swaps.status() }),
+    '/v1/model/use': (body) => swaps.use(body),
+    '/v1/model/rollback': () => swaps.rollback(),
   }
 }
 

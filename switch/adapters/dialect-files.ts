@@ -2,7 +2,8 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type LoadDialectResult, loadDialect } from '../iso8583/index.ts'
+import type { Config } from '../config/index.ts'
+import { type Dialect, type LoadDialectResult, loadDialect } from '../iso8583/index.ts'
 
 const presetFolder = fileURLToPath(new URL('../iso8583/dialects/', import.meta.url))
 
@@ -27,4 +28,31 @@ export function readDialect(nameOrPath: string): LoadDialectResult {
     return { ok: false, problems: [{ source: nameOrPath, path: '', line: null, reason }] }
   }
   return loadDialect(text, nameOrPath)
+}
+
+/** By the name that the configuration has for it. */
+export type Dialects = ReadonlyMap<string, Dialect>
+
+/** Every dialect that issuers, listeners and peers name, or each problem of each of them. */
+export function readDialects(
+  config: Config,
+): { ok: true; byName: Dialects } | { ok: false; problems: readonly string[] } {
+  const byName = new Map<string, Dialect>()
+  const problems: string[] = []
+  const isoDialects = (config.iso?.listeners ?? []).flatMap(({ dialect, peers }) => [
+    dialect,
+    ...peers.flatMap((peer) => peer.dialect ?? []),
+  ])
+  for (const name of new Set([
+    ...config.issuers.flatMap((one) => one.dialect ?? []),
+    ...isoDialects,
+  ])) {
+    const result = readDialect(name)
+    if (result.ok) byName.set(name, result.dialect)
+    else
+      for (const { source, path, reason } of result.problems) {
+        problems.push(`dialect ${source}: ${path} ${reason}`)
+      }
+  }
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, byName }
 }

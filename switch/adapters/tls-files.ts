@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
+import type { Config } from '../config/index.ts'
 import type { TlsClient } from '../ports.ts'
 
 /** Names of PEM files, as a configuration has them. */
@@ -38,4 +39,21 @@ export function readTlsClient(files: TlsClientFiles): ReadTlsResult {
     return { ok: false, problem: `${named}: not PEM that fits together (${code ?? 'unreadable'})` }
   }
   return { ok: true, tls: { ca, cert, key, serverName } }
+}
+
+/** What each issuer with TLS brings, by the issuer's name. */
+export function readIssuerTls(
+  config: Config,
+):
+  | { ok: true; byName: ReadonlyMap<string, TlsClient> }
+  | { ok: false; problems: readonly string[] } {
+  const byName = new Map<string, TlsClient>()
+  const problems: string[] = []
+  for (const { name, tls } of config.issuers) {
+    if (tls === undefined) continue
+    const result = readTlsClient(tls)
+    if (result.ok) byName.set(name, result.tls)
+    else problems.push(`issuers: ${name}.tls: ${result.problem}`)
+  }
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, byName }
 }
