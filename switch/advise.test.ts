@@ -1,35 +1,20 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { readConfigFile } from './adapters/config-files.ts'
-import { readDialect } from './adapters/dialect-files.ts'
-import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
+import { simulatedParts } from './adapters/simulated-parts.ts'
 import { parseAdvice } from './advice-request.ts'
 import { advise } from './advise.ts'
 import { authorize } from './authorize.ts'
 import { capture } from './capture.ts'
-import { newKeyFile, parseKeyFile } from './card-data/index.ts'
 import { parseAuthorization } from './message.ts'
 import type { Reply } from './respond.ts'
 import { reverse } from './reverse.ts'
-import { createSimulatedSwitch, type SimulatedSwitchOptions } from './simulated-switch.ts'
+import { bodyOf, createSimulatedSwitch, type SimulatedSwitchOptions } from './simulated-switch.ts'
 import { answerOf } from './simulation/index.ts'
 import { parseStep } from './steps/index.ts'
 import type { TransactionStore } from './store/index.ts'
 import type { World } from './world.ts'
 
-const dialect = readDialect('iso8583-1987-ascii')
-const configured = readConfigFile({})
-const random = createSystemRandom()
-const keys = parseKeyFile(newKeyFile(random))
-assert.ok(dialect.ok && configured.ok && keys.ok)
-const parts = {
-  config: configured.config,
-  dialect: dialect.dialect,
-  keys: keys.keys,
-  clock: systemClock,
-  timers: systemTimers,
-  random,
-}
+const parts = simulatedParts()
 const open = (changes: Partial<SimulatedSwitchOptions> = {}) =>
   createSimulatedSwitch({ ...parts, ...changes })
 
@@ -50,11 +35,6 @@ function tell(world: World, key: string, changes: Record<string, unknown> = {}):
   const request = parseAdvice({ ...BODY, ...changes })
   assert.ok(acquirer !== undefined && !('kind' in request), JSON.stringify(request))
   return advise(world, acquirer, key, request)
-}
-
-function bodyOf(reply: Reply): Record<string, unknown> {
-  assert.equal(reply.kind, 'answer', JSON.stringify(reply))
-  return reply.kind === 'answer' ? { ...reply.body } : {}
 }
 
 function codeOf(reply: Reply | { kind: 'refused'; code: string } | object): string {

@@ -2,49 +2,27 @@
 // Only the risk decision is given, since these tests are about what is done with it.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import test from 'node:test'
-import pino from 'pino'
 import type { Decision } from '#scoring'
-import { readDialect } from './adapters/dialect-files.ts'
-import { createSystemRandom, systemClock, systemTimers } from './adapters/system-clock.ts'
-import { assemble, recoverWorld } from './assemble.ts'
+import { simulatedParts } from './adapters/simulated-parts.ts'
+import { systemTimers } from './adapters/system-clock.ts'
 import { authorize } from './authorize.ts'
-import { type KeyRing, newKeyFile, parseKeyFile } from './card-data/index.ts'
-import { type Config, readConfig } from './config/index.ts'
-import { createFraming, defaultFraming, type IsoMessage } from './iso8583/index.ts'
+import type { Config } from './config/index.ts'
+import type { IsoMessage } from './iso8583/index.ts'
 import { parseAuthorization } from './message.ts'
-import { Journal } from './observe/index.ts'
 import type { Disk } from './ports.ts'
-import type { RecoveryReport } from './recover.ts'
-import type { Reply } from './respond.ts'
+import { bodyOf, codeOf, createSimulatedSwitch, untilBy } from './simulated-switch.ts'
 import {
   answerOf,
   createSeededRandom,
-  createSimulatedIssuer,
-  createSimulatedNetwork,
   SimulatedDisk,
   type TimedAnswer,
 } from './simulation/index.ts'
-import { MemoryRecordIndex, openEmbeddedStore } from './store/index.ts'
 import type { World } from './world.ts'
 
 const ISSUER_TIMEOUT_MS = 150
-const dialectFile = readDialect('iso8583-1987-ascii')
-assert.ok(dialectFile.ok)
-const { dialect } = dialectFile
-const random = createSystemRandom()
-const keyFile = parseKeyFile(newKeyFile(random))
-assert.ok(keyFile.ok)
-const keys: KeyRing = keyFile.keys
-
-const shipped = readFileSync(new URL('./config/default.yaml', import.meta.url), 'utf8')
-const read = readConfig(
-  shipped.replaceAll('timeoutMs: 8000', `timeoutMs: ${ISSUER_TIMEOUT_MS}`),
-  {},
-)
-assert.ok(read.ok)
-const config: Config = read.config
+const parts = simulatedParts(ISSUER_TIMEOUT_MS)
+const { config } = parts
 
 const approve: Decision = {
   outcome: 'approve',
@@ -79,79 +57,26 @@ const ACKNOWLEDGE = (request: IsoMessage): TimedAnswer[] => [
   { afterMs: 1, message: answerOf(request, '00', { 38: 'A1B2C3' }) },
 ]
 
-async function createRig(options: RigOptions = {}) {
-  const disk = options.disk ?? new SimulatedDisk({ random: createSeededRandom(1) })
-  const network = createSimulatedNetwork({
-    clock: systemClock,
-    timers: systemTimers,
-    latencyMs: () => 0,
-    bufferedBytesMax: 1_000_000,
+async function createRig({ answerOfOther, answer = ACKNOWLEDGE, ...options }: RigOptions = {}) {
+  const rig = await createSimulatedSwitch({
+    ...parts,
+    ...options,
+    decision: { ...approve, ...options.decision },
+    answer: (request, issuer) =>
+      issuer === 'demo-a' ? answer(request) : (answerOfOther?.(request) ?? []),
+    unreachable: answerOfOther === undefined ? ['demo-b'] : [],
   })
-  const listen = (index: number, answer: NonNullable<RigOptions['answer']>) => {
-    const { host, port } = config.issuers[index] as Config['issuers'][number]
-    const address = { host, port }
-    const framing = createFraming(defaultFraming)
-    return createSimulatedIssuer({
-      network,
-      address,
-      dialect,
-      framing,
-      timers: systemTimers,
-      answer,
-    })
+  const issuer = rig.issuers.get('demo-a')
+  assert.ok(issuer)
+  return {
+    ...rig,
+    issuer,
+    asked: () => rig.asked('demo-a'),
+    otherAsked: () => rig.asked('demo-b'),
   }
-  const issuer = listen(0, options.answer ?? ACKNOWLEDGE)
-  const other = options.answerOfOther === undefined ? undefined : listen(1, options.answerOfOther)
-  const opened = await openEmbeddedStore({
-    disk: options.around?.(disk) ?? disk,
-    index: new MemoryRecordIndex(),
-    clock: systemClock,
-    timers: systemTimers,
-    random,
-    owner: Buffer.from(random.fill(new Uint8Array(8))).toString('hex'),
-    keyRetentionMs: 60_000,
-  })
-  assert.ok(opened.ok)
-  const { store } = opened
-  const decision = { ...approve, ...options.decision }
-  const world = assemble({
-    config: options.config ?? config,
-    keys,
-    store,
-    scorer: { score: async () => decision, publish: () => {}, queueDepth: 0 },
-    journal: new Journal({ log: pino({ level: 'silent' }), oneLineIn: 1, version: 'test' }),
-    transport: network.transport,
-    clock: systemClock,
-    timers: systemTimers,
-    random,
-    dialects: new Map([['iso8583-1987-ascii', dialect]]),
-    onBug: (error) => {
-      throw error
-    },
-  })
-  const recovered: RecoveryReport = await recoverWorld(world)
-  await until(() => world.issuers.get('demo-a')?.isUp === true, 'the issuer link was up')
-  if (other !== undefined) {
-    await until(() => world.issuers.get('demo-b')?.isUp === true, 'the other link was up')
-  }
-  const close = async () => {
-    await world.storeAndForward.close()
-    await Promise.all([...world.issuers.values()].map((one) => one.close()))
-    await store.close()
-  }
-  /** What the issuer was asked besides network management. */
-  const asked = () => issuer.received.filter((message) => !message.mti.startsWith('08'))
-  const otherAsked = () => other?.received.filter(({ mti }) => !mti.startsWith('08')) ?? []
-  return { disk, network, issuer, world, store, recovered, asked, otherAsked, close }
 }
 
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-  assert.fail(`never: ${what}`)
-}
+const until = untilBy(systemTimers)
 
 const BODY = {
   amount: 2599,
@@ -170,16 +95,6 @@ function send(world: World, key: string, changes: Record<string, unknown> = {}, 
   const acquirer = world.config.acquirers[acquirerIndex]
   assert.ok(acquirer)
   return authorize(world, acquirer, key, request, undefined)
-}
-
-function bodyOf(reply: Reply): Record<string, unknown> {
-  assert.equal(reply.kind, 'answer', JSON.stringify(reply))
-  return reply.kind === 'answer' ? { ...reply.body } : {}
-}
-
-function codeOf(reply: Reply): string {
-  assert.equal(reply.kind, 'refused', JSON.stringify(reply))
-  return reply.kind === 'refused' ? reply.code : ''
 }
 
 test('an approved authorization is answered, recorded and found again', async () => {

@@ -9,8 +9,9 @@ import type { KeyRing } from './card-data/index.ts'
 import type { Config } from './config/index.ts'
 import { createFraming, type Dialect, defaultFraming, type IsoMessage } from './iso8583/index.ts'
 import { Journal } from './observe/index.ts'
-import type { Random } from './ports.ts'
+import type { Disk, Random } from './ports.ts'
 import type { RecoveryReport } from './recover.ts'
+import type { AnswerBody, Reply } from './respond.ts'
 import {
   answerOf,
   createSeededRandom,
@@ -38,6 +39,10 @@ export interface SimulatedSwitchOptions {
   /** Issuers that take no connection. */
   readonly unreachable?: readonly string[]
   readonly decision?: Partial<Decision>
+  /** How long a score takes; absent: the same turn. */
+  readonly scoreMs?: number
+  /** Stands between the store and its disk. */
+  readonly around?: (disk: Disk) => Disk
 }
 
 export interface SimulatedSwitch {
@@ -108,7 +113,10 @@ export async function createSimulatedSwitch(
     keys,
     store,
     scorer: {
-      score: async () => decision,
+      async score() {
+        if (options.scoreMs !== undefined) await wait(timers, options.scoreMs)
+        return decision
+      },
       publish: (event) => void published.push(event),
       queueDepth: 0,
     },
@@ -123,7 +131,7 @@ export async function createSimulatedSwitch(
     },
   })
   const recovered = await recoverWorld(world)
-  const until = waiter(timers)
+  const until = untilBy(timers)
   for (const { name } of reachable) {
     await until(() => world.issuers.get(name)?.isUp === true, `the link to ${name} was up`)
   }
@@ -149,11 +157,11 @@ export async function createSimulatedSwitch(
 }
 
 async function openStore(
-  { clock, timers, random }: SimulatedSwitchOptions,
+  { clock, timers, random, around }: SimulatedSwitchOptions,
   disk: SimulatedDisk,
 ): Promise<TransactionStore> {
   const opened = await openEmbeddedStore({
-    disk,
+    disk: around?.(disk) ?? disk,
     index: new MemoryRecordIndex(),
     clock,
     timers,
@@ -165,12 +173,29 @@ async function openStore(
   return opened.store
 }
 
-function waiter(timers: Timers) {
-  return async (condition: () => boolean, what: string): Promise<void> => {
+function wait(timers: Timers, durationMs: number): Promise<void> {
+  return new Promise((resolve) => timers.set(durationMs, resolve))
+}
+
+/** Looks every 5 ms, for 5 s at most. */
+export function untilBy(timers: Timers): SimulatedSwitch['until'] {
+  return async (condition, what) => {
     for (let i = 0; i < 1000; i++) {
       if (condition()) return
-      await new Promise<void>((resolve) => timers.set(5, resolve))
+      await wait(timers, 5)
     }
     assert.fail(`never: ${what}`)
   }
+}
+
+/** The body of an answer; fails where it is none. */
+export function bodyOf(reply: Reply): AnswerBody {
+  assert.equal(reply.kind, 'answer', JSON.stringify(reply))
+  return reply.kind === 'answer' ? reply.body : {}
+}
+
+/** The code of a refusal; fails where it is none. */
+export function codeOf(reply: Reply): string {
+  assert.equal(reply.kind, 'refused', JSON.stringify(reply))
+  return reply.kind === 'refused' ? reply.code : ''
 }

@@ -1,19 +1,17 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { readConfigFile } from '../adapters/config-files.ts'
-import { readDialect } from '../adapters/dialect-files.ts'
-import { createSystemRandom, systemClock, systemTimers } from '../adapters/system-clock.ts'
+import { simulatedParts } from '../adapters/simulated-parts.ts'
 import { authorize } from '../authorize.ts'
 import { capture } from '../capture.ts'
-import { newKeyFile, parseKeyFile } from '../card-data/index.ts'
 import type { Config } from '../config/index.ts'
 import type { IsoMessage } from '../iso8583/index.ts'
 import { parseAuthorization } from '../message.ts'
 import { refund } from '../refund.ts'
-import type { AnswerBody, Reply } from '../respond.ts'
+import type { Reply } from '../respond.ts'
 import { reverse } from '../reverse.ts'
 import {
+  bodyOf,
   createSimulatedSwitch,
   type SimulatedSwitch,
   type SimulatedSwitchOptions,
@@ -32,32 +30,17 @@ const POLICY: StandInPolicy = {
   mccs: ['5411'],
   scoreMax: 0.2,
 }
-const dialect = readDialect('iso8583-1987-ascii')
-const configured = readConfigFile({})
-const random = createSystemRandom()
-const keys = parseKeyFile(newKeyFile(random))
-assert.ok(dialect.ok && configured.ok && keys.ok)
-const parts = {
-  dialect: dialect.dialect,
-  keys: keys.keys,
-  clock: systemClock,
-  timers: systemTimers,
-  random,
-}
+const parts = simulatedParts(ISSUER_TIMEOUT_MS)
 
 /** The shipped configuration, with a policy for demo-a. */
 function configOf(changes: Partial<StandInPolicy> = {}, failOver: string[] = []): Config {
-  assert.ok(configured.ok)
-  const { config } = configured
+  const { config } = parts
   const [route, ...others] = config.routes
   assert.ok(route)
-  const timeoutMs = ISSUER_TIMEOUT_MS
   return {
     ...config,
     issuers: config.issuers.map((one) =>
-      one.name === 'demo-a'
-        ? { ...one, timeoutMs, standIn: { ...POLICY, ...changes } }
-        : { ...one, timeoutMs },
+      one.name === 'demo-a' ? { ...one, standIn: { ...POLICY, ...changes } } : one,
     ),
     routes: [{ ...route, failOver }, ...others],
   }
@@ -84,11 +67,6 @@ function pay(world: World, key: string, changes: Record<string, unknown> = {}): 
   const request = parseAuthorization({ ...BODY, ...changes })
   assert.ok(acquirer !== undefined && !('kind' in request), JSON.stringify(request))
   return authorize(world, acquirer, key, request, undefined)
-}
-
-function bodyOf(reply: Reply): AnswerBody {
-  assert.equal(reply.kind, 'answer', JSON.stringify(reply))
-  return reply.kind === 'answer' ? reply.body : {}
 }
 
 const isDrained = ({ world }: SimulatedSwitch, issuer = 'demo-a') => {

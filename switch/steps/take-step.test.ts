@@ -2,74 +2,38 @@
 // store-and-forward. The risk decision is given.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import test from 'node:test'
-import pino from 'pino'
-import { readDialect } from '../adapters/dialect-files.ts'
-import { createSystemRandom, systemClock, systemTimers } from '../adapters/system-clock.ts'
-import { assemble, recoverWorld } from '../assemble.ts'
+import { simulatedParts } from '../adapters/simulated-parts.ts'
+import { systemClock, systemTimers } from '../adapters/system-clock.ts'
 import { authorize } from '../authorize.ts'
 import { capture } from '../capture.ts'
-import { newKeyFile, parseKeyFile } from '../card-data/index.ts'
-import { readConfig } from '../config/index.ts'
 import { increment } from '../increment.ts'
-import { createFraming, defaultFraming, type IsoMessage } from '../iso8583/index.ts'
+import type { IsoMessage } from '../iso8583/index.ts'
 import { AUTHORIZATION_VALID_MS, IN_FLIGHT_MAX, PAYMENT_STEPS_MAX } from '../limits.ts'
 import { parseAuthorization } from '../message.ts'
-import { Journal } from '../observe/index.ts'
 import { refund } from '../refund.ts'
 import type { Reply } from '../respond.ts'
 import { reverse, reverseOriginal } from '../reverse.ts'
+import { bodyOf, codeOf, createSimulatedSwitch, untilBy } from '../simulated-switch.ts'
 import {
   answerOf,
   createSeededRandom,
-  createSimulatedIssuer,
-  createSimulatedNetwork,
   SimulatedDisk,
   type TimedAnswer,
 } from '../simulation/index.ts'
-import { MemoryRecordIndex, openEmbeddedStore, type StepKind } from '../store/index.ts'
+import type { StepKind } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 import { parseOriginalReversal, parseStep } from './step-request.ts'
 
 const ISSUER_TIMEOUT_MS = 150
-const dialectFile = readDialect('iso8583-1987-ascii')
-assert.ok(dialectFile.ok)
-const { dialect } = dialectFile
-const random = createSystemRandom()
-const keyFile = parseKeyFile(newKeyFile(random))
-assert.ok(keyFile.ok)
-const { keys } = keyFile
-const shipped = readFileSync(new URL('../config/default.yaml', import.meta.url), 'utf8')
-const configured = readConfig(
-  shipped.replaceAll('timeoutMs: 8000', `timeoutMs: ${ISSUER_TIMEOUT_MS}`),
-  {},
-)
-assert.ok(configured.ok)
-const { config } = configured
+const parts = simulatedParts(ISSUER_TIMEOUT_MS)
+const { config } = parts
 const [firstAcquirer] = config.acquirers
 assert.ok(firstAcquirer)
 const ACQUIRERS: readonly [Acquirer, Acquirer] = [
   firstAcquirer,
   { ...firstAcquirer, id: 'other', apiKeySha256: ['0'.repeat(64)] },
 ]
-
-const DECISION = {
-  outcome: 'approve',
-  score: 0.01,
-  band: 'low',
-  reasons: [],
-  disclosedReasons: [],
-  hits: [],
-  degraded: [],
-  ruleSet: 'a',
-  model: 'm',
-  features: Float32Array.of(1),
-  aggregates: Float64Array.of(2),
-  unknownRules: [],
-  saturated: [],
-  stepMicros: { velocity: 0, features: 0, model: 0, rules: 0 },
-} as const
 
 const APPROVE = (request: IsoMessage): TimedAnswer[] => [
   { afterMs: 1, message: answerOf(request, '00', { 38: 'A1B2C3' }) },
@@ -82,82 +46,30 @@ interface RigOptions {
   readonly scoreMs?: number
 }
 
-async function createRig(options: RigOptions = {}) {
-  const disk = options.disk ?? new SimulatedDisk({ random: createSeededRandom(1) })
+async function createRig({ answer = APPROVE, scoreMs = 0, ...options }: RigOptions = {}) {
   let aheadMs = 0
-  const clock = { ...systemClock, now: () => systemClock.now() + aheadMs }
-  const network = createSimulatedNetwork({
-    clock,
-    timers: systemTimers,
-    latencyMs: () => 0,
-    bufferedBytesMax: 1_000_000,
-  })
-  const [link] = config.issuers
-  assert.ok(link)
-  const issuer = createSimulatedIssuer({
-    network,
-    address: { host: link.host, port: link.port },
-    dialect,
-    framing: createFraming(defaultFraming),
-    timers: systemTimers,
-    answer: options.answer ?? APPROVE,
-  })
-  const opened = await openEmbeddedStore({
-    disk,
-    index: new MemoryRecordIndex(),
-    clock,
-    timers: systemTimers,
-    random,
-    owner: Buffer.from(random.fill(new Uint8Array(8))).toString('hex'),
-    keyRetentionMs: 60_000,
-  })
-  assert.ok(opened.ok)
-  const { store } = opened
-  const score = () =>
-    new Promise<typeof DECISION>((resolve) => setTimeout(resolve, options.scoreMs ?? 0, DECISION))
-  const world = assemble({
+  const rig = await createSimulatedSwitch({
+    ...parts,
+    ...options,
+    scoreMs,
+    answer,
     config: { ...config, acquirers: [...ACQUIRERS] },
-    keys,
-    store,
-    scorer: { score, publish: () => {}, queueDepth: 0 },
-    journal: new Journal({ log: pino({ level: 'silent' }), oneLineIn: 1, version: 'test' }),
-    transport: network.transport,
-    clock,
-    timers: systemTimers,
-    random,
-    dialects: new Map([['iso8583-1987-ascii', dialect]]),
-    onBug: (error) => {
-      throw error
-    },
+    clock: { ...systemClock, now: () => systemClock.now() + aheadMs },
+    unreachable: ['demo-b'],
   })
-  const recovered = await recoverWorld(world)
-  await until(() => world.issuers.get('demo-a')?.isUp === true, 'the issuer link was up')
+  const issuer = rig.issuers.get('demo-a')
+  assert.ok(issuer)
   return {
-    disk,
+    ...rig,
     issuer,
-    network,
-    world,
-    store,
-    recovered,
+    asked: () => rig.asked('demo-a'),
     pass: (durationMs: number) => {
       aheadMs += durationMs
-    },
-    asked: () => issuer.received.filter((message) => !message.mti.startsWith('08')),
-    close: async () => {
-      await world.storeAndForward.close()
-      await Promise.all([...world.issuers.values()].map((one) => one.close()))
-      await store.close()
     },
   }
 }
 
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
-    if (condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-  assert.fail(`never: ${what}`)
-}
+const until = untilBy(systemTimers)
 
 const BODY = {
   amount: 2599,
@@ -192,16 +104,6 @@ function take(
   const request = parseStep(kind, id, body)
   assert.ok(request.kind !== 'refused', JSON.stringify(request))
   return STORIES[kind](world, acquirer, key, request)
-}
-
-function bodyOf(reply: Reply): Record<string, unknown> {
-  assert.equal(reply.kind, 'answer', JSON.stringify(reply))
-  return reply.kind === 'answer' ? { ...reply.body } : {}
-}
-
-function codeOf(reply: Reply): string {
-  assert.equal(reply.kind, 'refused', JSON.stringify(reply))
-  return reply.kind === 'refused' ? reply.code : ''
 }
 
 function original(request: IsoMessage | undefined): string {
