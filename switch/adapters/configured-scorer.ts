@@ -15,7 +15,7 @@ export type OpenedConfiguredScorer =
   | { readonly ok: true; readonly pool: ScorerPool; readonly rules: RulesAtStart }
   | { readonly ok: false; readonly problems: readonly string[] }
 
-/** Starts the workers. A refused rules folder is logged where the set that decided last can go on. */
+/** Starts the workers. A refused rules folder is logged where the set that decided last goes on. */
 export async function openConfiguredScorer(
   config: Config,
   keys: KeyRing,
