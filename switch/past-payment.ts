@@ -42,7 +42,8 @@ export function pastPaymentOf(past: PastTransaction): PastPayment {
       typeof expiry === 'string' ? { ...request, card: { ...request.card, expiry } } : request,
     rrn: intent.rrn,
     outcome: outcome?.outcome,
-    responseCode: outcome?.responseCode,
+    // What an advice told, as velocity was told it: its answer says 00, taken.
+    responseCode: outcome?.advice?.responseCode ?? outcome?.responseCode,
     endedAtMs: outcome?.recordedAtMs ?? Number.NaN,
     decided: decision?.outcome,
     decision,

@@ -7,8 +7,7 @@ import { openEmbeddedStore } from './embedded-store.ts'
 import { findInHistory, openHistory, type PastTransaction, readStoredLabels } from './history.ts'
 import { MemoryRecordIndex } from './record-index.ts'
 
-async function filledDisk(count: number): Promise<SimulatedDisk> {
-  const disk = new SimulatedDisk({ random: createSeededRandom(4) })
+async function openOn(disk: SimulatedDisk) {
   const opened = await openEmbeddedStore({
     disk,
     index: new MemoryRecordIndex(),
@@ -19,7 +18,12 @@ async function filledDisk(count: number): Promise<SimulatedDisk> {
     keyRetentionMs: TEST_KEY_RETENTION_MS,
   })
   assert.ok(opened.ok)
-  const { store } = opened
+  return opened.store
+}
+
+async function filledDisk(count: number): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk({ random: createSeededRandom(4) })
+  const store = await openOn(disk)
   const id = (n: number) => `auth_${n}`
   for (let n = 0; n < count; n++) {
     await store.claim(sampleIntent(id(n), { rrn: `rrn-${n % 10}`, createdAtMs: TEST_START_MS + n }))
@@ -50,6 +54,37 @@ test('past transactions come in order of their claims, each with its outcome', a
     ]),
   )
   assert.ok(history.bytesRead > 0 && history.bytesRead <= history.bytes)
+})
+
+test('an advice begins a payment, too; a step that is accepted does not', async () => {
+  const disk = new SimulatedDisk({ random: createSeededRandom(4) })
+  const store = await openOn(disk)
+  await store.claim(sampleIntent('auth_1'))
+  const told = { cause: 'accepted', decision: null } as const
+  await store.accept(sampleIntent('adv_1', { kind: 'advice' }), sampleOutcome('adv_1', told))
+  await store.accept(
+    sampleIntent('rev_1', { kind: 'reversal', attempt: null }),
+    sampleOutcome('rev_1', told),
+  )
+  await store.record(sampleOutcome('auth_1'))
+  await store.close()
+  const opened = await openHistory(disk)
+  assert.ok(opened.ok)
+  const all: PastTransaction[] = []
+  for await (const some of opened.history.transactions()) all.push(...some)
+  assert.deepEqual(
+    all.map(({ intent, outcome }) => [intent.id, outcome?.cause]),
+    [
+      ['auth_1', sampleOutcome('auth_1').cause],
+      ['adv_1', 'accepted'],
+    ],
+  )
+  const found = await findInHistory(disk, 'adv_1')
+  assert.ok(found.ok)
+  assert.deepEqual(
+    found.found.map(({ intent }) => intent.id),
+    ['adv_1'],
+  )
 })
 
 test('whoever stops reading leaves nothing open', async () => {

@@ -1,10 +1,11 @@
 // What was asked and what became of it, read from the log alone, also beside a running switch: in
-// order of arrival, each claim with its outcome.
+// order of arrival, each claim with its outcome. An acquirer's advice begins a payment like a claim,
+// and velocity counted it: it is one record with its outcome.
 
 import type { Disk } from '../ports.ts'
 import { openForReading } from './audit.ts'
 import { Fifo } from './fifo.ts'
-import { decodeRecord, kindOfRecord, type LogRecord } from './log-record.ts'
+import { type AcceptedRecord, decodeRecord, kindOfRecord, type LogRecord } from './log-record.ts'
 import type { LogProblem } from './segment-log.ts'
 import type { Intent, Label, Outcome } from './transaction-store.ts'
 
@@ -20,7 +21,7 @@ export interface History {
   readonly bytesRead: number
   /** Set once reading has stopped at it. */
   readonly problem: LogProblem | undefined
-  /** Yields authorizations, some hundred at a time, steps of a payment left out. */
+  /** Yields authorizations and advices, some hundred at a time, steps of a payment left out. */
   transactions(): AsyncGenerator<readonly PastTransaction[], void, undefined>
 }
 
@@ -110,7 +111,7 @@ class LogHistory implements History {
       if (this.#isLeft) return undefined
       this.#bytesRead += payload.length
       const kind = kindOfRecord(payload)
-      if (kind !== 'claim' && kind !== 'outcome') return undefined
+      if (kind !== 'claim' && kind !== 'outcome' && kind !== 'accepted') return undefined
       this.#take(decodeRecord(payload))
       if (this.#ready.length === 0) return undefined
       this.#wakeTaker?.()
@@ -133,6 +134,8 @@ class LogHistory implements History {
       this.#open.delete(record.outcome.id)
       waiting.outcome = record.outcome
       waiting.isDone = true
+    } else if (isToldPayment(record)) {
+      this.#claims.push({ intent: record.intent, outcome: record.outcome, isDone: true })
     } else return
     for (;;) {
       const first = this.#claims.first
@@ -148,6 +151,11 @@ class LogHistory implements History {
     for (let next = this.#claims.shift(); next !== undefined; next = this.#claims.shift())
       yield next
   }
+}
+
+/** Captures, reversals and tombstones are accepted, too: they begin no payment. */
+function isToldPayment(record: LogRecord): record is AcceptedRecord {
+  return record.kind === 'accepted' && record.intent.kind === 'advice'
 }
 
 export type TransactionFound =
@@ -181,6 +189,10 @@ export async function findInHistory(disk: Disk, idOrRrn: string): Promise<Transa
         if (past !== undefined) {
           found.set(record.outcome.id, { intent: past.intent, outcome: record.outcome })
         }
+      } else if (isToldPayment(record)) {
+        const { intent, outcome } = record
+        const isMeant = intent.id === idOrRrn || intent.rrn === idOrRrn
+        if (isMeant && found.size < foundMax) found.set(intent.id, { intent, outcome })
       }
       return undefined
     })
