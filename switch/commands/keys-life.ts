@@ -114,7 +114,7 @@ function lineOf({ id, cards, exchangedKeys, isNewest, isInFile }: Row): string {
     ? 'the newest'
     : uses === 0
       ? `unused: keys retire ${id}`
-      : 'being replaced while the switch runs'
+      : 'replaced in the background, once the switch was restarted'
   return `key ${id}: ${cards} cards${further}; ${isInFile ? what : 'not in the key file'}`
 }
 

@@ -16,12 +16,27 @@ export function configuredDataDir(): string | undefined {
 /** The operations port of the switch that holds a data folder; undefined where none runs. */
 export async function runningAdminUrl(dataDir: string): Promise<string | undefined> {
   const holder = await findHolder(path.join(dataDir, 'store')).catch(() => undefined)
-  if (holder === undefined) return undefined
+  if (holder === undefined) return adminUrlBesideDatabase(dataDir)
   try {
     const text = readFileSync(path.join(dataDir, 'addresses.json'), 'utf8')
     return (JSON.parse(text) as { admin: string }).admin
   } catch {
     console.error('the switch is just starting: wait until it listens, then try again')
+    return undefined
+  }
+}
+
+/**
+ * With PostgreSQL no lock says who uses the folder: whoever wrote its addresses, if that process
+ * lives and answers there.
+ */
+async function adminUrlBesideDatabase(dataDir: string): Promise<string | undefined> {
+  try {
+    const text = readFileSync(path.join(dataDir, 'addresses.json'), 'utf8')
+    const { admin, pid } = JSON.parse(text) as { admin: string; pid: number }
+    process.kill(pid, 0)
+    return (await fetch(`${admin}/livez`)).ok ? admin : undefined
+  } catch {
     return undefined
   }
 }

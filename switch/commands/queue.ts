@@ -46,7 +46,10 @@ function dataDir(): string | undefined {
   const configured = configuredDataDir()
   if (configured === undefined) return undefined
   if (existsSync(path.join(configured, 'store'))) return configured
-  console.error(`${configured} holds no store: start the switch once, or set DATA_DIR`)
+  console.error(
+    `${configured} holds no embedded store: start the switch once, or set DATA_DIR; ` +
+      'with PostgreSQL ask its table switchyard.delivery',
+  )
   return undefined
 }
 
@@ -96,12 +99,13 @@ function lineOf({ message, state, sends, lastResponseCode }: Delivery): string {
 }
 
 async function requeueAll(transactions: readonly string[]): Promise<void> {
-  const folder = dataDir()
+  const configured = configuredDataDir()
+  const isRunning = configured !== undefined && (await isHeld(configured))
+  const folder = isRunning ? configured : dataDir()
   if (folder === undefined) {
     process.exitCode = 2
     return
   }
-  const isRunning = (await findHolder(path.join(folder, 'store'))) !== undefined
   const results = isRunning
     ? await throughTheSwitch(folder, transactions)
     : await intoTheFolder(folder, transactions)
@@ -114,6 +118,13 @@ async function requeueAll(transactions: readonly string[]): Promise<void> {
     console.log(`${transactions[i]}: ${said}`)
   }
   if (results.some((count) => count === undefined || count === 0)) process.exitCode = 1
+}
+
+/** By an embedded store, or by a process that keeps its store in PostgreSQL. */
+async function isHeld(folder: string): Promise<boolean> {
+  const store = path.join(folder, 'store')
+  if (!existsSync(store)) return (await runningAdminUrl(folder)) !== undefined
+  return (await findHolder(store)) !== undefined
 }
 
 type Results = readonly (number | undefined)[] | undefined

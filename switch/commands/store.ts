@@ -64,6 +64,10 @@ function folderOf(given: string | undefined): string | undefined {
 
 function configuredFolder(): string | undefined {
   const read = readConfigFile(process.env)
+  if (read.ok && read.config.databaseUrl !== undefined) {
+    console.error('the store is PostgreSQL (DATABASE_URL): ask the database, or name a folder')
+    return undefined
+  }
   if (read.ok) return path.join(read.config.dataDir, 'store')
   for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
   return undefined
