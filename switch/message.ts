@@ -348,6 +348,15 @@ export interface StoredAuthorization {
   readonly transmittedAt: string | undefined
 }
 
+/** The record's own words, of an authorization's intent; `storedRequest` wrote them. */
+export function storedAuthorization({
+  request,
+}: {
+  readonly request: unknown
+}): StoredAuthorization {
+  return request as StoredAuthorization
+}
+
 /** What is kept of a request: everything but PAN, expiry and CVV. Fields in one order, always. */
 export function storedRequest(
   request: AuthorizationRequest,

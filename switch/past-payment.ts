@@ -2,12 +2,12 @@
 
 import type { PastPayment, ScoringRequest } from '#scoring'
 import { eventHashOf } from './claim.ts'
-import type { StoredAuthorization } from './message.ts'
+import { storedAuthorization } from './message.ts'
 import type { PastTransaction } from './store/index.ts'
 
 /** The request without the card's expiry, which is not kept; a decision that read it keeps it. */
 export function scoredRequest({ intent }: Pick<PastTransaction, 'intent'>): ScoringRequest {
-  const stored = intent.request as unknown as StoredAuthorization
+  const stored = storedAuthorization(intent)
   const { bin, country } = stored.card
   return {
     id: intent.id,

@@ -11,7 +11,7 @@
 import type { Config } from './config/index.ts'
 import type { ErrorCode } from './errors.ts'
 import { AMOUNT_MAX, AUTHORIZATION_VALID_MS, DAY_MS, PREAUTHORIZATION_VALID_MS } from './limits.ts'
-import type { AuthorizationType, StoredAuthorization } from './message.ts'
+import { type AuthorizationType, storedAuthorization } from './message.ts'
 import { STEP_KINDS, type StepKind, type Transaction } from './store/index.ts'
 
 export type PaymentState =
@@ -284,7 +284,7 @@ export function paymentOf(
   nowMs: number,
   validity?: Config['validity'],
 ): Payment {
-  const { type, amount: requested } = authorization.intent.request as unknown as StoredAuthorization
+  const { type, amount: requested } = storedAuthorization(authorization.intent)
   const isExpired = nowMs - authorization.intent.createdAtMs > validMsOf(type, validity)
   const { outcome } = authorization
   const approved = outcome?.outcome === 'approved' ? Number(outcome.answer.amount) : 0

@@ -1,7 +1,7 @@
 // At start: what a crash left open is ended, each open record in the way of its kind.
 
 import type { Issuer } from './issuers/index.ts'
-import type { StoredAuthorization } from './message.ts'
+import { storedAuthorization } from './message.ts'
 import { isReversedAlready, queuedReversal } from './record.ts'
 import { type Answered, answerBody, type Ruling, stepBody } from './respond.ts'
 import { RESPONSE_CODE } from './response-codes.ts'
@@ -85,7 +85,7 @@ function recoveredOutcome(world: RecoveryWorld, transaction: Transaction): Outco
 /** The record's own words; `prepare` wrote them. */
 export function answeredOf(transaction: Transaction): Answered {
   const { intent } = transaction
-  const stored = intent.request as unknown as StoredAuthorization
+  const stored = storedAuthorization(intent)
   return {
     id: intent.id,
     type: stored.type,

@@ -7,7 +7,7 @@ import { type Connection, type ConnectionEvents, Pan } from '#switch'
 import { readDialect } from '../../switch/adapters/dialect-files.ts'
 import { createFraming, defaultFraming } from '../../switch/iso8583/index.ts'
 import { createIssuer, TraceBook } from '../../switch/issuers/index.ts'
-import { answerOf, createSeededRandom } from '../../switch/simulation/index.ts'
+import { answerOf, createSeededRandom, SAMPLE_ATTEMPT } from '../../switch/simulation/index.ts'
 import type { Attempt } from '../../switch/store/index.ts'
 import { measure } from '../measure.ts'
 
@@ -65,20 +65,7 @@ if (events === undefined || pan === undefined) throw new Error('nothing was dial
 const link: ConnectionEvents = events
 const card = { pan, expiry: '2912', cvv: undefined }
 
-const sample = {
-  issuer: 'demo-a',
-  mti: '0100',
-  processingCode: '000000',
-  acquiringInstitution: '100001',
-  amount: 2_599,
-  currencyNumeric: '978',
-  terminalId: 'T-0001',
-  merchantId: 'M-1001',
-  merchantNameLocation: 'Corner Shop',
-  mcc: '5411',
-  entryMode: '071',
-  card: null,
-}
+const sample = { ...SAMPLE_ATTEMPT, issuer: 'demo-a' }
 
 /** The link signs on with the first number that it draws. */
 link.onOpen()

@@ -16,10 +16,12 @@ import {
 } from '../iso8583/index.ts'
 import {
   answerOf,
+  attemptAt,
   createSeededRandom,
   createSimulatedIssuer,
   createSimulatedNetwork,
   createVirtualTime,
+  reversalAt,
 } from '../simulation/index.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
 import { createIssuer, type IssuerLinkConfig } from './create-issuer.ts'
@@ -90,33 +92,14 @@ function createRig(dialect: Dialect, { link, issuersMac, answer }: Options = {})
       onEvent: (event) => events.push(event),
     },
   )
-  const attemptOf = (changes: Partial<Attempt> = {}): Attempt => ({
-    issuer: 'demo-a',
-    mti: '0100',
-    processingCode: '000000',
-    ...issuer.drawTraceNumbers(),
-    acquiringInstitution: '100001',
-    amount: 2_599,
-    currencyNumeric: '978',
-    terminalId: 'T-0001',
-    merchantId: 'M-1001',
-    merchantNameLocation: `${'Corner Shop'.padEnd(25)}${'Berlin'.padEnd(13)}DE`,
-    mcc: '5411',
-    entryMode: '051',
-    card: null,
-    ...changes,
-  })
-  const queuedOf = (original: Attempt, changes: Partial<QueuedMessage> = {}): QueuedMessage => ({
-    transactionId: 'auth_1',
-    step: 'authorization',
-    issuer: 'demo-a',
-    mti: '0420',
-    ...issuer.drawTraceNumbers('reversal'),
-    original,
-    cause: 'timeout',
-    queuedAtMs: startMs,
-    ...changes,
-  })
+  const attemptOf = (changes: Partial<Attempt> = {}): Attempt =>
+    attemptAt(issuer, {
+      merchantNameLocation: `${'Corner Shop'.padEnd(25)}${'Berlin'.padEnd(13)}DE`,
+      entryMode: '051',
+      ...changes,
+    })
+  const queuedOf = (original: Attempt, changes: Partial<QueuedMessage> = {}): QueuedMessage =>
+    reversalAt(issuer, original, { queuedAtMs: startMs, ...changes })
   const finish = async <Result>(promise: Promise<Result>): Promise<Result | undefined> => {
     let result: Result | undefined
     void promise.then((value) => {

@@ -6,15 +6,17 @@ import { Pan } from '../card-data/index.ts'
 import { createFraming, defaultFraming, type IsoMessage, loadDialect } from '../iso8583/index.ts'
 import {
   answerOf,
+  attemptAt,
   createSeededRandom,
   createSimulatedIssuer,
   createSimulatedNetwork,
   createVirtualTime,
+  reversalAt,
   type SeededRandom,
   type SimulatedIssuerOptions,
   type TimedAnswer,
 } from '../simulation/index.ts'
-import type { Attempt, QueuedMessage } from '../store/index.ts'
+import type { Attempt } from '../store/index.ts'
 import { createIssuer, type IssuerLinkConfig } from './create-issuer.ts'
 import type { AskResult, Issuer, LateIssuerAnswer } from './issuer.ts'
 import type { IssuerEvent } from './issuer-events.ts'
@@ -89,38 +91,6 @@ function createRig(options: RigOptions = {}) {
   return { random, time, network, simulated, issuer, late, events }
 }
 
-function attemptOf(issuer: Issuer, changes: Partial<Attempt> = {}): Attempt {
-  return {
-    issuer: issuer.name,
-    mti: '0100',
-    processingCode: '000000',
-    ...issuer.drawTraceNumbers(),
-    acquiringInstitution: '100001',
-    amount: 2_599,
-    currencyNumeric: '978',
-    terminalId: 'T-0001',
-    merchantId: 'M-1001',
-    merchantNameLocation: 'Corner Shop',
-    mcc: '5411',
-    entryMode: '071',
-    card: null,
-    ...changes,
-  }
-}
-
-function reversalOf(issuer: Issuer, original: Attempt): QueuedMessage {
-  return {
-    transactionId: 'auth_1',
-    step: 'authorization',
-    issuer: issuer.name,
-    mti: '0420',
-    ...issuer.drawTraceNumbers('reversal'),
-    original,
-    cause: 'timeout',
-    queuedAtMs: startMs,
-  }
-}
-
 /** A promise whose result can be looked at. */
 function watch<Result>(promise: Promise<Result>): { result: Result | undefined } {
   const watched: { result: Result | undefined } = { result: undefined }
@@ -141,7 +111,7 @@ test('signs on, asks, and hands over the answer', async () => {
   assert.equal(issuer.isUp, true)
   assert.equal(simulated.received[0]?.mti, '0800')
   assert.equal(simulated.received[0]?.fields[70], '001')
-  const asked = watch(issuer.ask(attemptOf(issuer), card, 8_000))
+  const asked = watch(issuer.ask(attemptAt(issuer), card, 8_000))
   await time.advance(50)
   assert.deepEqual(asked.result, {
     kind: 'answered',
@@ -155,7 +125,7 @@ test('a partial approval says how much', async () => {
     answer: (request) => [{ afterMs: 1, message: answerOf(request, '10', { 4: '000000001000' }) }],
   })
   await time.advance(50)
-  const asked = watch(issuer.ask(attemptOf(issuer), card, 8_000))
+  const asked = watch(issuer.ask(attemptAt(issuer), card, 8_000))
   await time.advance(50)
   const result = asked.result as AskResult & { kind: 'answered' }
   assert.equal(result.answer.amount, 1_000)
@@ -164,17 +134,17 @@ test('a partial approval says how much', async () => {
 test('certainly not sent: no connection, no number, no room, no time, or unencodable', async () => {
   const { time, network, simulated, issuer, events } = createRig({ config: { inFlightMax: 2 } })
   const notSent = { kind: 'not_sent' }
-  assert.deepEqual(await issuer.ask(attemptOf(issuer), card, 8_000), notSent)
+  assert.deepEqual(await issuer.ask(attemptAt(issuer), card, 8_000), notSent)
   await time.advance(50)
-  assert.deepEqual(await issuer.ask(attemptOf(issuer, { stan: NO_STAN }), card, 8_000), notSent)
-  assert.deepEqual(await issuer.ask(attemptOf(issuer), card, 0), notSent)
-  const tooWide = attemptOf(issuer, { currencyNumeric: '97800' })
+  assert.deepEqual(await issuer.ask(attemptAt(issuer, { stan: NO_STAN }), card, 8_000), notSent)
+  assert.deepEqual(await issuer.ask(attemptAt(issuer), card, 0), notSent)
+  const tooWide = attemptAt(issuer, { currencyNumeric: '97800' })
   assert.deepEqual(await issuer.ask(tooWide, card, 8_000), notSent)
   assert.equal(events.at(-1)?.kind, 'unencodable_message')
   network.stall(true)
-  void issuer.ask(attemptOf(issuer), card, 8_000)
-  void issuer.ask(attemptOf(issuer), card, 8_000)
-  assert.deepEqual(await issuer.ask(attemptOf(issuer), card, 8_000), notSent)
+  void issuer.ask(attemptAt(issuer), card, 8_000)
+  void issuer.ask(attemptAt(issuer), card, 8_000)
+  assert.deepEqual(await issuer.ask(attemptAt(issuer), card, 8_000), notSent)
   assert.equal(issuer.state.counters.sent, 2)
   assert.equal(issuer.state.counters.notSent, 5)
   assert.deepEqual(
@@ -188,7 +158,7 @@ test('a full connection refuses, and what was refused never leaves', async () =>
   await time.advance(50)
   network.stall(true)
   const results: { result: AskResult | undefined }[] = []
-  for (let i = 0; i < 1_000; i++) results.push(watch(issuer.ask(attemptOf(issuer), card, 8_000)))
+  for (let i = 0; i < 1_000; i++) results.push(watch(issuer.ask(attemptAt(issuer), card, 8_000)))
   await time.advance(1)
   const refused = results.filter(({ result }) => result?.kind === 'not_sent').length
   assert.ok(refused > 0 && refused < 1_000)
@@ -202,7 +172,7 @@ test('no answer: unknown at the deadline, and a late answer finds its attempt', 
     answer: (request) => [{ afterMs: 20_000, message: answerOf(request, '00') }],
   })
   await time.advance(50)
-  const attempt = attemptOf(issuer)
+  const attempt = attemptAt(issuer)
   const asked = watch(issuer.ask(attempt, card, 8_000))
   await time.advance(7_999)
   assert.equal(asked.result, undefined)
@@ -221,7 +191,7 @@ test('after the late-answer window an answer reaches nobody', async () => {
     answer: (request) => [{ afterMs: 700_000, message: answerOf(request, '00') }],
   })
   await time.advance(50)
-  void issuer.ask(attemptOf(issuer), card, 8_000)
+  void issuer.ask(attemptAt(issuer), card, 8_000)
   await time.advance(800_000)
   assert.equal(late.length, 0)
   const unmatched = events.find((event) => event.kind === 'unmatched_answer')
@@ -234,7 +204,7 @@ test('a lost connection makes everything in flight unknown at once', async () =>
     answer: (request) => [{ afterMs: 1_000, message: answerOf(request, '00') }],
   })
   await time.advance(50)
-  const asked = [0, 1, 2].map(() => watch(issuer.ask(attemptOf(issuer), card, 8_000)))
+  const asked = [0, 1, 2].map(() => watch(issuer.ask(attemptAt(issuer), card, 8_000)))
   await time.advance(20)
   network.cut()
   await time.advance(0)
@@ -262,7 +232,7 @@ test('each wrong field makes an answer nobody’s, counted and reported without 
       answer: (request) => [{ afterMs: 1, message: answerOf(request, '00', { [number]: value }) }],
     })
     await time.advance(50)
-    const asked = watch(issuer.ask(attemptOf(issuer), card, 8_000))
+    const asked = watch(issuer.ask(attemptAt(issuer), card, 8_000))
     await time.advance(100)
     assert.equal(asked.result, undefined)
     const event = events.at(-1)
@@ -284,7 +254,7 @@ test('an answer of another class, or with a STAN of its own, is nobody’s', asy
     ],
   })
   await time.advance(50)
-  const asked = watch(issuer.ask(attemptOf(issuer), card, 8_000))
+  const asked = watch(issuer.ask(attemptAt(issuer), card, 8_000))
   await time.advance(100)
   assert.equal(asked.result, undefined)
   const unmatched = events.filter((event) => event.kind === 'unmatched_answer')
@@ -303,7 +273,7 @@ test('a partial approval of more than was asked, or of nothing, is nobody’s', 
       answer: (request) => [{ afterMs: 1, message: answerOf(request, '10', { 4: amount }) }],
     })
     await time.advance(50)
-    void issuer.ask(attemptOf(issuer), card, 8_000)
+    void issuer.ask(attemptAt(issuer), card, 8_000)
     await time.advance(100)
     assert.equal(issuer.state.counters.unmatched, 1)
   }
@@ -318,7 +288,7 @@ test('an answer that comes twice is taken once', async () => {
     ],
   })
   await time.advance(50)
-  const asked = watch(issuer.ask(attemptOf(issuer), card, 8_000))
+  const asked = watch(issuer.ask(attemptAt(issuer), card, 8_000))
   await time.advance(10_000)
   assert.ok(asked.result?.kind === 'answered')
   assert.equal(asked.result.answer.responseCode, '00')
@@ -329,7 +299,7 @@ test('an answer that comes twice is taken once', async () => {
 test('asking twice with one number is a bug, and thrown', async () => {
   const { time, issuer } = createRig({ answer: () => [] })
   await time.advance(50)
-  const attempt = attemptOf(issuer)
+  const attempt = attemptAt(issuer)
   void issuer.ask(attempt, card, 8_000)
   assert.throws(() => issuer.ask(attempt, card, 8_000), /asked with already/)
 })
@@ -337,7 +307,7 @@ test('asking twice with one number is a bug, and thrown', async () => {
 test('a broken frame closes the connection with its reason, and the link comes back', async () => {
   const { time, simulated, issuer, events } = createRig({ answer: () => [] })
   await time.advance(50)
-  const asked = watch(issuer.ask(attemptOf(issuer), card, 8_000))
+  const asked = watch(issuer.ask(attemptAt(issuer), card, 8_000))
   await time.advance(10)
   simulated.sendBytes(Uint8Array.of(0xff, 0xff, 0x30, 0x31))
   await time.advance(5)
@@ -373,7 +343,7 @@ async function issuedAnswer(
   time: ReturnType<typeof createVirtualTime>,
   issuer: Issuer,
 ): Promise<AskResult | undefined> {
-  const asked = watch(issuer.ask(attemptOf(issuer), card, 8_000))
+  const asked = watch(issuer.ask(attemptAt(issuer), card, 8_000))
   await time.advance(100)
   return asked.result
 }
@@ -400,9 +370,9 @@ test('a dead peer behind a silent network is noticed while requests are in fligh
   const { time, network, issuer } = createRig()
   await time.advance(50)
   network.stall(true)
-  const first = watch(issuer.ask(attemptOf(issuer), card, 8_000))
+  const first = watch(issuer.ask(attemptAt(issuer), card, 8_000))
   await time.advance(14_000)
-  const second = watch(issuer.ask(attemptOf(issuer), card, 8_000))
+  const second = watch(issuer.ask(attemptAt(issuer), card, 8_000))
   await time.advance(4_000)
   assert.deepEqual(first.result, { kind: 'unknown', why: 'timeout' })
   assert.deepEqual(second.result, { kind: 'unknown', why: 'connection_lost' })
@@ -470,7 +440,7 @@ test('what is in flight when the issuer signs off is still answered', async () =
     answer: (request) => [{ afterMs: 500, message: answerOf(request, '00') }],
   })
   await time.advance(50)
-  const asked = watch(issuer.ask(attemptOf(issuer), card, 8_000))
+  const asked = watch(issuer.ask(attemptAt(issuer), card, 8_000))
   await time.advance(10)
   const fields: IsoMessage['fields'] = []
   fields[7] = '1122100000'
@@ -479,7 +449,7 @@ test('what is in flight when the issuer signs off is still answered', async () =
   simulated.send({ mti: '0800', fields })
   await time.advance(10)
   assert.equal(issuer.isUp, false)
-  assert.deepEqual(await issuer.ask(attemptOf(issuer), card, 8_000), { kind: 'not_sent' })
+  assert.deepEqual(await issuer.ask(attemptAt(issuer), card, 8_000), { kind: 'not_sent' })
   await time.advance(1_000)
   assert.equal(asked.result?.kind, 'answered')
 })
@@ -495,7 +465,7 @@ test('a reversal goes out as 0420, its repeat as 0421, and both keep their numbe
     ],
   })
   await time.advance(50)
-  const message = reversalOf(issuer, attemptOf(issuer))
+  const message = reversalAt(issuer, attemptAt(issuer))
   for (const isRepeat of [false, true]) {
     const delivered = watch(issuer.deliver(message, card, isRepeat, 8_000))
     await time.advance(50)
@@ -512,7 +482,7 @@ test('a reversal without an answer is unknown, and its late answer reaches nobod
     answer: (request) => [{ afterMs: 9_000, message: answerOf(request, '00') }],
   })
   await time.advance(50)
-  const delivered = watch(issuer.deliver(reversalOf(issuer, attemptOf(issuer)), card, false, 8_000))
+  const delivered = watch(issuer.deliver(reversalAt(issuer, attemptAt(issuer)), card, false, 8_000))
   await time.advance(20_000)
   assert.deepEqual(delivered.result, { kind: 'unknown' })
   assert.equal(late.length, 0)
@@ -522,7 +492,7 @@ test('a reversal without an answer is unknown, and its late answer reaches nobod
 test('after a restart the late answer of an earlier process finds its attempt', async () => {
   const { time, simulated, issuer, late } = createRig({ lastStan: '000500' })
   await time.advance(50)
-  const attempt = attemptOf(issuer, {
+  const attempt = attemptAt(issuer, {
     stan: '000499',
     rrn: '632610000499',
     transmittedAt: '1122095950',
@@ -559,12 +529,12 @@ test('close lets what is in flight end, signs off, and leaves no timer', async (
     answer: (request) => [{ afterMs: 500, message: answerOf(request, '00') }],
   })
   await time.advance(50)
-  const asked = watch(issuer.ask(attemptOf(issuer), card, 8_000))
+  const asked = watch(issuer.ask(attemptAt(issuer), card, 8_000))
   let isClosed = false
   void issuer.close().then(() => {
     isClosed = true
   })
-  assert.deepEqual(await issuer.ask(attemptOf(issuer), card, 8_000), { kind: 'not_sent' })
+  assert.deepEqual(await issuer.ask(attemptAt(issuer), card, 8_000), { kind: 'not_sent' })
   await time.advance(100)
   assert.equal(isClosed, false)
   await time.advance(500)
@@ -599,18 +569,18 @@ test('a host that answers echoes only: the breaker opens, and nothing more is as
     answer: (request) => (isSilent ? [] : [{ afterMs: 1, message: answerOf(request, '00') }]),
   })
   await time.advance(50)
-  for (let i = 0; i < 3; i++) void issuer.ask(attemptOf(issuer), card, 500)
+  for (let i = 0; i < 3; i++) void issuer.ask(attemptAt(issuer), card, 500)
   await time.advance(510)
   assert.deepEqual(issuer.connections, ['open'])
   assert.equal(issuer.isUp, false)
-  assert.deepEqual(await issuer.ask(attemptOf(issuer), card, 500), { kind: 'not_sent' })
+  assert.deepEqual(await issuer.ask(attemptAt(issuer), card, 500), { kind: 'not_sent' })
   assert.equal(simulated.received.filter(({ mti }) => mti === '0100').length, 3)
-  const queued = reversalOf(issuer, attemptOf(issuer))
+  const queued = reversalAt(issuer, attemptAt(issuer))
   assert.deepEqual(await issuer.deliver(queued, card, false, 500), { kind: 'not_sent' })
   // The echo is answered: a trial goes out, times out, and it opens for twice as long.
   await time.advance(1_000)
   assert.deepEqual(issuer.connections, ['half_open'])
-  const trial = watch(issuer.ask(attemptOf(issuer), card, 500))
+  const trial = watch(issuer.ask(attemptAt(issuer), card, 500))
   await time.advance(510)
   assert.deepEqual(trial.result, { kind: 'unknown', why: 'timeout' })
   assert.deepEqual(issuer.connections, ['open'])
@@ -619,7 +589,7 @@ test('a host that answers echoes only: the breaker opens, and nothing more is as
   assert.deepEqual(issuer.connections, ['open'])
   await time.advance(700)
   assert.deepEqual(issuer.connections, ['half_open'])
-  const answered = watch(issuer.ask(attemptOf(issuer), card, 500))
+  const answered = watch(issuer.ask(attemptAt(issuer), card, 500))
   await time.advance(50)
   assert.equal(answered.result?.kind, 'answered')
   assert.deepEqual(issuer.connections, ['up'])
@@ -636,7 +606,7 @@ test('an open breaker whose echo stays unanswered gives way to a new connection'
     answerNetwork: (code) => (isDead && code === '301' ? null : '00'),
   })
   await time.advance(50)
-  for (let i = 0; i < 3; i++) void issuer.ask(attemptOf(issuer), card, 500)
+  for (let i = 0; i < 3; i++) void issuer.ask(attemptAt(issuer), card, 500)
   await time.advance(510 + 1_000 + 2_000)
   assert.ok(events.some((event) => event.kind === 'link_down' && event.reason === 'echo_timeout'))
   isDead = false
@@ -649,7 +619,7 @@ test('several connections: each signs on, requests are spread, answers come on t
   await time.advance(50)
   assert.deepEqual(issuer.connections, ['up', 'up', 'up'])
   assert.equal(simulated.received.filter(({ mti }) => mti === '0800').length, 3)
-  const asked = Array.from({ length: 30 }, () => watch(issuer.ask(attemptOf(issuer), card, 8_000)))
+  const asked = Array.from({ length: 30 }, () => watch(issuer.ask(attemptAt(issuer), card, 8_000)))
   await time.advance(50)
   assert.ok(asked.every(({ result }) => result?.kind === 'answered'))
   const counts = new Map<unknown, number>()
@@ -666,13 +636,13 @@ test('one connection lost: only its own in flight are unknown, and the others ca
     answer: (request) => [{ afterMs: 500, message: answerOf(request, '00') }],
   })
   await time.advance(50)
-  const asked = Array.from({ length: 10 }, () => watch(issuer.ask(attemptOf(issuer), card, 8_000)))
+  const asked = Array.from({ length: 10 }, () => watch(issuer.ask(attemptAt(issuer), card, 8_000)))
   await time.advance(20)
   simulated.disconnect(simulated.receivedOn.at(-1))
   await time.advance(10)
   assert.equal(issuer.isUp, true)
   assert.equal(asked.filter(({ result }) => result?.kind === 'unknown').length, 5)
-  const next = Array.from({ length: 4 }, () => watch(issuer.ask(attemptOf(issuer), card, 8_000)))
+  const next = Array.from({ length: 4 }, () => watch(issuer.ask(attemptAt(issuer), card, 8_000)))
   await time.advance(2_000)
   assert.equal(asked.filter(({ result }) => result?.kind === 'answered').length, 5)
   assert.ok(next.every(({ result }) => result?.kind === 'answered'))
@@ -686,13 +656,13 @@ test('a reversal waits for the connection of its request while that lives, then 
       request.mti === '0100' ? [] : [{ afterMs: 1, message: answerOf(request, '00') }],
   })
   await time.advance(50)
-  const attempts = Array.from({ length: 8 }, () => attemptOf(issuer))
+  const attempts = Array.from({ length: 8 }, () => attemptAt(issuer))
   for (const attempt of attempts) void issuer.ask(attempt, card, 500)
   await time.advance(600)
   const connectionOf = (stan: unknown) =>
     simulated.receivedOn[simulated.received.findIndex(({ fields }) => fields[11] === stan)]
   for (const attempt of attempts.slice(0, 6)) {
-    const reversal = reversalOf(issuer, attempt)
+    const reversal = reversalAt(issuer, attempt, { queuedAtMs: startMs })
     const delivered = watch(issuer.deliver(reversal, card, false, 500))
     await time.advance(50)
     assert.equal(delivered.result?.kind, 'answered')
@@ -701,7 +671,9 @@ test('a reversal waits for the connection of its request while that lives, then 
   const [last] = attempts.slice(-1) as [Attempt]
   simulated.disconnect(connectionOf(last.stan))
   await time.advance(10)
-  const delivered = watch(issuer.deliver(reversalOf(issuer, last), card, false, 500))
+  const delivered = watch(
+    issuer.deliver(reversalAt(issuer, last, { queuedAtMs: startMs }), card, false, 500),
+  )
   await time.advance(50)
   assert.equal(delivered.result?.kind, 'answered')
 })
@@ -777,7 +749,7 @@ async function runStorm(seed: number): Promise<number> {
   for (let i = 0; i < 150; i++) {
     const mti = random.chance(0.5) ? '0100' : '0200'
     const amount = 1 + random.below(100_000)
-    const attempt = attemptOf(issuer, { mti, amount, terminalId: `T-${random.below(3)}` })
+    const attempt = attemptAt(issuer, { mti, amount, terminalId: `T-${random.below(3)}` })
     const entry: (typeof asked)[number] = { attempt, atMs: time.clock.monotonic(), endings: [] }
     asked.push(entry)
     void issuer.ask(attempt, card, 1_000).then((result) => {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Pan } from '../card-data/index.ts'
-import type { Attempt, QueuedMessage } from '../store/index.ts'
+import { attemptAt, reversalAt } from '../simulation/index.ts'
 import type { IssuerWithState } from './create-issuer.ts'
 import type { LateIssuerAnswer } from './issuer.ts'
 import type { IssuerEvent } from './issuer-events.ts'
@@ -36,37 +36,6 @@ export interface IssuerRig {
 
 const card = { pan: Pan.parse('4761739001010119') as Pan, expiry: '2912', cvv: undefined }
 
-export function conformanceAttempt(issuer: IssuerWithState): Attempt {
-  return {
-    issuer: issuer.name,
-    mti: '0100',
-    processingCode: '000000',
-    ...issuer.drawTraceNumbers(),
-    acquiringInstitution: '100001',
-    amount: 2_599,
-    currencyNumeric: '978',
-    terminalId: 'T-0001',
-    merchantId: 'M-1001',
-    merchantNameLocation: 'Corner Shop',
-    mcc: '5411',
-    entryMode: '071',
-    card: null,
-  }
-}
-
-function reversalOf(issuer: IssuerWithState, original: Attempt): QueuedMessage {
-  return {
-    transactionId: 'auth_1',
-    step: 'authorization',
-    issuer: issuer.name,
-    mti: '0420',
-    ...issuer.drawTraceNumbers('reversal'),
-    original,
-    cause: 'timeout',
-    queuedAtMs: 0,
-  }
-}
-
 function watch<Result>(promise: Promise<Result>): { result: Result | undefined } {
   const watched: { result: Result | undefined } = { result: undefined }
   void promise.then((result) => {
@@ -83,7 +52,7 @@ export function testIssuer(name: string, createRig: () => Promise<IssuerRig>): v
     it('asks once and hands the answer over', async () => {
       const { issuer, received, behave, advance } = await createRig()
       behave({ kind: 'answers', code: '00', afterMs: 10 })
-      const attempt = conformanceAttempt(issuer)
+      const attempt = attemptAt(issuer)
       const asked = watch(issuer.ask(attempt, card, TIMEOUT_MS))
       await advance(50)
       assert.ok(asked.result?.kind === 'answered')
@@ -96,7 +65,7 @@ export function testIssuer(name: string, createRig: () => Promise<IssuerRig>): v
     it('no answer in time is unknown, never sent again, and late where it comes', async () => {
       const { issuer, late, received, behave, advance } = await createRig()
       behave({ kind: 'answers', code: '00', afterMs: 2_000 })
-      const attempt = conformanceAttempt(issuer)
+      const attempt = attemptAt(issuer)
       const asked = watch(issuer.ask(attempt, card, TIMEOUT_MS))
       await advance(TIMEOUT_MS - 10)
       assert.equal(asked.result, undefined)
@@ -111,7 +80,7 @@ export function testIssuer(name: string, createRig: () => Promise<IssuerRig>): v
     it('a connection lost in flight is unknown at once', async () => {
       const { issuer, received, behave, advance, cut } = await createRig()
       behave({ kind: 'silent' })
-      const asked = watch(issuer.ask(conformanceAttempt(issuer), card, TIMEOUT_MS))
+      const asked = watch(issuer.ask(attemptAt(issuer), card, TIMEOUT_MS))
       await advance(20)
       cut()
       await advance(20)
@@ -124,11 +93,11 @@ export function testIssuer(name: string, createRig: () => Promise<IssuerRig>): v
       behave({ kind: 'answers', code: '00', afterMs: 1 })
       isolate(true)
       cut()
-      const first = watch(issuer.ask(conformanceAttempt(issuer), card, TIMEOUT_MS))
+      const first = watch(issuer.ask(attemptAt(issuer), card, TIMEOUT_MS))
       await advance(100)
       assert.deepEqual(first.result, { kind: 'not_sent' })
       assert.equal(issuer.isUp, false)
-      assert.deepEqual(await issuer.ask(conformanceAttempt(issuer), card, TIMEOUT_MS), {
+      assert.deepEqual(await issuer.ask(attemptAt(issuer), card, TIMEOUT_MS), {
         kind: 'not_sent',
       })
       isolate(false)
@@ -140,7 +109,7 @@ export function testIssuer(name: string, createRig: () => Promise<IssuerRig>): v
     it('an answer with another’s number is nobody’s, named beside the nearest', async () => {
       const { issuer, events, behave, advance } = await createRig()
       behave({ kind: 'answers', code: '00', afterMs: 1, rrn: '632610999999' })
-      const attempt = conformanceAttempt(issuer)
+      const attempt = attemptAt(issuer)
       const asked = watch(issuer.ask(attempt, card, TIMEOUT_MS))
       await advance(TIMEOUT_MS + 50)
       assert.equal(asked.result?.kind, 'unknown')
@@ -155,7 +124,7 @@ export function testIssuer(name: string, createRig: () => Promise<IssuerRig>): v
     it('delivers reversals with numbers of their own, repeats marked', async () => {
       const { issuer, received, behave, advance } = await createRig()
       behave({ kind: 'answers', code: '00', afterMs: 1 })
-      const message = reversalOf(issuer, conformanceAttempt(issuer))
+      const message = reversalAt(issuer, attemptAt(issuer))
       for (const isRepeat of [false, true]) {
         const delivered = watch(issuer.deliver(message, card, isRepeat, TIMEOUT_MS))
         await advance(50)
@@ -171,15 +140,15 @@ export function testIssuer(name: string, createRig: () => Promise<IssuerRig>): v
     it('time-outs in a row open the breaker; signs of life let trials through', async () => {
       const { issuer, behave, advance } = await createRig()
       behave({ kind: 'silent' })
-      for (let i = 0; i < 3; i++) void issuer.ask(conformanceAttempt(issuer), card, TIMEOUT_MS)
+      for (let i = 0; i < 3; i++) void issuer.ask(attemptAt(issuer), card, TIMEOUT_MS)
       await advance(TIMEOUT_MS + 10)
       assert.deepEqual(issuer.connections, ['open'])
-      const refused = await issuer.ask(conformanceAttempt(issuer), card, TIMEOUT_MS)
+      const refused = await issuer.ask(attemptAt(issuer), card, TIMEOUT_MS)
       assert.deepEqual(refused, { kind: 'not_sent' })
       await advance(1_500)
       assert.deepEqual(issuer.connections, ['half_open'])
       behave({ kind: 'answers', code: '00', afterMs: 1 })
-      const trial = watch(issuer.ask(conformanceAttempt(issuer), card, TIMEOUT_MS))
+      const trial = watch(issuer.ask(attemptAt(issuer), card, TIMEOUT_MS))
       await advance(50)
       assert.equal(trial.result?.kind, 'answered')
       assert.deepEqual(issuer.connections, ['up'])
@@ -188,7 +157,7 @@ export function testIssuer(name: string, createRig: () => Promise<IssuerRig>): v
     it('without a number or time nothing leaves; a number asked with twice is a bug', async () => {
       const { issuer, received, behave, advance } = await createRig()
       behave({ kind: 'silent' })
-      const attempt = conformanceAttempt(issuer)
+      const attempt = attemptAt(issuer)
       const notSent = { kind: 'not_sent' }
       assert.deepEqual(await issuer.ask({ ...attempt, stan: NO_STAN }, card, TIMEOUT_MS), notSent)
       assert.deepEqual(await issuer.ask(attempt, card, 0), notSent)
@@ -201,7 +170,7 @@ export function testIssuer(name: string, createRig: () => Promise<IssuerRig>): v
     it('close lets what is in flight end and then takes nothing more', async () => {
       const { issuer, behave, advance } = await createRig()
       behave({ kind: 'answers', code: '05', afterMs: 100 })
-      const asked = watch(issuer.ask(conformanceAttempt(issuer), card, TIMEOUT_MS))
+      const asked = watch(issuer.ask(attemptAt(issuer), card, TIMEOUT_MS))
       await advance(10)
       const closed = watch(issuer.close().then(() => true))
       await advance(50)
@@ -209,7 +178,7 @@ export function testIssuer(name: string, createRig: () => Promise<IssuerRig>): v
       await advance(5_000)
       assert.equal(asked.result?.kind, 'answered')
       assert.equal(closed.result, true)
-      assert.deepEqual(await issuer.ask(conformanceAttempt(issuer), card, TIMEOUT_MS), {
+      assert.deepEqual(await issuer.ask(attemptAt(issuer), card, TIMEOUT_MS), {
         kind: 'not_sent',
       })
     })

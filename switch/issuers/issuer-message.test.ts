@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Pan } from '../card-data/index.ts'
 import { type Dialect, type IsoMessage, loadDialect } from '../iso8583/index.ts'
+import { SAMPLE_ATTEMPT } from '../simulation/index.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
 import { roomOf } from './dialect-room.ts'
 import {
@@ -58,21 +59,11 @@ function throughTheWire(message: IsoMessage): IsoMessage {
 }
 
 const sample: Attempt = {
+  ...SAMPLE_ATTEMPT,
   issuer: 'demo-a',
-  mti: '0100',
-  processingCode: '000000',
   stan: '000123',
   transmittedAt: '1122100000',
   rrn: '632610000123',
-  acquiringInstitution: '100001',
-  amount: 2_599,
-  currencyNumeric: '978',
-  terminalId: 'T-0001',
-  merchantId: 'M-1001',
-  merchantNameLocation: 'Corner Shop',
-  mcc: '5411',
-  entryMode: '071',
-  card: null,
 }
 
 const present = ({ fields }: IsoMessage) =>

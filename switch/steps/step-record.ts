@@ -1,6 +1,5 @@
 // What is kept of a step of a payment, and what is read of it again.
 
-import type { StoredAuthorization } from '../message.ts'
 import type { Payment, ReversedStep } from '../payment.ts'
 import type { AnsweredStep } from '../respond.ts'
 import type { Attempt, Intent, StepKind, Transaction } from '../store/index.ts'
@@ -91,9 +90,4 @@ export function approvalCodeOf(authorization: Transaction): string | undefined {
   const code = (authorization.outcome?.answer as { approvalCode?: string } | undefined)
     ?.approvalCode
   return code
-}
-
-/** The record's own words; `prepare` wrote them. */
-export function storedAuthorization(authorization: Transaction): StoredAuthorization {
-  return authorization.intent.request as unknown as StoredAuthorization
 }

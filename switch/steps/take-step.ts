@@ -7,7 +7,7 @@ import { admit, fingerprintOf } from '../admit.ts'
 import { type Refusal, refuse, refuseForNow } from '../errors.ts'
 import { answerOfFirst, KeyTaken } from '../first-answer.ts'
 import { PAYMENT_STEPS_MAX, RETRY_AFTER_SECONDS, STEP_TRIES_MAX } from '../limits.ts'
-import type { StoredAuthorization } from '../message.ts'
+import { storedAuthorization } from '../message.ts'
 import { advance, type Payment, type PaymentEvent, paymentOf } from '../payment.ts'
 import { type Reply, respond, respondAgain, respondUnknown } from '../respond.ts'
 import { type Outcome, type StepKind, StoreFault, type Transaction } from '../store/index.ts'
@@ -146,7 +146,7 @@ async function judge(world: World, asked: Asked): Promise<RunningStep | Reply> {
   if (steps.length >= PAYMENT_STEPS_MAX) {
     return refuse('too_many_steps', `a payment has at most ${PAYMENT_STEPS_MAX} steps`)
   }
-  const { currency } = authorization.intent.request as unknown as StoredAuthorization
+  const { currency } = storedAuthorization(authorization.intent)
   if (request.currency !== undefined && request.currency !== currency) {
     return refuse('invalid_currency', `currency must be the payment's, ${currency}`, 'currency')
   }

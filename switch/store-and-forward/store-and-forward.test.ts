@@ -8,6 +8,7 @@ import { createIssuer, type Issuer } from '../issuers/index.ts'
 import { requeue } from '../requeue.ts'
 import {
   answerOf,
+  attemptAt,
   createSeededRandom,
   createSimulatedIssuer,
   createSimulatedNetwork,
@@ -15,7 +16,6 @@ import {
   SimulatedDisk,
 } from '../simulation/index.ts'
 import {
-  type Attempt,
   MemoryRecordIndex,
   openEmbeddedStore,
   type QueuedMessage,
@@ -159,21 +159,7 @@ async function queueReversal(
   card: SealedCard | null = sealedCard,
 ): Promise<QueuedMessage> {
   const id = `auth_${String(ids++).padStart(26, '0')}`
-  const attempt: Attempt = {
-    issuer: 'demo-a',
-    mti: '0100',
-    processingCode: '000000',
-    ...issuer.drawTraceNumbers(),
-    acquiringInstitution: '100001',
-    amount: 2_599,
-    currencyNumeric: '978',
-    terminalId: 'T-0001',
-    merchantId: 'M-1001',
-    merchantNameLocation: 'Corner Shop',
-    mcc: '5411',
-    entryMode: '071',
-    card,
-  }
+  const attempt = attemptAt(issuer, { card })
   await store.claim({
     id,
     kind: 'financial',

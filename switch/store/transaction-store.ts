@@ -218,9 +218,6 @@ export interface LateAnswer {
 export const LABEL_KINDS = ['chargeback', 'confirmed_fraud', 'dispute', 'genuine'] as const
 export type LabelKind = (typeof LABEL_KINDS)[number]
 
-export const isFraudLabel = (kind: LabelKind): boolean =>
-  kind === 'chargeback' || kind === 'confirmed_fraud'
-
 /** The truth about a transaction, which arrives later. The one that was known last counts. */
 export interface Label {
   readonly transactionId: string
