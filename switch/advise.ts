@@ -41,7 +41,7 @@ export async function advise(
     return admitWithoutCard(world, acquirer.id, idempotencyKey, again, card)
   }
 
-  const asked = describe(world, acquirer, idempotencyKey, request, card, compared)
+  const asked = askedOf(world, acquirer, idempotencyKey, request, card, compared)
   const ownKey = compared === undefined ? idempotencyKey : ''
   const stray = refuseStrayCardNumber(asked.stored, ownKey, world.router)
   if (stray !== undefined) return stray
@@ -123,7 +123,7 @@ function outcomeOf(
 }
 
 /** The request in the one form that is compared and stored: no PAN, no expiry, no CVV. */
-function describe(
+function askedOf(
   world: World,
   acquirer: Acquirer,
   idempotencyKey: string,

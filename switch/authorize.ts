@@ -41,7 +41,7 @@ export async function authorize(
     return admitWithoutCard(world, acquirer.id, idempotencyKey, again, card)
   }
 
-  const asked = describe(world, acquirer, idempotencyKey, request, card, traceparent, compared)
+  const asked = askedOf(world, acquirer, idempotencyKey, request, card, traceparent, compared)
   // Keys made from ISO 8583 numbers join digits that are no card's.
   const ownKey = compared === undefined ? idempotencyKey : ''
   const stray = refuseStrayCardNumber(asked.stored, ownKey, world.router)
@@ -93,7 +93,7 @@ function respondWith(outcome: Outcome, ending: Ending): Reply {
 }
 
 /** The request in the one form that is compared and stored: no PAN, no expiry, no CVV. */
-function describe(
+function askedOf(
   world: World,
   acquirer: Acquirer,
   idempotencyKey: string,

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { scoringLimitsFit } from '#scoring'
 import { LINK_IN_FLIGHT_MAX } from './issuers/index.ts'
-import { STORE_LIMITS } from './store/index.ts'
+import { POSTGRES_LIMITS, STORE_LIMITS } from './store/index.ts'
 
 /** 64 KiB (docs/connect.md). A request with every field at its longest is below 4 KiB. */
 export const BODY_BYTES_MAX = 64 * 1024
@@ -115,6 +115,7 @@ export function assertRelations(): void {
   // Each has one record waiting for its flush at most; twice, for marks and deliveries beside them.
   const inFlightMax = IN_FLIGHT_MAX + ACCEPTED_RESERVED
   assert.ok(2 * inFlightMax < STORE_LIMITS.waitingRecordsMax, 'the commit group must hold all')
+  assert.ok(2 * inFlightMax < POSTGRES_LIMITS.waitingWritesMax, 'and so must a batch queue')
   assert.ok(IN_FLIGHT_MAX < STANS / 2, 'every request in flight needs a STAN, and late answers too')
   assert.ok(WAITERS_PER_KEY_MAX * IN_FLIGHT_MAX < 100_000, 'waiters hold connections and timers')
 }

@@ -102,3 +102,15 @@ test('catches a link that leads nowhere, and lets addresses through', () => {
     ['switch/docs/a.md: gone.md is not there'],
   )
 })
+
+test('a release of the changelog has its three headings once, and no line twice', () => {
+  const changelog = readPages(PROJECT_ROOT).find((page) => page.path === 'CHANGELOG.md')
+  const releases = (changelog?.text ?? '').split(/^## /m).slice(1)
+  assert.ok(releases.length > 0)
+  for (const release of releases) {
+    const headings = [...release.matchAll(/^### (.*)$/gm)].map(([, heading]) => heading)
+    assert.deepEqual(headings, ['Correctness and safety', 'Features', 'Internals'])
+    const items = release.split('\n').filter((line) => line.startsWith('- '))
+    assert.equal(new Set(items).size, items.length)
+  }
+})
