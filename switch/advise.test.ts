@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test, { after } from 'node:test'
 import { simulatedParts } from './adapters/simulated-parts.ts'
 import { parseAdvice } from './advice-request.ts'
 import { advise } from './advise.ts'
@@ -8,15 +8,26 @@ import { capture } from './capture.ts'
 import { parseAuthorization } from './message.ts'
 import type { Reply } from './respond.ts'
 import { reverse } from './reverse.ts'
-import { bodyOf, createSimulatedSwitch, type SimulatedSwitchOptions } from './simulated-switch.ts'
+import {
+  bodyOf,
+  createSimulatedSwitch,
+  type SimulatedSwitch,
+  type SimulatedSwitchOptions,
+} from './simulated-switch.ts'
 import { answerOf } from './simulation/index.ts'
 import { parseStep } from './steps/index.ts'
 import type { TransactionStore } from './store/index.ts'
 import type { World } from './world.ts'
 
 const parts = simulatedParts()
-const open = (changes: Partial<SimulatedSwitchOptions> = {}) =>
-  createSimulatedSwitch({ ...parts, ...changes })
+const opened: SimulatedSwitch[] = []
+// One that was left to its crash goes on dialling, and would keep this process from ending.
+after(() => Promise.allSettled(opened.map((rig) => rig.close())))
+const open = async (changes: Partial<SimulatedSwitchOptions> = {}) => {
+  const rig = await createSimulatedSwitch({ ...parts, ...changes })
+  opened.push(rig)
+  return rig
+}
 
 const BODY = {
   type: 'sale',

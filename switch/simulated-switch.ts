@@ -60,6 +60,7 @@ export interface SimulatedSwitch {
   listen(issuer: string): void
   until(condition: () => boolean, what: string): Promise<void>
   metrics(): Promise<string>
+  /** Ends it; again, it resolves with the first end. */
   close(): Promise<void>
 }
 
@@ -135,6 +136,7 @@ export async function createSimulatedSwitch(
   for (const { name } of reachable) {
     await until(() => world.issuers.get(name)?.isUp === true, `the link to ${name} was up`)
   }
+  let closed: Promise<void> | undefined
   return {
     world,
     store,
@@ -148,12 +150,17 @@ export async function createSimulatedSwitch(
     listen,
     until,
     metrics: () => journal.registry.metrics(),
-    async close() {
-      await world.storeAndForward.close()
-      await Promise.all([...world.issuers.values()].map((issuer) => issuer.close()))
-      await store.close()
+    close: () => {
+      closed ??= closeWorld(world)
+      return closed
     },
   }
+}
+
+async function closeWorld({ storeAndForward, issuers, store }: World): Promise<void> {
+  await storeAndForward.close()
+  await Promise.all([...issuers.values()].map((issuer) => issuer.close()))
+  await store.close()
 }
 
 async function openStore(

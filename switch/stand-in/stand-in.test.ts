@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test, { after } from 'node:test'
 import fc from 'fast-check'
 import { simulatedParts } from '../adapters/simulated-parts.ts'
 import { authorize } from '../authorize.ts'
@@ -46,8 +46,14 @@ function configOf(changes: Partial<StandInPolicy> = {}, failOver: string[] = [])
   }
 }
 
-const open = (changes: Partial<SimulatedSwitchOptions> = {}) =>
-  createSimulatedSwitch({ ...parts, config: configOf(), ...changes })
+const opened: SimulatedSwitch[] = []
+// One that was left to its crash goes on dialling, and would keep this process from ending.
+after(() => Promise.allSettled(opened.map((rig) => rig.close())))
+const open = async (changes: Partial<SimulatedSwitchOptions> = {}) => {
+  const rig = await createSimulatedSwitch({ ...parts, config: configOf(), ...changes })
+  opened.push(rig)
+  return rig
+}
 
 /** Says nothing to requests, and 00 to what it is told. */
 const SILENT = (request: IsoMessage): TimedAnswer[] =>
