@@ -3,6 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { listDialects, readDialect } from '../adapters/dialect-files.ts'
 import { diagnose } from './diagnose.ts'
+import { editionOf } from './edition.ts'
+import { messageIn } from './edition-message.ts'
 import { createFraming, type FramingSpec } from './framing.ts'
 import type { Dialect, FieldValue } from './message.ts'
 
@@ -12,25 +14,26 @@ const dialects = listDialects().map((name) => {
   return loaded.dialect
 })
 
-/** An authorization that every preset can say, in its own words for 12, 22 and 49. */
+/** An authorization that every preset can say, in the words of its edition. */
 function authorization(dialect: Dialect): Uint8Array {
   const fields: (FieldValue | undefined)[] = []
-  const is1993 = dialect.version === 1993
   fields[2] = '4761739001010119'
   fields[3] = '000000'
   fields[4] = '000000002599'
   fields[7] = '1122100000'
   fields[11] = '000123'
-  fields[12] = is1993 ? '261122100000' : '100000'
+  fields[12] = '100000'
   fields[14] = '2912'
-  fields[22] = is1993 ? '211201213144' : dialect.name === 'visa-base1' ? '0510' : '051'
+  fields[22] = dialect.name === 'visa-base1' ? '0510' : '051'
   fields[37] = '632610000123'
   fields[41] = 'TERM0001'
   fields[42] = 'M-1001         '
   fields[49] = '978'
   fields[52] = '0123456789ABCDEF'
   if (dialect.name === 'postilion') fields[127] = new Map([['2', 'KEY00001']])
-  const encoded = dialect.encode({ mti: is1993 ? '1100' : '0100', fields })
+  const sentAtMs = Date.UTC(2026, 10, 22, 10)
+  const message = messageIn(editionOf(dialect), { mti: '0100', fields }, sentAtMs)
+  const encoded = dialect.encode(message)
   assert.ok(encoded.ok, JSON.stringify(encoded))
   return encoded.bytes
 }
