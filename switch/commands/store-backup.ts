@@ -93,7 +93,11 @@ function say(result: BackupResult, options: Options, folder: string, done: strin
 
 function configuredFolder(): string | undefined {
   const read = readConfigFile(process.env)
-  if (read.ok) return path.join(read.config.dataDir, 'store')
-  for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
+  if (!read.ok) {
+    for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
+    return undefined
+  }
+  if (read.config.databaseUrl === undefined) return path.join(read.config.dataDir, 'store')
+  console.error('the store is PostgreSQL (DATABASE_URL): back it up with pg_dump, or name a folder')
   return undefined
 }
