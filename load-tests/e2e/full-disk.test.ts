@@ -25,7 +25,8 @@ test('a full disk', { skip: disk === undefined && 'may not mount a small disk he
     startIssuer({ name: 'demo-b', behaviour: { answers: 'cents' } }),
   ])
   const [demoA] = issuers as [RunningIssuer, RunningIssuer]
-  const options = { folder: disk.folder, issuers }
+  // The watermark would keep a disk of 3 MB from ever becoming full.
+  const options = { folder: disk.folder, issuers, config: { store: { freeBytesMin: 0 } } }
   const first = await startSwitch(options)
   const answers: (Answer | undefined)[] = []
   let isFull = false
