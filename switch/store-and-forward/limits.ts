@@ -9,8 +9,8 @@ export interface StoreAndForwardLimits {
   /** Sent and not yet answered, a lane. A link keeps this much room beside the live requests. */
   readonly inFlightMax: number
   /**
-   * A backlog may not crowd out live traffic: 10,000 reversals leave in 42 s, and 240/s is
-   * a fiftieth of the 12,000/s that a link carries.
+   * A backlog may not crowd out live traffic: 10,000 reversals leave in 54 s, and 185/s is
+   * a sixtieth of the 12,000/s that a link carries.
    */
   readonly sendsPerSecond: number
   /** Sends that may follow each other at once. */
@@ -33,8 +33,8 @@ export interface StoreAndForwardLimits {
 export const STORE_AND_FORWARD_LIMITS: StoreAndForwardLimits = {
   queuedMax: 50_000,
   inFlightMax: 32,
-  sendsPerSecond: 240,
-  burstMax: 32,
+  sendsPerSecond: 185,
+  burstMax: 4,
   answerTimeoutMs: 8_000,
   retry: { minMs: 1_000, maxMs: 60_000 },
   sendsMax: 3_000,
