@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Decision } from '#scoring'
-import { simulatedParts } from './adapters/simulated-parts.ts'
+import { simulatedParts, withIssuerTimeout } from './adapters/simulated-parts.ts'
 import { systemTimers } from './adapters/system-clock.ts'
 import { authorize } from './authorize.ts'
 import type { Config } from './config/index.ts'
@@ -20,8 +20,11 @@ import {
 } from './simulation/index.ts'
 import type { World } from './world.ts'
 
-const ISSUER_TIMEOUT_MS = 150
-const parts = simulatedParts(ISSUER_TIMEOUT_MS)
+/** Never waited for: an answer that is there comes in time on the slowest machine. */
+const PATIENT_MS = 10_000
+/** Of tests in which an issuer stays silent. */
+const HURRIED_MS = 150
+const parts = simulatedParts(PATIENT_MS)
 const { config } = parts
 
 const approve: Decision = {
@@ -51,16 +54,21 @@ interface RigOptions {
   readonly answer?: (request: IsoMessage) => readonly TimedAnswer[]
   /** How demo-b answers; without it, it is down. */
   readonly answerOfOther?: (request: IsoMessage) => readonly TimedAnswer[]
+  /** An issuer that stays silent is given up soon. */
+  readonly isHurried?: boolean
 }
 
 const ACKNOWLEDGE = (request: IsoMessage): TimedAnswer[] => [
   { afterMs: 1, message: answerOf(request, '00', { 38: 'A1B2C3' }) },
 ]
 
-async function createRig({ answerOfOther, answer = ACKNOWLEDGE, ...options }: RigOptions = {}) {
+async function createRig(rigOptions: RigOptions = {}) {
+  const { answerOfOther, answer = ACKNOWLEDGE, isHurried = false, ...options } = rigOptions
+  const config = options.config ?? parts.config
   const rig = await createSimulatedSwitch({
     ...parts,
     ...options,
+    config: isHurried ? withIssuerTimeout(config, HURRIED_MS) : config,
     decision: { ...approve, ...options.decision },
     answer: (request, issuer) =>
       issuer === 'demo-a' ? answer(request) : (answerOfOther?.(request) ?? []),
@@ -234,6 +242,7 @@ test('too many who wait for one answer are told to come back', async () => {
 
 test('an issuer that does not answer: declined 91, and one reversal in the numbers we sent', async () => {
   const rig = await createRig({
+    isHurried: true,
     answer: (request) =>
       request.mti.startsWith('01') ? [] : [{ afterMs: 1, message: answerOf(request, '00') }],
   })
@@ -252,9 +261,10 @@ test('an issuer that does not answer: declined 91, and one reversal in the numbe
 
 test('a late approval changes nothing, is recorded, and the reversal stands', async () => {
   const rig = await createRig({
+    isHurried: true,
     answer: (request) => [
       {
-        afterMs: request.mti.startsWith('01') ? ISSUER_TIMEOUT_MS + 60 : 1,
+        afterMs: request.mti.startsWith('01') ? HURRIED_MS + 60 : 1,
         message: answerOf(request, '00', { 38: 'LATE01' }),
       },
     ],
@@ -284,7 +294,7 @@ test('an issuer that is down: declined 91, nothing to reverse', async () => {
 })
 
 test('an inquiry without an answer is declined 91 and holds no money to reverse', async () => {
-  const rig = await createRig({ answer: () => [] })
+  const rig = await createRig({ isHurried: true, answer: () => [] })
   const body = bodyOf(await send(rig.world, 'k1', { type: 'balance_inquiry', amount: 0 }))
   assert.equal(body.responseCode, '91')
   assert.equal((await rig.store.read(String(body.id)))?.deliveries.length, 0)
@@ -393,6 +403,7 @@ test('a retry by token is the same after the card’s expiry was renewed in betw
 
 test('an 85 that comes too late approves a verification, and no balance inquiry', async () => {
   const rig = await createRig({
+    isHurried: true,
     answer: (request) => [{ afterMs: 250, message: answerOf(request, '85') }],
   })
   const late: boolean[] = []
@@ -458,11 +469,11 @@ test('an approval that can’t be kept is not answered; the next start reverses 
 })
 
 test('a crash keeps every answered outcome', async () => {
-  const first = await createRig()
+  const first = await createRig({ isHurried: true })
   const bodies = await Promise.all(
     Array.from({ length: 20 }, async (_, i) => bodyOf(await send(first.world, `k${i}`))),
   )
-  const second = await createRig({ disk: first.disk.restart('power') })
+  const second = await createRig({ isHurried: true, disk: first.disk.restart('power') })
   assert.deepEqual(second.recovered, { declined: 0, reversed: 0 })
   for (const [i, body] of bodies.entries()) {
     assert.deepEqual(bodyOf(await send(second.world, `k${i}`)), body)
@@ -532,7 +543,12 @@ test('an unknown attempt is reversed, durably, before the next issuer is asked',
 
 test('two unknown attempts are two reversals, each at its issuer, and 91', async () => {
   const silent = (request: IsoMessage) => (request.mti === '0100' ? [] : ACKNOWLEDGE(request))
-  const rig = await createRig({ config: withFailOver, answer: silent, answerOfOther: silent })
+  const rig = await createRig({
+    isHurried: true,
+    config: withFailOver,
+    answer: silent,
+    answerOfOther: silent,
+  })
   const body = bodyOf(await send(rig.world, 'k1'))
   assert.deepEqual([body.outcome, body.responseCode], ['declined', '91'])
   await until(() => rig.store.status.queuedDeliveries === 0, 'both were acknowledged')
@@ -563,6 +579,7 @@ test('a further issuer gets no more time than the deadline leaves after its atte
     return work
   }
   const rig = await createRig({
+    isHurried: true,
     config: tight,
     answer: (request) => (request.mti === '0100' ? [] : ACKNOWLEDGE(request)),
     answerOfOther: ACKNOWLEDGE,
@@ -596,6 +613,7 @@ test('a further issuer gets no more time than the deadline leaves after its atte
 
 test('an unknown inquiry is not asked elsewhere: there is no reversal to come first', async () => {
   const rig = await createRig({
+    isHurried: true,
     config: withFailOver,
     answer: () => [],
     answerOfOther: ACKNOWLEDGE,

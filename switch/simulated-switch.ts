@@ -60,7 +60,7 @@ export interface SimulatedSwitch {
   listen(issuer: string): void
   until(condition: () => boolean, what: string): Promise<void>
   metrics(): Promise<string>
-  /** Ends it; again, it resolves with the first end. */
+  /** Ends it, or what its crash left of it; again, it resolves with the first end. */
   close(): Promise<void>
 }
 
@@ -151,7 +151,7 @@ export async function createSimulatedSwitch(
     until,
     metrics: () => journal.registry.metrics(),
     close: () => {
-      closed ??= closeWorld(world)
+      closed ??= disk.isDown ? abandonWorld(world) : closeWorld(world)
       return closed
     },
   }
@@ -161,6 +161,12 @@ async function closeWorld({ storeAndForward, issuers, store }: World): Promise<v
   await storeAndForward.close()
   await Promise.all([...issuers.values()].map((issuer) => issuer.close()))
   await store.close()
+}
+
+/** A process that its crash has ended: nothing of it would ever settle, but its links go on. */
+async function abandonWorld({ storeAndForward, issuers }: World): Promise<void> {
+  void storeAndForward.close()
+  await Promise.all([...issuers.values()].map((issuer) => issuer.close()))
 }
 
 async function openStore(

@@ -2,6 +2,7 @@
 // own, and the system's clock.
 
 import { newKeyFile, parseKeyFile } from '../card-data/index.ts'
+import type { Config } from '../config/index.ts'
 import type { SimulatedSwitchOptions } from '../simulated-switch.ts'
 import { readConfigFile } from './config-files.ts'
 import { readDialect } from './dialect-files.ts'
@@ -22,16 +23,17 @@ export function simulatedParts(issuerTimeoutMs?: number): Parts {
   if (!dialect.ok) throw new Error('the shipped dialect can not be read')
   if (!keys.ok) throw new Error(keys.problem)
   const { config } = configured
-  const issuers = config.issuers.map((issuer) => ({
-    ...issuer,
-    timeoutMs: issuerTimeoutMs ?? issuer.timeoutMs,
-  }))
   return {
-    config: { ...config, issuers },
+    config: issuerTimeoutMs === undefined ? config : withIssuerTimeout(config, issuerTimeoutMs),
     dialect: dialect.dialect,
     keys: keys.keys,
     clock: systemClock,
     timers: systemTimers,
     random,
   }
+}
+
+/** The same configuration, in which every issuer has so long to answer. */
+export function withIssuerTimeout(config: Config, timeoutMs: number): Config {
+  return { ...config, issuers: config.issuers.map((issuer) => ({ ...issuer, timeoutMs })) }
 }

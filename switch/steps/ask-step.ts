@@ -33,10 +33,10 @@ export async function askStep(
     const waitMs = Math.min(issuer.timeoutMs, timeLeftMs(world, step) / 2)
     // What was told of the authorization, and of the steps that it was asked for.
     const asked = step.steps.flatMap((one) => one.attempts.at(-1) ?? [])
-    const told = [lastAttempt(step), ...asked].map((original) =>
-      world.storeAndForward.delivered(original, waitMs),
+    const heard = [lastAttempt(step), ...asked].map((original) =>
+      world.storeAndForward.heard(original, waitMs),
     )
-    if ((await Promise.all(told)).includes(false)) return refuseInProgress()
+    if ((await Promise.all(heard)).includes(false)) return refuseInProgress()
   }
   const attempt = attemptOf(world, step, question)
   if (attempt.stan === NO_STAN) return refuseTraceNumber(world)

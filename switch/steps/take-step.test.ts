@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { simulatedParts } from '../adapters/simulated-parts.ts'
+import { simulatedParts, withIssuerTimeout } from '../adapters/simulated-parts.ts'
 import { systemClock, systemTimers } from '../adapters/system-clock.ts'
 import { authorize } from '../authorize.ts'
 import { capture } from '../capture.ts'
@@ -25,8 +25,11 @@ import type { StepKind } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 import { parseOriginalReversal, parseStep } from './step-request.ts'
 
-const ISSUER_TIMEOUT_MS = 150
-const parts = simulatedParts(ISSUER_TIMEOUT_MS)
+/** Never waited for: an answer that is there comes in time on the slowest machine. */
+const PATIENT_MS = 10_000
+/** Of tests in which an issuer stays silent. */
+const HURRIED_MS = 150
+const parts = simulatedParts(PATIENT_MS)
 const { config } = parts
 const [firstAcquirer] = config.acquirers
 assert.ok(firstAcquirer)
@@ -44,16 +47,20 @@ interface RigOptions {
   readonly answer?: (request: IsoMessage) => readonly TimedAnswer[]
   /** How long a score takes. */
   readonly scoreMs?: number
+  /** An issuer that stays silent is given up soon. */
+  readonly isHurried?: boolean
 }
 
-async function createRig({ answer = APPROVE, scoreMs = 0, ...options }: RigOptions = {}) {
+async function createRig(rigOptions: RigOptions = {}) {
+  const { answer = APPROVE, scoreMs = 0, isHurried = false, ...options } = rigOptions
+  const timed = isHurried ? withIssuerTimeout(config, HURRIED_MS) : config
   let aheadMs = 0
   const rig = await createSimulatedSwitch({
     ...parts,
     ...options,
     scoreMs,
     answer,
-    config: { ...config, acquirers: [...ACQUIRERS] },
+    config: { ...timed, acquirers: [...ACQUIRERS] },
     clock: { ...systemClock, now: () => systemClock.now() + aheadMs },
     unreachable: ['demo-b'],
   })
@@ -283,6 +290,7 @@ test('an issuer that does not answer a capture is told again as 0221, and a no i
 test('what is about one payment reaches the issuer in its order, repeats and refunds too', async () => {
   let refusals = 1
   const rig = await createRig({
+    isHurried: true,
     answer: (request) => {
       const isBusy = request.mti === '0420' && refusals-- > 0
       return [{ afterMs: 1, message: answerOf(request, isBusy ? '96' : '00', { 38: 'A1B2C3' }) }]
@@ -348,7 +356,7 @@ test('a refund waits and asks within what its deadline leaves', async () => {
     config: { ...own, deadlines: { ...own.deadlines, acquirerMs: 200, durabilityMs: 100 } },
     storeAndForward: {
       ...storeAndForward,
-      delivered: async (_original, timeoutMs) => {
+      heard: async (_original, timeoutMs) => {
         waits.push(timeoutMs)
         await new Promise((resolve) => setTimeout(resolve, 40))
         return true
@@ -372,6 +380,7 @@ test('a refund waits and asks within what its deadline leaves', async () => {
 test('a refund or an increment without an answer: declined 91 and one reversal of that step', async () => {
   let isSilent = false
   const rig = await createRig({
+    isHurried: true,
     answer: (request) => (isSilent && !request.mti.startsWith('04') ? [] : APPROVE(request)),
   })
   for (const kind of ['refund', 'increment'] as const) {
@@ -564,6 +573,7 @@ test('a reversal before its original: 00, and the original is declined 94, not f
 
 test('reversed by us already: 00, and nothing is forwarded', async () => {
   const rig = await createRig({
+    isHurried: true,
     answer: (request) => (request.mti === '0100' ? [] : APPROVE(request)),
   })
   const body = bodyOf(await pay(rig.world, 'k1'))
@@ -693,6 +703,7 @@ test('an increment is taken back as far as it is not captured', async () => {
 
 test('a refund that was reversed after a time-out is answered 00, and told no second time', async () => {
   const rig = await createRig({
+    isHurried: true,
     answer: (request) =>
       String(request.fields[3]).startsWith('20') && request.mti === '0200' ? [] : APPROVE(request),
   })

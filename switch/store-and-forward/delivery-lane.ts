@@ -156,10 +156,19 @@ function deliveryKey({ transactionId, step }: QueuedMessage): string {
   return `${step} ${transactionId}`
 }
 
-/** What is queued about one original, in its order, and who waits for the end of it. */
+/** What is queued about one original, in its order, and who waits until all of it is heard. */
 interface OriginalQueue {
   readonly entries: Entry[]
   readonly waiters: Set<() => void>
+}
+
+function isHeard({ entries }: OriginalQueue): boolean {
+  return entries.every(({ hasPassed }) => hasPassed)
+}
+
+function tellWaiters({ waiters }: OriginalQueue): void {
+  for (const heard of waiters) heard()
+  waiters.clear()
 }
 
 /** What undoes its own transaction's request; an approved one's may be undone several times. */
@@ -239,7 +248,8 @@ export class DeliveryLane {
     this.#issuer?.holdStan(message.stan)
     if (isRequeued && this.#dead > 0) this.#dead--
     this.#lineOriginal(entry)
-    this.#lineCard(entry)
+    if (lastResponseCode === '25' && message.mti === '0420') entry.hasPassed = true
+    else this.#lineCard(entry)
     if (entry.isBehindOriginal || entry.isBehindCard) {
       entry.state = 'held'
       return
@@ -261,6 +271,8 @@ export class DeliveryLane {
   #pass(entry: Entry): void {
     if (entry.hasPassed) return
     entry.hasPassed = true
+    const queue = this.#queues.get(originalOf(entry.message))
+    if (queue !== undefined && isHeard(queue)) tellWaiters(queue)
     if (this.#lastOfCard.get(entry.cardKey) === entry) this.#lastOfCard.delete(entry.cardKey)
     const { next } = entry
     if (next === null) return
@@ -307,23 +319,24 @@ export class DeliveryLane {
   }
 
   /**
-   * Resolves with true once nothing about that original is queued any more, with false after
-   * `timeoutMs`.
+   * Resolves with true once its issuer has heard all that is queued about that original, with false
+   * after `timeoutMs`. A reversal that was answered 25 was heard: it is repeated for a request that
+   * may still be under way, and nobody has to wait minutes for that.
    */
-  delivered(original: Attempt, timeoutMs: number): Promise<boolean> {
+  heard(original: Attempt, timeoutMs: number): Promise<boolean> {
     const queue = this.#queues.get(originalKey(original))
-    if (queue === undefined) return Promise.resolve(true)
+    if (queue === undefined || isHeard(queue)) return Promise.resolve(true)
     const { timers } = this.#context
     return new Promise((resolve) => {
-      const empty = () => {
+      const heard = () => {
         timers.clear(timer)
         resolve(true)
       }
       const timer = timers.set(timeoutMs, () => {
-        queue.waiters.delete(empty)
+        queue.waiters.delete(heard)
         resolve(false)
       })
-      queue.waiters.add(empty)
+      queue.waiters.add(heard)
     })
   }
 
@@ -352,7 +365,7 @@ export class DeliveryLane {
       return
     }
     this.#queues.delete(key)
-    for (const empty of queue.waiters) empty()
+    tellWaiters(queue)
   }
 
   /** Starts nothing more. Resolves when nothing is in flight and its result is stored. */

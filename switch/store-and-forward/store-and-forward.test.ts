@@ -449,7 +449,7 @@ test('what follows an advice waits until it is acknowledged, a reversal before i
   await store.queue(after)
   for (const message of [reversal, advice, after]) forward.enqueue(message)
   await time.advance(9_000)
-  const isTold = forward.delivered(after.original, 100_000)
+  const isTold = forward.heard(after.original, 100_000)
   isBack.now = true
   await time.advance(60_000)
   assert.equal(await isTold, true)
@@ -459,6 +459,21 @@ test('what follows an advice waits until it is acknowledged, a reversal before i
   const last = simulated.received.find(({ fields }) => fields[95] !== undefined)
   assert.equal(String(last?.fields[90]).slice(0, 10), `0120${advice.stan}`)
   assert.ok(simulated.received.indexOf(last as IsoMessage) > order.indexOf('0120'))
+})
+
+test('25 is heard: who waits for the original goes on, also after a restart', async () => {
+  const rig = await createRig({ answer: () => '25' })
+  await rig.time.advance(50)
+  const message = await queueReversal(rig.store, rig.issuer)
+  rig.forward.enqueue(message)
+  const early = rig.forward.heard(message.original, 100_000)
+  await rig.time.advance(5_000)
+  assert.equal((await deliveryOf(rig.store, message)).state, 'queued', 'repeated all the same')
+  assert.equal(await early, true)
+  const next = await rig.restart()
+  const isHeard = next.forward.heard(message.original, 100)
+  await rig.time.advance(100)
+  assert.equal(await isHeard, true)
 })
 
 test('a restart forgets neither a late approval nor a dead letter', async () => {

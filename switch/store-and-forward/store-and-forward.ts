@@ -37,7 +37,7 @@ export interface StoreAndForwardOptions {
   readonly random: Random
   readonly limits?: StoreAndForwardLimits
   /** Of a store of many processes: each lane belongs to one of them, which alone sends. */
-  readonly sharing?: Pick<StoreSharing, 'ownsLane' | 'isQueued'> | undefined
+  readonly sharing?: Pick<StoreSharing, 'ownsLane' | 'isUnheard'> | undefined
   /** Called on the message path: it must not throw. */
   readonly onEvent: (event: StoreAndForwardEvent) => void
 }
@@ -59,10 +59,10 @@ export interface StoreAndForward {
    */
   lateApproval(attempt: Attempt): void
   /**
-   * Resolves with true once nothing about that original is queued any more, with false after
-   * `timeoutMs`.
+   * Resolves with true once its issuer has heard all that is queued about that original, with false
+   * after `timeoutMs`. A reversal answered 25 was heard, though it is repeated.
    */
-  delivered(original: Attempt, timeoutMs: number): Promise<boolean>
+  heard(original: Attempt, timeoutMs: number): Promise<boolean>
   /** Takes over what others queued, or left, for lanes of this process. What it has is nothing. */
   takeUp(deliveries: readonly Delivery[]): void
   /** Takes up a dead letter again that is durably queued again: its sends count from 0 or 1. */
@@ -141,11 +141,11 @@ export function createStoreAndForward(options: StoreAndForwardOptions): StoreAnd
       laneOf(message.issuer).add(message, sends, lastResponseCode, true)
     },
     lateApproval: (attempt) => lanes.get(attempt.issuer)?.approvedLate(attempt),
-    delivered(original, timeoutMs) {
+    heard(original, timeoutMs) {
       if (sharing !== undefined && !isOurs(original.issuer)) {
-        return deliveredElsewhere(options, sharing, original, timeoutMs)
+        return heardElsewhere(options, sharing, original, timeoutMs)
       }
-      return lanes.get(original.issuer)?.delivered(original, timeoutMs) ?? Promise.resolve(true)
+      return lanes.get(original.issuer)?.heard(original, timeoutMs) ?? Promise.resolve(true)
     },
     depth: (issuer) => lanes.get(issuer)?.depth ?? 0,
     deadLetters: (issuer) => lanes.get(issuer)?.deadLetters ?? 0,
@@ -154,9 +154,9 @@ export function createStoreAndForward(options: StoreAndForwardOptions): StoreAnd
 }
 
 /** Another process sends it: asked of the store now and then. */
-async function deliveredElsewhere(
+async function heardElsewhere(
   { clock, timers, limits }: StoreAndForwardOptions,
-  sharing: Pick<StoreSharing, 'isQueued'>,
+  sharing: Pick<StoreSharing, 'isUnheard'>,
   original: Attempt,
   timeoutMs: number,
 ): Promise<boolean> {
@@ -164,11 +164,11 @@ async function deliveredElsewhere(
   const { linkPollMs } = limits ?? STORE_AND_FORWARD_LIMITS
   for (;;) {
     // What can't be read is not known to be told.
-    const isQueued = await sharing.isQueued(original).catch((error: unknown) => {
+    const isUnheard = await sharing.isUnheard(original).catch((error: unknown) => {
       if (error instanceof StoreFault) return true
       throw error
     })
-    if (!isQueued) return true
+    if (!isUnheard) return true
     if (clock.monotonic() >= endMs) return false
     await new Promise<void>((resolve) => {
       timers.set(linkPollMs, resolve)

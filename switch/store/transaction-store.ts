@@ -295,8 +295,11 @@ export interface StoreSharing {
   leaseOutlives(durationMs: number): boolean
   /** Whether it is this process that sends what is queued for the issuer. */
   ownsLane(issuer: string): boolean
-  /** Whether anything about that original is queued, by any process. Rejects as reads do. */
-  isQueued(original: Attempt): Promise<boolean>
+  /**
+   * Whether anything about that original is queued, by any process, that its issuer has not heard:
+   * a reversal answered 25 was. Rejects as reads do.
+   */
+  isUnheard(original: Attempt): Promise<boolean>
   /** Says from now on what comes over from others. Once. */
   watch(events: SharingEvents): void
 }

@@ -131,8 +131,8 @@ export class PostgresStore implements TransactionStore {
       traceSlot: parts.marks.slot,
       leaseOutlives: (durationMs) => this.#commit.isOpen && this.#lease.outlives(durationMs),
       ownsLane: (issuer) => this.#lease.ownsLane(issuer),
-      isQueued: (original) =>
-        this.#read((reader) => reader.isQueued(original.issuer, originalOf({ original }))),
+      isUnheard: (original) =>
+        this.#read((reader) => reader.isUnheard(original.issuer, originalOf({ original }))),
       watch: (events) => this.#watch(events),
     }
   }

@@ -106,10 +106,12 @@ const HORIZON: Statement = {
   text: 'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon',
 }
 
-const IS_QUEUED: Statement = {
-  name: 'is_queued_1',
+/** 25: only a reversal is still queued after it (verdict.ts). */
+const IS_UNHEARD: Statement = {
+  name: 'is_unheard_1',
   text: `SELECT EXISTS (SELECT 1 FROM switchyard.delivery d
-    WHERE d.state = 0 AND d.issuer = $1 AND d.original = $2) AS is_queued`,
+    WHERE d.state = 0 AND d.issuer = $1 AND d.original = $2
+      AND d.last_response_code IS DISTINCT FROM '25') AS is_unheard`,
 }
 
 /** Rule 3: late answers (batch.ts). */
@@ -218,9 +220,9 @@ export class Reader {
     return String(row?.horizon)
   }
 
-  async isQueued(issuer: string, original: string): Promise<boolean> {
-    const [row] = await this.query(IS_QUEUED, [issuer, original])
-    return row?.is_queued === true
+  async isUnheard(issuer: string, original: string): Promise<boolean> {
+    const [row] = await this.query(IS_UNHEARD, [issuer, original])
+    return row?.is_unheard === true
   }
 
   /** Rejects with DatabaseError. */
