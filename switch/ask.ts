@@ -45,10 +45,9 @@ async function askOnce(
   const { issuer, attempt, timeoutMs } = asking
   const { request, card } = running
   const startedMs = world.clock.monotonic()
-  const { initialReference } = request
   const { cvv, passThrough } = request.card
   const { pan, expiry } = card
-  const cardData = { pan, expiry, cvv, initialReference, passThrough }
+  const cardData = { pan, expiry, cvv, passThrough }
   const result = await issuer.ask(attempt, cardData, timeoutMs)
   world.journal.asked(issuer.name, result, world.clock.monotonic() - startedMs)
   return { ...asking, result }

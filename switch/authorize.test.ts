@@ -635,10 +635,15 @@ test('a crash after a fail-over reverses the further attempt, and the first no s
       return ACKNOWLEDGE(request)
     },
   })
-  const reply = send(first.world, 'k1')
+  const hold = { type: 'preauthorization', initialReference: 'MCC0000011122' }
+  const reply = send(first.world, 'k1', hold)
   await until(() => first.asked().length === 1, 'the first was asked')
   first.issuer.disconnect()
   assert.equal(codeOf(await reply), 'outcome_unknown')
+  const saysOf = ({ fields }: IsoMessage) => [fields[25], fields[48]]
+  for (const request of [...first.asked(), ...first.otherAsked()]) {
+    assert.deepEqual(saysOf(request), ['06', '6313MCC0000011122'])
+  }
   await first.close().catch(() => {})
 
   // Today's routes know nothing of demo-b: the record does.
@@ -646,6 +651,10 @@ test('a crash after a fail-over reverses the further attempt, and the first no s
   assert.deepEqual(second.recovered, { declined: 1, reversed: 1 })
   await until(() => second.store.status.queuedDeliveries === 0, 'both were acknowledged')
   assert.deepEqual([second.asked().length, second.otherAsked().length], [1, 1])
-  assert.equal(bodyOf(await send(second.world, 'k1')).responseCode, '91')
+  // What is reversed is what was asked, also by whoever knows it from the record alone.
+  for (const reversal of [...second.asked(), ...second.otherAsked()]) {
+    assert.deepEqual([reversal.mti.slice(0, 3), ...saysOf(reversal)], ['042', '06', undefined])
+  }
+  assert.equal(bodyOf(await send(second.world, 'k1', hold)).responseCode, '91')
   await second.close()
 })

@@ -8,6 +8,7 @@ import { type Issuer, NO_STAN, type TracePurpose } from './issuers/index.ts'
 import type {
   AuthorizationRequest,
   AuthorizationType,
+  Channel,
   EntryMode,
   StoredAuthorization,
 } from './message.ts'
@@ -35,7 +36,7 @@ interface WireKind {
   readonly processingCode: string
 }
 
-const WIRE_KINDS: Readonly<Record<AuthorizationType, WireKind>> = {
+export const WIRE_KINDS: Readonly<Record<AuthorizationType, WireKind>> = {
   authorization: { mti: '0100', processingCode: '000000' },
   preauthorization: { mti: '0100', processingCode: '000000' },
   sale: { mti: '0200', processingCode: '000000' },
@@ -45,7 +46,7 @@ const WIRE_KINDS: Readonly<Record<AuthorizationType, WireKind>> = {
 }
 
 /** DE22: two digits how the PAN was read, one what the terminal can do with a PIN. */
-const WIRE_ENTRY_MODES: Readonly<Record<EntryMode, string>> = {
+export const WIRE_ENTRY_MODES: Readonly<Record<EntryMode, string>> = {
   chip: '051',
   contactless: '071',
   magstripe: '901',
@@ -56,6 +57,16 @@ const WIRE_ENTRY_MODES: Readonly<Record<EntryMode, string>> = {
 
 /** DE22 where the request doesn't say: unknown, PIN capability unknown. */
 const ENTRY_MODE_UNKNOWN = '000'
+
+/** DE25 (ISO 8583:1987) of a channel. That of a pre-authorization is another. */
+export const WIRE_CONDITIONS: Readonly<Record<Channel, string>> = {
+  pos: '00',
+  ecommerce: '59',
+  atm: '02',
+  moto: '08',
+  recurring: '00',
+  qr: '00',
+}
 
 /** What is told has numbers of the reserve, and the MTI of an advice. */
 export type Saying = 'asked' | 'told'
@@ -142,6 +153,7 @@ export function attemptAt(
   const trace = issuer.drawTraceNumbers(PURPOSES[saying])
   const kind = WIRE_KINDS[request.type]
   const mode = request.terminal.entryMode
+  const { initialReference } = request
   return {
     issuer: issuer.name,
     mti: saying === 'asked' ? kind.mti : adviceMti(kind.mti),
@@ -158,6 +170,9 @@ export function attemptAt(
     mcc: request.merchant.mcc,
     entryMode: mode === undefined ? ENTRY_MODE_UNKNOWN : WIRE_ENTRY_MODES[mode],
     card: world.vault.seal(card),
+    conditionCode: WIRE_CONDITIONS[request.channel],
+    ...(request.type === 'preauthorization' ? { isPreauthorization: true } : {}),
+    ...(initialReference === undefined ? {} : { initialReference }),
   }
 }
 

@@ -224,6 +224,11 @@ const CASES: readonly Case[] = [
     stands: ['partly_captured', 10_000, 6_000, 0, 0],
   },
   {
+    what: 'pre-authorization advice, of a series',
+    first: { ...told('preauthorization'), initialReference: 'MCC0000011122' },
+    stands: ['preauthorized', 10_000, 0, 0, 0],
+  },
+  {
     what: 'financial advice, refunded',
     first: told('sale'),
     steps: [['refund', 2_500]],
@@ -314,6 +319,8 @@ interface Known extends AcquirerPayment {
 const known: Known[] = []
 /** Inquiries and declines: requests that hold no money. */
 const moneyless = new Map<string, number>()
+/** Approval codes of what its issuer must know for a pre-authorization. */
+const holds = new Set<string>()
 
 const page = readFileSync(new URL('../../switch/docs/payment.md', import.meta.url), 'utf8')
 
@@ -379,6 +386,7 @@ async function carry(
   const takesAtOnce = first.type === 'sale' || first.type === 'cash_withdrawal'
   const sums = { authorized, captured, reversed, refunded }
   const { approvalCode } = begun
+  if (first.type === 'preauthorization') holds.add(approvalCode)
   known.push({ ...sums, issuer: issuer.name, approvalCode, takesAtOnce, sent })
 }
 
@@ -467,6 +475,10 @@ test('the books balance, and nothing else reached an issuer', async () => {
       const firsts = entries.filter(({ original }) => original === null)
       assert.equal(firsts.length, own.length + (moneyless.get(issuer) ?? 0))
       for (const payment of own) isAsSent(payment, entries)
+      const known06 = firsts.filter(({ conditionCode }) => conditionCode === '06')
+      const approvals = known06.map((one) => one.approvalCode ?? '')
+      const ownHolds = own.filter(({ approvalCode }) => holds.has(approvalCode))
+      assert.deepEqual(new Set(approvals), new Set(ownHolds.map((one) => one.approvalCode)))
     }
   })
 })

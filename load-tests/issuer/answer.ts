@@ -71,6 +71,7 @@ function requestIn(message: IsoMessage): LedgerRequest {
     terminalId: text(message, 41).trimEnd(),
     merchantId: text(message, 42).trimEnd(),
     pan: text(message, 2),
+    ...(message.fields[25] === undefined ? {} : { conditionCode: text(message, 25) }),
     original: parseOriginal(text(message, 90)) ?? null,
   }
 }

@@ -140,6 +140,7 @@ function messageIn(bytes: Buffer): IsoMessage | undefined {
   fields[7] = text('transmittedAt')
   fields[11] = text('stan')
   fields[14] = expiry
+  fields[25] = body.preauthorization === true ? '06' : text('conditionCode')
   fields[32] = text('acquiringInstitution')
   fields[37] = text('rrn')
   fields[38] = text('approvalCode')

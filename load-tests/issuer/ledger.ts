@@ -35,6 +35,8 @@ export interface LedgerRequest extends RequestNumbers {
   readonly merchantId: string
   /** The PAN in clear: masked and hashed here, kept nowhere. */
   readonly pan: string
+  /** DE25: 06 is a pre-authorization. Absent where the message has none. */
+  readonly conditionCode?: string
   /** What a refund or an increment belongs to (DE90); null for a payment's first request. */
   readonly original: RequestNumbers | null
 }
@@ -60,6 +62,7 @@ export interface LedgerEntry {
   /** Equal for equal PANs within one life of the process; its key is never written. */
   readonly cardToken: string
   readonly responseCode: string
+  readonly conditionCode?: string
   /** Told by an advice (0120, 0220): decided without this issuer. Absent: asked. */
   readonly advice?: true
   /** DE38; null where declined. Unique within a ledger, but for what an advice brings. */
@@ -238,6 +241,7 @@ export class Ledger {
       maskedPan: maskPan(request.pan),
       cardToken: this.#token(request.pan),
       responseCode: code,
+      ...(request.conditionCode === undefined ? {} : { conditionCode: request.conditionCode }),
       original: request.original === null ? null : requestKey(request.original),
     }
   }

@@ -13,9 +13,15 @@
 // 53, 55) is taken along in memory, beside the card.
 
 import { currencyByCode, currencyByNumeric } from '#rules'
+import { WIRE_CONDITIONS, WIRE_ENTRY_MODES, WIRE_KINDS } from '../claim.ts'
 import type { Refusal } from '../errors.ts'
 import { refuse } from '../errors.ts'
-import { type FieldValue, type IsoMessage, momentOf } from '../iso8583/index.ts'
+import {
+  type FieldValue,
+  type IsoMessage,
+  momentOf,
+  PREAUTHORIZATION_1987,
+} from '../iso8583/index.ts'
 import type { PassThrough } from '../issuers/index.ts'
 import {
   type AuthorizationBody,
@@ -45,15 +51,8 @@ export interface IsoNumbers {
   readonly institution: string
 }
 
-/** DE25. */
-const CONDITION = {
-  normal: '00',
-  unattended: '02',
-  preauthorization: '06',
-  telephone: '07',
-  mailOrder: '08',
-  ecommerce: '59',
-} as const
+/** DE25, where no channel of ours has it. */
+const TELEPHONE = '07'
 
 /** DE22, its first two digits: how the PAN was read. */
 const READ_BY: Readonly<Record<string, EntryMode>> = {
@@ -69,15 +68,6 @@ const READ_BY: Readonly<Record<string, EntryMode>> = {
   '95': 'chip',
 }
 
-/** DE22 of an entry mode, as the issuers' side has it. */
-const ENTRY_MODE_FIELD: Readonly<Record<EntryMode, string>> = {
-  chip: '051',
-  contactless: '071',
-  magstripe: '901',
-  manual: '010',
-  ecommerce: '810',
-  stored: '100',
-}
 const ENTRY_BY_CODE = '03'
 const ENTRY_UNKNOWN = '000'
 
@@ -173,16 +163,15 @@ export function writeIsoAuthorization(
   if (body.card.pan === undefined || currency === undefined) return undefined
   const fields: (FieldValue | undefined)[] = new Array(50)
   fields[2] = body.card.pan
-  fields[3] = PROCESSING_CODES[type]
+  fields[3] = WIRE_KINDS[type].processingCode
   fields[4] = String(body.amount).padStart(12, '0')
   fields[7] = numbers.transmittedAt
   fields[11] = numbers.stan
   fields[14] = body.card.expiry
   fields[18] = body.merchant.mcc
   const otherwise = body.channel === 'qr' ? `${ENTRY_BY_CODE}0` : ENTRY_UNKNOWN
-  fields[22] = entryMode === undefined ? otherwise : ENTRY_MODE_FIELD[entryMode]
-  fields[25] =
-    type === 'preauthorization' ? CONDITION.preauthorization : CONDITION_OF_CHANNEL[body.channel]
+  fields[22] = entryMode === undefined ? otherwise : WIRE_ENTRY_MODES[entryMode]
+  fields[25] = type === 'preauthorization' ? PREAUTHORIZATION_1987 : WIRE_CONDITIONS[body.channel]
   fields[32] = numbers.institution
   fields[37] = body.rrn
   fields[41] = body.terminal?.id?.padEnd(8)
@@ -198,31 +187,9 @@ export function writeIsoAuthorization(
   const private48 = tagged('92', body.card.cvv) + tagged('63', body.initialReference)
   if (private48 !== '') fields[48] = private48
   fields[49] = currency.numeric
-  const message = { mti: isFinancial(type) ? '0200' : '0100', fields }
+  const message = { mti: WIRE_KINDS[type].mti, fields }
   const channel = readChannel({ message }, type, body.merchant.mcc)
   return channel === body.channel ? message : undefined
-}
-
-const PROCESSING_CODES: Readonly<Record<AuthorizationType, string>> = {
-  authorization: '000000',
-  preauthorization: '000000',
-  sale: '000000',
-  cash_withdrawal: '010000',
-  balance_inquiry: '310000',
-  account_verification: '330000',
-}
-
-const CONDITION_OF_CHANNEL: Readonly<Record<Channel, string>> = {
-  pos: CONDITION.normal,
-  ecommerce: CONDITION.ecommerce,
-  atm: CONDITION.unattended,
-  moto: CONDITION.mailOrder,
-  recurring: CONDITION.normal,
-  qr: CONDITION.normal,
-}
-
-function isFinancial(type: AuthorizationType): boolean {
-  return type === 'sale' || type === 'cash_withdrawal'
 }
 
 /** DE3, its first two digits, with the MTI and DE25. */
@@ -230,7 +197,7 @@ function readType({ message }: Pick<Received, 'message'>): AuthorizationType | u
   switch (text(message.fields[3]).slice(0, 2)) {
     case '00':
       if (message.mti.startsWith('02')) return 'sale'
-      return text(message.fields[25]) === CONDITION.preauthorization
+      return text(message.fields[25]) === PREAUTHORIZATION_1987
         ? 'preauthorization'
         : 'authorization'
     case '01':
@@ -251,13 +218,13 @@ function readChannel(
   mcc: string,
 ): Channel {
   const condition = textOf(message, 25)
-  if (condition === CONDITION.ecommerce) return 'ecommerce'
-  if (condition === CONDITION.mailOrder || condition === CONDITION.telephone) return 'moto'
+  if (condition === WIRE_CONDITIONS.ecommerce) return 'ecommerce'
+  if (condition === WIRE_CONDITIONS.moto || condition === TELEPHONE) return 'moto'
   const readBy = textOf(message, 22).slice(0, 2)
   if (readBy === '81') return 'ecommerce'
   if (readBy === '10') return 'recurring'
   if (readBy === ENTRY_BY_CODE) return 'qr'
-  const isUnattendedCash = condition === CONDITION.unattended && type === 'cash_withdrawal'
+  const isUnattendedCash = condition === WIRE_CONDITIONS.atm && type === 'cash_withdrawal'
   return mcc === MCC_ATM || isUnattendedCash ? 'atm' : 'pos'
 }
 

@@ -56,7 +56,8 @@ const ESTIMATED: ReadonlySet<string> = new Set(['101', '103', '105', '107'])
 /** Supplementary authorizations. */
 const INCREMENTS: ReadonlySet<string> = new Set(['106', '107'])
 
-const PREAUTHORIZATION_1987 = '06'
+/** DE25. */
+export const PREAUTHORIZATION_1987 = '06'
 
 /** DE95 of 1987: n 12 what the amount really was, then 30 that we have no use for. */
 const REPLACEMENT_REST = '0'.repeat(30)

@@ -22,6 +22,8 @@ export interface DialectRoom {
   readonly edition: Edition
   /** DE22: three digits, or four with a zero behind them (VIP style). */
   readonly entryModeDigits: 3 | 4
+  /** DE25 of 1987; later editions say it in DE22 and DE24. */
+  readonly condition: boolean
   readonly cardSequence: boolean
   readonly track1: boolean
   readonly track2: '=' | 'D' | null
@@ -52,6 +54,7 @@ export function roomOf(dialect: Dialect): DialectRoom {
   return {
     edition,
     entryModeDigits: edition.year === 1987 && !takes(22, '051') && takes(22, '0510') ? 4 : 3,
+    condition: edition.year !== 1987 || takes(25, '00'),
     cardSequence: takes(23, '001'),
     track1: takes(45, 'B4761739001010119^CARD/TEST^2912201'),
     track2: first(35, [

@@ -139,6 +139,9 @@ const NAMED: Readonly<Record<string, readonly (FieldValue | null)[]>> = {
     ]),
   ],
 }
+const ADVICE = { mti: '0120', step: 'advice', cause: 'advice' } as const
+const withoutCode = (parts: FieldValue | null | undefined) =>
+  parts instanceof Map ? new Map([...parts].filter(([tag]) => tag !== '92')) : undefined
 const fieldsOf = (message: IsoMessage | undefined, ...fields: readonly number[]) =>
   fields.map((field) => message?.fields[field])
 
@@ -171,19 +174,55 @@ for (const name of listDialects()) {
     })
 
     test('tells the first of a series where the dialect has a place, and asks without otherwise', async () => {
-      const { time, issuer, simulated, attemptOf, finish } = createRig(dialect)
+      const { time, issuer, simulated, attemptOf, queuedOf, finish } = createRig(dialect)
       await time.advance(50)
       const reference = room.series === 'identifier' ? '123456789012345' : 'MCC0000011122'
       for (const initialReference of [reference, 'é'.repeat(64)]) {
-        const asked = issuer.ask(attemptOf(), { ...card, initialReference }, 8_000)
+        const asked = issuer.ask(attemptOf({ initialReference }), card, 8_000)
         assert.equal((await finish(asked))?.kind, 'answered')
       }
-      const [named, without] = simulated.received
-        .slice(1)
-        .map(({ fields }) => [fields[62] ?? null, fields[48]])
+      const seriesOf = ({ fields }: IsoMessage) => [fields[62] ?? null, fields[48]]
+      const [named, without] = simulated.received.slice(1).map(seriesOf)
       assert.deepEqual(named, NAMED[name] ?? [null, '92031236313MCC0000011122'])
       const cardCode = room.cardCode === 'subelements' ? CODE_ELEMENTS : '9203123'
       assert.deepEqual(without, [null, cardCode])
+      // Told afterwards, when nobody knows the card's code any more; and not by what follows it.
+      const original = attemptOf({ initialReference: reference })
+      const told = queuedOf(original, { ...ADVICE, responseCode: '00' })
+      await finish(issuer.deliver(told, card, false, 8_000))
+      const [first, second] = NAMED[name] ?? [null, '6313MCC0000011122']
+      const isText = typeof second === 'string'
+      const tags = isText ? second.replace(/^92.{5}/, '') || undefined : withoutCode(second)
+      assert.deepEqual(simulated.received.slice(-1).map(seriesOf), [[first ?? null, tags]])
+      await finish(issuer.deliver(queuedOf(original), card, false, 8_000))
+      assert.deepEqual(simulated.received.slice(-1).map(seriesOf), [[null, undefined]])
+    })
+
+    test('says of a pre-authorization that it is one, asked, told and asked again', async () => {
+      const { time, issuer, simulated, attemptOf, queuedOf, finish } = createRig(dialect)
+      await time.advance(50)
+      const is1987 = room.edition.year === 1987
+      const condition = async (sent: Promise<unknown>) => {
+        await finish(sent)
+        return simulated.received.at(-1)?.fields[25]
+      }
+      const byMail = { conditionCode: '08', entryMode: '010' }
+      const hold: Attempt = attemptOf({ ...byMail, isPreauthorization: true })
+      const told = { ...ADVICE, responseCode: '00', reasonCode: '1004' }
+      const more = '0'.repeat(42)
+      const steps = { originalDataElements: more, ...hold, ...issuer.drawTraceNumbers() }
+      const refunded = { ...steps, mti: '0200', ...issuer.drawTraceNumbers() }
+      assert.equal(await condition(issuer.ask(attemptOf(byMail), card, 8_000)), '08')
+      assert.equal(await condition(issuer.ask(hold, card, 8_000)), '06')
+      // Why it was not asked is in DE25 from 1993 on, and what it is in DE24.
+      assert.equal(await condition(issuer.deliver(queuedOf(hold, told), card, false, 8_000)), '06')
+      const reversed = issuer.deliver(queuedOf(hold), card, true, 8_000)
+      assert.equal(await condition(reversed), is1987 ? '06' : '08')
+      assert.equal(await condition(issuer.ask(steps, card, 8_000)), is1987 ? '06' : '08')
+      assert.equal(await condition(issuer.ask(refunded, card, 8_000)), '08')
+      // Records of before say nothing of it, and nothing is invented.
+      const older = await condition(issuer.ask(attemptOf(), card, 8_000))
+      assert.equal(older, is1987 ? undefined : '00')
     })
 
     test('reverses whole and in part, captures, advises and repeats', async () => {

@@ -25,7 +25,7 @@ export interface HttpMessage {
 
 /** 0100 or 0200 of an attempt. */
 export function httpRequest(attempt: Attempt, card: CardData): HttpMessage {
-  const { pan, expiry, cvv, initialReference, passThrough } = card
+  const { pan, expiry, cvv, passThrough } = card
   return {
     path: 'authorizations',
     idempotencyKey: keyOf(attempt.mti, attempt),
@@ -44,8 +44,9 @@ export function httpRequest(attempt: Attempt, card: CardData): HttpMessage {
         securityControl: passThrough?.securityControl,
         chip: passThrough?.chip === undefined ? undefined : chipHex(passThrough.chip),
       },
-      initialReference,
-      original: originalIn(attempt.originalDataElements),
+      ...(attempt.originalDataElements === undefined
+        ? ownOf(attempt)
+        : { original: originalIn(attempt.originalDataElements) }),
     },
   }
 }
@@ -71,14 +72,16 @@ export function httpQueued(
       approvalCode: message.approvalCode,
       responseCode: message.responseCode,
       reasonCode: message.reasonCode,
-      original: isAdvice
-        ? undefined
+      ...(isAdvice
+        ? ownOf(original)
         : {
-            messageType: original.mti,
-            stan: original.stan,
-            transmittedAt: original.transmittedAt,
-            acquiringInstitution: original.acquiringInstitution,
-          },
+            original: {
+              messageType: original.mti,
+              stan: original.stan,
+              transmittedAt: original.transmittedAt,
+              acquiringInstitution: original.acquiringInstitution,
+            },
+          }),
     },
   }
 }
@@ -132,6 +135,11 @@ export function parseHttpAnswer(bytes: Uint8Array): ParsedAnswer | undefined {
   }
 }
 
+/** What an authorization says of itself, asked for or told, and no step of its payment does. */
+function ownOf({ initialReference, isPreauthorization }: Attempt) {
+  return { initialReference, preauthorization: isPreauthorization }
+}
+
 function sharedOf(attempt: Attempt) {
   const { processingCode, currencyNumeric, acquiringInstitution, mcc, entryMode } = attempt
   return {
@@ -140,6 +148,7 @@ function sharedOf(attempt: Attempt) {
     acquiringInstitution,
     terminalId: attempt.terminalId.trimEnd(),
     entryMode,
+    conditionCode: attempt.conditionCode,
     merchant: {
       id: attempt.merchantId.trimEnd(),
       mcc,
@@ -161,8 +170,7 @@ function keyOf(mti: string, { stan, transmittedAt }: Pick<Attempt, 'stan' | 'tra
 }
 
 /** DE90 (n 42) in its parts. */
-function originalIn(elements: string | undefined) {
-  if (elements === undefined) return undefined
+function originalIn(elements: string) {
   return {
     messageType: elements.slice(0, 4),
     stan: elements.slice(4, 10),

@@ -2,20 +2,26 @@
 // out, and back. Pure functions; bytes are the dialect's, and what 1993 and 2003 say in other words
 // is carried over by `messageIn` and `messageOf` on the link.
 //
-//   0100 0200   2 3 4 7 11 14 18 22 32 37 41 42 43 48 49; 90 in a refund and an increment; 62 where
-//               it names the first of a series;
+//   0100 0200   2 3 4 7 11 14 18 22 25 32 37 41 42 43 48 49; 90 in a refund and an increment; 62
+//               where it names the first of a series;
 //               23 35 45 52 53 55 as the acquirer sent them
-//   0220 0221   2 3 4 7 11 18 22 32 37 38 41 42 43 49 90            a capture
-//   0120 0121 0220 0221   2 3 4 7 11 14 18 22 32 37 38 39 41 42 43 49      what was decided for it
-//   0420 0421   2 3 4 7 11 18 22 32 37 41 42 43 49 90; 95 where a part is reversed
+//   0220 0221   2 3 4 7 11 18 22 25 32 37 38 41 42 43 49 90         a capture
+//   0120 0121 0220 0221   2 3 4 7 11 14 18 22 25 32 37 38 39 41 42 43 48 49; 62: what was decided
+//               for it
+//   0420 0421   2 3 4 7 11 18 22 25 32 37 41 42 43 49 90; 95 where a part is reversed
 //   0800        7 11 70
 //   0810        7 11 39 70
 //
-// DE25, local time (DE12, DE13) and the approval code of a reversed approval are not in the durable
-// attempt, so they are left out rather than invented. Why an advice was no request (DE25 of later
-// editions) has no field of its own in 1987.
+// Local time (DE12, DE13) and the approval code of a reversed approval are not in the durable
+// attempt, so they are left out rather than invented; so is DE25 of an attempt from before it was
+// kept. Why an advice was no request (DE25 of later editions) has no field of its own in 1987.
 
-import type { FieldValue, IsoMessage } from '../iso8583/index.ts'
+import {
+  type FieldValue,
+  FUNCTION_CODE,
+  type IsoMessage,
+  PREAUTHORIZATION_1987,
+} from '../iso8583/index.ts'
 import type { Attempt, QueuedMessage } from '../store/index.ts'
 import {
   additionalDataIn,
@@ -63,13 +69,27 @@ export function buildRequest(attempt: Attempt, card: CardData, room: DialectRoom
   fields[14] = card.expiry
   fillAttempt(fields, attempt, room)
   fields[37] = attempt.rrn
-  const { cvv, initialReference } = card
-  const isPresent = !NOT_PRESENT.test(attempt.entryMode)
-  fields[48] = additionalDataIn(room, cvv, initialReference, isPresent)
-  fields[62] = identifierIn(room, initialReference)
+  fillOwn(fields, attempt, card.cvv, room)
   if (card.passThrough !== undefined) fillPassThrough(fields, card.passThrough, room)
   if (attempt.originalDataElements !== undefined) fields[90] = attempt.originalDataElements
   return { mti: attempt.mti, fields }
+}
+
+/** What an authorization says of itself, asked for or told, and no step of its payment does. */
+function fillOwn(
+  fields: (FieldValue | undefined)[],
+  attempt: Attempt,
+  cvv: string | undefined,
+  room: DialectRoom,
+): void {
+  const isStep = attempt.originalDataElements !== undefined
+  const reference = isStep ? undefined : attempt.initialReference
+  const isPresent = !NOT_PRESENT.test(attempt.entryMode)
+  fields[48] = additionalDataIn(room, cvv, reference, isPresent)
+  fields[62] = identifierIn(room, reference)
+  if (attempt.isPreauthorization === true && !isStep && room.edition.year !== 1987) {
+    fields[24] = FUNCTION_CODE.preauthorization
+  }
 }
 
 /** DE22: keyed in, on file, or e-commerce. */
@@ -113,7 +133,8 @@ export function buildQueued(
     // It stands for itself: there is no request that the issuer could know.
     fields[14] = card.expiry
     fields[39] = message.responseCode
-    if (room.edition.year !== 1987) fields[25] = message.reasonCode
+    fillOwn(fields, original, undefined, room)
+    if (room.edition.year !== 1987) fields[25] = message.reasonCode ?? fields[25]
   } else fields[90] = originalDataElements(original)
   if (message.replacementAmount !== undefined) {
     fields[95] = formatReplacementAmounts(message.replacementAmount)
@@ -138,15 +159,25 @@ export function formatReplacementAmounts(amount: number): string {
 function fillAttempt(
   fields: (FieldValue | undefined)[],
   attempt: Attempt,
-  { entryModeDigits }: DialectRoom,
+  room: DialectRoom,
 ): void {
   if (attempt.mcc !== '') fields[18] = attempt.mcc
-  if (attempt.entryMode !== '') fields[22] = attempt.entryMode.padEnd(entryModeDigits, '0')
+  if (attempt.entryMode !== '') fields[22] = attempt.entryMode.padEnd(room.entryModeDigits, '0')
+  if (room.condition) fields[25] = conditionOf(attempt, room)
   if (attempt.acquiringInstitution !== '') fields[32] = attempt.acquiringInstitution
   if (attempt.terminalId !== '') fields[41] = attempt.terminalId.padEnd(8)
   if (attempt.merchantId !== '') fields[42] = attempt.merchantId.padEnd(15)
   if (attempt.merchantNameLocation !== '') fields[43] = attempt.merchantNameLocation.padEnd(40)
   fields[49] = attempt.currencyNumeric
+}
+
+/** DE25 of 1987. From 1993 on DE24 says pre-authorization, and DE22 says where the card was. */
+function conditionOf(
+  { mti, conditionCode, isPreauthorization }: Attempt,
+  { edition }: DialectRoom,
+): string | undefined {
+  const isHold = isPreauthorization === true && mti.startsWith('01')
+  return isHold && edition.year === 1987 ? PREAUTHORIZATION_1987 : conditionCode
 }
 
 /**

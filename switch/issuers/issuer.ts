@@ -39,8 +39,6 @@ export interface CardData {
   readonly expiry: string
   /** Passed on in DE48 where the dialect has a place for it; never stored. */
   readonly cvv: string | undefined
-  /** The first of its series, as its scheme names it: in DE48 or DE62 where there is a place. */
-  readonly initialReference?: string | undefined
   readonly passThrough?: PassThrough | undefined
 }
 

@@ -53,6 +53,13 @@ export function sampleAttempt(changes: Partial<Attempt> = {}): Attempt {
   }
 }
 
+/** What an attempt of a pre-authorization says besides, and older records don't. */
+export const SAMPLE_HOLD = {
+  conditionCode: '08',
+  isPreauthorization: true,
+  initialReference: 'MCC0000011122',
+} as const
+
 export function sampleIntent(id: string, changes: Partial<Intent> = {}): Intent {
   return {
     id,
@@ -241,7 +248,7 @@ function testClaims(inWorld: InWorld): void {
   })
 
   inWorld('attempts are kept in order; not sent is said of the last', async ({ store, reopen }) => {
-    const second = sampleAttempt({ issuer: 'demo-b', stan: '000777' })
+    const second = sampleAttempt({ issuer: 'demo-b', stan: '000777', ...SAMPLE_HOLD })
     await store.claim(sampleIntent('auth_1'))
     await store.markNotSent('auth_1')
     assert.equal((await store.read('auth_1'))?.notSent, true)
@@ -340,8 +347,9 @@ const ACKNOWLEDGED = { state: 'acknowledged', sends: 2, lastResponseCode: '00' }
 
 function testDeliveries(inWorld: InWorld): void {
   inWorld('a reversal is queued with its outcome', async ({ store, reopen }) => {
-    const reversal = sampleReversal('auth_1')
-    await store.claim(sampleIntent('auth_1'))
+    const attempt = sampleAttempt(SAMPLE_HOLD)
+    const reversal = sampleReversal('auth_1', { original: attempt })
+    await store.claim(sampleIntent('auth_1', { attempt }))
     await store.record(sampleOutcome('auth_1', { outcome: 'declined', reversal }))
     const pending = [{ message: reversal, state: 'queued', sends: 0, lastResponseCode: null }]
     await nowAndLater(store, reopen, async (opened) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import {
+  SAMPLE_HOLD,
   sampleAdvice,
   sampleAttempt,
   sampleDecision,
@@ -19,7 +20,11 @@ const RECORDS: readonly LogRecord[] = [
   { kind: 'lease', ownership: OWNERSHIP, openedAtMs: 1_795_000_000_000 },
   { kind: 'claim', intent: sampleIntent('auth_1'), ownership: OWNERSHIP },
   { kind: 'claim', intent: sampleIntent('auth_1', { attempt: null }), ownership: OWNERSHIP },
-  { kind: 'attempt', transactionId: 'auth_1', attempt: sampleAttempt({ card: null }) },
+  {
+    kind: 'attempt',
+    transactionId: 'auth_1',
+    attempt: sampleAttempt({ card: null, ...SAMPLE_HOLD }),
+  },
   { kind: 'not_sent', transactionId: 'auth_1' },
   { kind: 'outcome', outcome: sampleOutcome('auth_1', { reversal: sampleReversal('auth_1') }) },
   { kind: 'outcome', outcome: sampleOutcome('auth_1', { decision: null }) },
@@ -57,7 +62,7 @@ const RECORDS: readonly LogRecord[] = [
     kind: 'claim',
     intent: sampleStep('inc_1', 2, {
       kind: 'increment',
-      attempt: sampleAttempt({ originalDataElements: '0'.repeat(42) }),
+      attempt: sampleAttempt({ originalDataElements: '0'.repeat(42), ...SAMPLE_HOLD }),
     }),
     ownership: OWNERSHIP,
   },

@@ -211,6 +211,9 @@ const ATTEMPT = table<Attempt>()(
   'entryMode',
   'card',
   'originalDataElements',
+  'conditionCode',
+  'isPreauthorization',
+  'initialReference',
 )
 
 const PAYMENT_STEP = table<PaymentStep>()('paymentId', 'version')

@@ -37,6 +37,12 @@ export interface Attempt {
   readonly card: SealedCard | null
   /** DE90 (n 42): the authorization that a refund or an increment belongs to. */
   readonly originalDataElements?: string
+  /** DE25 of ISO 8583:1987 by the channel alone; older records have none. */
+  readonly conditionCode?: string
+  /** DE25 06 in 1987, DE24 101 from 1993 on. */
+  readonly isPreauthorization?: true
+  /** The first of its series, as its scheme names it: in DE48 or DE62 where there is a place. */
+  readonly initialReference?: string
 }
 
 /** The request as it may be kept: no PAN, no CVV, no track; tokens and masks instead. */
