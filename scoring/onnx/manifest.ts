@@ -1,137 +1,112 @@
 // `manifest.json`: what a model says of itself. Checked before the model file is touched.
 
-import Type from 'typebox'
-import { Compile } from 'typebox/compile'
 import { MODEL_FEATURES_MAX, PARITY_VECTORS_MAX, PARITY_VECTORS_MIN } from './limits.ts'
+import {
+  anything,
+  either,
+  exactly,
+  integer,
+  list,
+  number,
+  optional,
+  pair,
+  record,
+  type TypeOf,
+  text,
+} from './shape.ts'
 
-const Probability = Type.Number({ minimum: 0, maximum: 1 })
-const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
-const closed = { additionalProperties: false } as const
+const probability = number(0, 1)
+const sha256 = text(/^[0-9a-f]{64}$/)
 
 /**
  * A distribution in bins, for the population stability index: `shares` has one more than `edges`.
  */
-const BaselineSchema = Type.Object(
-  {
-    name: Type.String(),
-    /** Upper edges of all bins but the last, ascending. */
-    edges: Type.Array(Type.Number(), { maxItems: 64 }),
-    /** Share of the known values in each bin. */
-    shares: Type.Array(Probability, { minItems: 1, maxItems: 65 }),
-    /** Share of rows in which the value was missing. */
-    missingShare: Probability,
-  },
-  closed,
-)
+const baselineShape = record({
+  name: text(),
+  /** Upper edges of all bins but the last, ascending. */
+  edges: list(number(), 0, 64),
+  /** Share of the known values in each bin. */
+  shares: list(probability, 1, 65),
+  /** Share of rows in which the value was missing. */
+  missingShare: probability,
+})
 
-const BandMetricsSchema = Type.Object(
-  {
-    name: Type.String(),
-    /** Of the test rows scored at or above the band's start: the share that is fraud. */
-    precision: Probability,
-    /** Of the fraud: the share scored at or above the band's start. */
-    recall: Probability,
-    /** Of all test rows: the share scored at or above the band's start. */
-    flaggedShare: Probability,
-  },
-  closed,
-)
+const bandMetricsShape = record({
+  name: text(),
+  /** Of the test rows scored at or above the band's start: the share that is fraud. */
+  precision: probability,
+  /** Of the fraud: the share scored at or above the band's start. */
+  recall: probability,
+  /** Of all test rows: the share scored at or above the band's start. */
+  flaggedShare: probability,
+})
 
-const KindMetricsSchema = Type.Object(
-  {
-    kind: Type.String(),
-    rows: Type.Integer({ minimum: 0 }),
-    /** Against all genuine rows of the test period. */
-    rocAuc: Probability,
-    averagePrecision: Probability,
-    /** Recall at the start of each band but the lowest, in the bands' order. */
-    recalls: Type.Array(Probability),
-  },
-  closed,
-)
+const kindMetricsShape = record({
+  kind: text(),
+  rows: integer(0),
+  /** Against all genuine rows of the test period. */
+  rocAuc: probability,
+  averagePrecision: probability,
+  /** Recall at the start of each band but the lowest, in the bands' order. */
+  recalls: list(probability),
+})
 
-const MetricsSchema = Type.Object(
-  {
-    rows: Type.Integer({ minimum: 1 }),
-    fraudRows: Type.Integer({ minimum: 0 }),
-    rocAuc: Probability,
-    averagePrecision: Probability,
-    brierScore: Probability,
-    logLoss: Type.Number({ minimum: 0 }),
-    bands: Type.Array(BandMetricsSchema),
-    kinds: Type.Array(KindMetricsSchema),
-  },
-  closed,
-)
+const metricsShape = record({
+  rows: integer(1),
+  fraudRows: integer(0),
+  rocAuc: probability,
+  averagePrecision: probability,
+  brierScore: probability,
+  logLoss: number(0),
+  bands: list(bandMetricsShape),
+  kinds: list(kindMetricsShape),
+})
 
 /** `calibration.ts` has the formulas. */
-const CalibrationSchema = Type.Union([
-  Type.Object(
-    { method: Type.Literal('sigmoid'), slope: Type.Number(), offset: Type.Number() },
-    closed,
-  ),
-  Type.Object(
-    {
-      method: Type.Literal('isotonic'),
-      /** (raw output, probability), both ascending. */
-      points: Type.Array(Type.Tuple([Type.Number(), Probability]), { minItems: 2, maxItems: 256 }),
-    },
-    closed,
-  ),
-])
-export type Calibration = Type.Static<typeof CalibrationSchema>
-
-export const ManifestSchema = Type.Object(
-  {
-    format: Type.Literal(1),
-    name: Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$' }),
-    version: Type.String({ pattern: '^[0-9A-Za-z.-]{1,32}$' }),
-    createdAt: Type.String(),
-    /** SHA-256 of model.onnx. */
-    modelSha256: Sha256,
-    /** In the order of the input columns. */
-    featureNames: Type.Array(Type.String(), { minItems: 1, maxItems: MODEL_FEATURES_MAX }),
-    /** The class label that means fraud. */
-    positiveClass: Type.Union([Type.Integer(), Type.String()]),
-    /** Where the file's output is no probability, or not a calibrated one. */
-    calibration: Type.Optional(CalibrationSchema),
-    /** Ascending; the first starts at 0. */
-    bands: Type.Array(Type.Object({ name: Type.String(), from: Probability }, closed), {
-      minItems: 1,
-      maxItems: 16,
-    }),
-    /** How it was trained: for people, not read by the switch. */
-    training: Type.Record(Type.String(), Type.Unknown()),
-    /** SHA-256 of the training matrix. */
-    dataSha256: Sha256,
-    /** On rows later than everything that training or calibration saw. */
-    testMetrics: MetricsSchema,
-    /** Inputs (null is NaN) with the output of ONNX Runtime at export, before calibration. */
-    parity: Type.Array(
-      Type.Object(
-        {
-          name: Type.String(),
-          inputs: Type.Array(Type.Union([Type.Number(), Type.Null()])),
-          score: Type.Number(),
-        },
-        closed,
-      ),
-      { minItems: PARITY_VECTORS_MIN, maxItems: PARITY_VECTORS_MAX },
-    ),
-    psiBaseline: Type.Object(
-      { score: BaselineSchema, features: Type.Array(BaselineSchema) },
-      closed,
-    ),
-  },
-  closed,
+const calibrationShape = either(
+  record({ method: exactly('sigmoid'), slope: number(), offset: number() }),
+  record({
+    method: exactly('isotonic'),
+    /** (raw output, probability), both ascending. */
+    points: list(pair(number(), probability), 2, 256),
+  }),
 )
+export type Calibration = TypeOf<typeof calibrationShape>
 
-export type Manifest = Type.Static<typeof ManifestSchema>
+const manifestShape = record({
+  format: exactly(1),
+  name: text(/^[a-z0-9][a-z0-9-]{0,62}$/),
+  version: text(/^[0-9A-Za-z.-]{1,32}$/),
+  createdAt: text(),
+  /** SHA-256 of model.onnx. */
+  modelSha256: sha256,
+  /** In the order of the input columns. */
+  featureNames: list(text(), 1, MODEL_FEATURES_MAX),
+  /** The class label that means fraud. */
+  positiveClass: either(integer(), text()),
+  /** Where the file's output is no probability, or not a calibrated one. */
+  calibration: optional(calibrationShape),
+  /** Ascending; the first starts at 0. */
+  bands: list(record({ name: text(), from: probability }), 1, 16),
+  /** How it was trained: for people, not read by the switch. */
+  training: anything,
+  /** SHA-256 of the training matrix. */
+  dataSha256: sha256,
+  /** On rows later than everything that training or calibration saw. */
+  testMetrics: metricsShape,
+  /** Inputs (null is NaN) with the output of ONNX Runtime at export, before calibration. */
+  parity: list(
+    record({ name: text(), inputs: list(either(number(), exactly(null))), score: number() }),
+    PARITY_VECTORS_MIN,
+    PARITY_VECTORS_MAX,
+  ),
+  psiBaseline: record({ score: baselineShape, features: list(baselineShape) }),
+})
+
+export type Manifest = TypeOf<typeof manifestShape>
 /** Of one feature, or of the score. */
-export type Baseline = Type.Static<typeof BaselineSchema>
+export type Baseline = TypeOf<typeof baselineShape>
 export type PsiBaseline = Manifest['psiBaseline']
-
-const validator = Compile(ManifestSchema)
 
 export type ManifestResult =
   | { readonly ok: true; readonly manifest: Manifest }
@@ -150,15 +125,10 @@ export function readManifest(bytes: Uint8Array): ManifestResult {
     const message = `manifest.json is not JSON: ${(error as Error).message}`
     return { ok: false, code: 'manifest_unreadable', message }
   }
-  if (!validator.Check(value)) {
-    const first = validator.Errors(value)[0]
-    const where = first === undefined || first.instancePath === '' ? '/' : first.instancePath
-    const message = `manifest.json at ${where}: ${first?.message ?? 'not as expected'}`
-    return { ok: false, code: 'manifest_invalid', message }
-  }
-  const message = inconsistency(value)
+  const manifest = value as Manifest
+  const message = manifestShape.check(value, '') ?? inconsistency(manifest)
   return message === undefined
-    ? { ok: true, manifest: value }
+    ? { ok: true, manifest }
     : { ok: false, code: 'manifest_invalid', message: `manifest.json: ${message}` }
 }
 

@@ -12,7 +12,8 @@ interface CommandEntry {
   readonly summary: string
   /** For the help of a group; commands without others below them bring their own. */
   readonly example?: string
-  readonly load: () => Promise<Register>
+  /** `named` is the word after the command: a group may load the part that it names alone. */
+  readonly load: (named: string | undefined) => Promise<Register>
 }
 
 const COMMANDS: Readonly<Record<string, CommandEntry>> = {
@@ -27,7 +28,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   rules: {
     summary: 'lint, test, backtest, explain and roll back rules',
     example: 'rules lint',
-    load: async () => (await import('./rules.ts')).registerRules,
+    load: async (part) => (await import('./rules.ts')).loadRules(part),
   },
   model: {
     summary: 'train and check the risk model',
@@ -102,7 +103,7 @@ export async function runCommand(given: readonly string[]): Promise<void> {
     .exitOverride()
   const named = COMMANDS[argv[2] ?? '']
   if (named !== undefined) {
-    const register = await named.load()
+    const register = await named.load(argv[3] === 'help' ? argv[4] : argv[3])
     register(program)
     if (named.example !== undefined) {
       const text = `\nExample:\n  $ npx switchyard ${named.example}`

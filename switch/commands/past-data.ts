@@ -6,10 +6,9 @@ import path from 'node:path'
 import { createGunzip } from 'node:zlib'
 import type { BadLine, Label, PastPayment } from '#scoring'
 import { loadBacktest } from '#scoring'
-import { readConfigFile } from '../adapters/config-files.ts'
 import { openFileDiskForReading } from '../adapters/file-disk.ts'
-import { pastPaymentOf } from '../past-payment.ts'
-import { openHistory, readStoredLabels, type Label as StoredLabel } from '../store/index.ts'
+import type { Label as StoredLabel } from '../store/index.ts'
+import { readConfigured } from './configured.ts'
 
 export interface DataOptions {
   readonly data?: string
@@ -148,8 +147,10 @@ function pairs(
 }
 
 async function openStore({ store, asOf }: DataOptions): Promise<PastData | undefined> {
-  const folder = storeFolder(store)
+  const folder = await storeFolder(store)
   if (folder === undefined) return undefined
+  const { openHistory, readStoredLabels } = await import('../store/index.ts')
+  const { pastPaymentOf } = await import('../past-payment.ts')
   const opened = await openHistory(openFileDiskForReading(folder))
   if (!opened.ok) {
     console.error(`${folder}: ${opened.problem.message}`)
@@ -189,16 +190,10 @@ function newestLabels(labels: readonly StoredLabel[], asOfMs: number): ReadonlyM
 }
 
 /** The folder of the store that is meant; undefined after saying why there is none. */
-export function storeFolder(named: string | undefined): string | undefined {
-  let folder = named
-  if (folder === undefined) {
-    const read = readConfigFile(process.env)
-    if (!read.ok) {
-      for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
-      return undefined
-    }
-    folder = path.join(read.config.dataDir, 'store')
-  }
+export async function storeFolder(named: string | undefined): Promise<string | undefined> {
+  const config = named === undefined ? await readConfigured() : undefined
+  const folder = named ?? (config && path.join(config.dataDir, 'store'))
+  if (folder === undefined) return undefined
   if (existsSync(folder)) return folder
   console.error(`${folder} does not exist: start the switch once, or give --data FILE`)
   return undefined

@@ -20,9 +20,8 @@ import {
   removeFromList,
   writeRuleFile,
 } from '#rules'
-import { readConfigFile } from '../adapters/config-files.ts'
-import { parseKeyFileAt } from '../adapters/key-files.ts'
-import { CardVault, Pan } from '../card-data/index.ts'
+import { readConfigured } from './configured.ts'
+import { rulesFolder } from './rule-folder.ts'
 
 /** Cards that one call takes: as many as a list may have entries of 60 bytes. */
 const CARDS_MAX = 1_000_000
@@ -34,11 +33,8 @@ interface EntryOptions {
   readonly by?: string
 }
 
-/** Adds `lists` to the command `rules`; `directoryOf` finds the rules folder. */
-export function registerRuleLists(
-  rules: Command,
-  directoryOf: (dir: string | undefined) => string,
-): void {
+/** Adds `lists` to the command `rules`. */
+export function registerRuleLists(rules: Command): void {
   const lists = rules
     .command('lists')
     .description('change the lists that rules ask by inList()')
@@ -60,14 +56,14 @@ export function registerRuleLists(
       example('add watched-merchants M-1001 --until 2026-12-31 --why "chargebacks"'),
     )
     .action(async (list: string, key: string[], options: EntryOptions & { kind: string }) => {
-      process.exitCode = await add(directoryOf(options.dir), list, key, options)
+      process.exitCode = await add(rulesFolder(options.dir), list, key, options)
     })
   entry(folder(lists.command('add-card')))
     .description('list cards: reads card numbers from standard input, one a line, stores tokens')
     .argument('<list>', 'its name: lists/<list>.csv')
     .addHelpText('after', example('add-card stolen-cards --why "reported" < cards.txt'))
     .action(async (list: string, options: EntryOptions) => {
-      process.exitCode = await addCards(directoryOf(options.dir), list, options)
+      process.exitCode = await addCards(rulesFolder(options.dir), list, options)
     })
   folder(lists.command('remove'))
     .description('take an entry off a list')
@@ -76,7 +72,7 @@ export function registerRuleLists(
     .option('--card', 'read card numbers from standard input instead')
     .addHelpText('after', example('remove watched-merchants M-1001'))
     .action(async (list: string, key: string[], options: { dir?: string; card?: boolean }) => {
-      process.exitCode = await remove(directoryOf(options.dir), list, key, options.card === true)
+      process.exitCode = await remove(rulesFolder(options.dir), list, key, options.card === true)
     })
 }
 
@@ -199,17 +195,14 @@ async function change(
 
 /** Card numbers from standard input as tokens; undefined after saying what is wrong. */
 async function readTokens(): Promise<readonly string[] | undefined> {
-  const read = readConfigFile(process.env)
-  if (!read.ok) {
-    for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
-    return undefined
-  }
-  const keys = parseKeyFileAt(read.config.keysFile)
+  const config = await readConfigured()
+  if (config === undefined) return undefined
+  const { parseKeyFileAt } = await import('../adapters/key-files.ts')
+  const { CardVault, Pan } = await import('../card-data/index.ts')
+  const keys = parseKeyFileAt(config.keysFile)
   if (!keys.ok) {
     // Tokens of other keys would never match a card.
-    console.error(
-      `${read.config.keysFile}: ${keys.problem}; the switch makes it at its first start`,
-    )
+    console.error(`${config.keysFile}: ${keys.problem}; the switch makes it at its first start`)
     return undefined
   }
   const vault = new CardVault(keys.keys, 'rules lists')

@@ -4,18 +4,13 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { compileRuleSet, keptSetsFolder, type RuleFile, readKeptSet, readRuleFiles } from '#rules'
 import type { CompiledRules } from '#scoring'
-import { readConfigFile } from '../adapters/config-files.ts'
-import { PROJECT_ROOT } from './run-tool.ts'
+import { readConfigured } from './configured.ts'
+import { rulesFolder } from './rule-folder.ts'
 
 export interface OpenedRules extends CompiledRules {
   /** As it was named, for a person. */
   readonly name: string
   readonly files: readonly RuleFile[]
-}
-
-/** The rules folder that the switch would read. */
-export function rulesFolder(named: string | undefined): string {
-  return named ?? process.env.RULES_DIR ?? path.join(PROJECT_ROOT, 'rules')
 }
 
 /** Reads and compiles a rule set; undefined after saying on standard error why it can't be. */
@@ -50,17 +45,10 @@ async function openByHash(hash: string): Promise<OpenedRules | undefined> {
   const now = await readRuleFiles(folder).catch(() => undefined)
   const compiled = now && compileRuleSet(now)
   if (compiled?.ok && compiled.ruleSet.hash === hash) return compile(hash, now ?? [])
-  const kept = keptFolder()
-  if (kept === undefined) return undefined
-  const read = await readKeptSet(kept, hash)
+  const config = await readConfigured()
+  if (config === undefined) return undefined
+  const read = await readKeptSet(keptSetsFolder(config.dataDir), hash)
   if (read.ok) return compile(hash, read.set.files)
   console.error(`${read.message}; \`switchyard rules history\` lists what is kept`)
-  return undefined
-}
-
-function keptFolder(): string | undefined {
-  const read = readConfigFile(process.env)
-  if (read.ok) return keptSetsFolder(read.config.dataDir)
-  for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
   return undefined
 }

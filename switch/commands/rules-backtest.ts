@@ -6,8 +6,8 @@ import { finished } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { type Command, InvalidArgumentError } from 'commander'
 import { type BacktestReport, type LabelSource, loadBacktest, type PastPayment } from '#scoring'
-import { readConfigFile } from '../adapters/config-files.ts'
 import { backtestText } from './backtest-text.ts'
+import { readConfigured } from './configured.ts'
 import { BadLines, bytesOf, type DataOptions, formatOf, openPastData } from './past-data.ts'
 import { startProgress } from './progress.ts'
 import { openRules } from './rule-sets.ts'
@@ -158,7 +158,7 @@ export function printBadLines(file: string, bad: BacktestReport['badLines']): vo
 /** The model that is meant, loaded; undefined after saying why it can't be. */
 export async function openModel(named: string | undefined) {
   const { loadRiskModel } = await loadBacktest()
-  const folder = named ?? configuredModel()
+  const folder = named ?? (await configuredModel())
   if (folder === undefined) return undefined
   const loaded = await loadRiskModel(folder)
   if (loaded.ok) return loaded.model
@@ -166,11 +166,9 @@ export async function openModel(named: string | undefined) {
   return undefined
 }
 
-function configuredModel(): string | undefined {
-  const read = readConfigFile(process.env)
-  if (read.ok) return path.join(read.config.modelDir, read.config.scoring.model)
-  for (const problem of read.problems) console.error(`${read.file}: ${problem}`)
-  return undefined
+async function configuredModel(): Promise<string | undefined> {
+  const config = await readConfigured()
+  return config && path.join(config.modelDir, config.scoring.model)
 }
 
 async function printColumns(): Promise<number> {

@@ -40,7 +40,7 @@ export function registerRulesExplain(rules: Command): void {
 }
 
 async function explain(id: string, options: ExplainOptions): Promise<number> {
-  const folder = storeFolder(options.store)
+  const folder = await storeFolder(options.store)
   if (folder === undefined) return 2
   const result = await findInHistory(openFileDiskForReading(folder), id)
   if (!result.ok) {

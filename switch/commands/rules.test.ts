@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Command } from 'commander'
-import { registerRules } from './rules.ts'
+import { loadRules } from './rules.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 let folder = ''
@@ -49,7 +49,8 @@ async function run(...words: string[]): Promise<Ran> {
   try {
     process.exitCode = 0
     const program = new Command()
-    registerRules(program)
+    const register = await loadRules(words[0])
+    register(program)
     await program.parseAsync(['rules', ...words], { from: 'user' })
     return { ...output, status: Number(process.exitCode) }
   } finally {

@@ -1,0 +1,37 @@
+// The rules folder that a command works on, and how its problems are printed.
+
+import path from 'node:path'
+import { codeFrame, type RuleFile, type RuleProblem, readRuleFiles } from '#rules'
+import { PROJECT_ROOT } from './run-tool.ts'
+
+/** What the argument or option of a command says of itself. */
+export const FOLDER_ARGUMENT =
+  'a rules folder with packs/ and lists/ (default: RULES_DIR, or the shipped one)'
+
+/** The rules folder that the switch would read. */
+export function rulesFolder(named: string | undefined): string {
+  return named ?? process.env.RULES_DIR ?? path.join(PROJECT_ROOT, 'rules')
+}
+
+/** The folder's files, or undefined after saying why not. */
+export async function filesOf(directory: string): Promise<readonly RuleFile[] | undefined> {
+  try {
+    return await readRuleFiles(directory)
+  } catch (error) {
+    console.error(`can't read ${directory}: ${(error as Error).message}`)
+    return undefined
+  }
+}
+
+export function printProblem(
+  directory: string,
+  files: readonly RuleFile[],
+  problem: RuleProblem,
+): string {
+  const { file, line, column, severity, code, message } = problem
+  const shown = path.join(path.relative(process.cwd(), directory), file)
+  const text = files.find((candidate) => candidate.name === file)?.text ?? ''
+  // A frame would print the number that must not be printed.
+  const frame = code === 'card_number' ? '' : codeFrame(problem, text)
+  return `${shown}:${line}:${column} ${severity} ${code}: ${message}\n${frame}`
+}
