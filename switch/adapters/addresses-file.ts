@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
-import type { Addresses } from '../facts.ts'
+import type { Addresses } from '../operations/index.ts'
 
 /** For scripts that start a switch on free ports. Says what keeps the file from being written. */
 export function writeAddresses(

@@ -6,7 +6,7 @@ import { createScorerPool, type ScorerPool, type ScoringProblem } from '#scoring
 import type { KeyRing } from '../card-data/index.ts'
 import type { Config } from '../config/index.ts'
 import { SCORING_QUEUE_CAPACITY } from '../limits.ts'
-import { lineOf } from '../rule-reloads.ts'
+import { lineOf } from '../operations/index.ts'
 import type { LogOutput } from './log-output.ts'
 import { type RulesAtStart, rulesAtStart } from './rules-at-start.ts'
 import { systemClock, systemTimers } from './system-clock.ts'

@@ -14,11 +14,14 @@ import {
   ISO_CONNECTIONS_MAX,
 } from '../ingress/index.ts'
 import { BODY_BYTES_MAX, HTTP_CONNECTIONS_MAX, OPERATIONS_CONNECTIONS_MAX } from '../limits.ts'
-import { modelCommands, operatorCommands } from '../operator-commands.ts'
-import { readiness } from '../readiness.ts'
+import {
+  modelCommands,
+  operatorCommands,
+  type RuleReloads,
+  readiness,
+  VelocityWatch,
+} from '../operations/index.ts'
 import { requeue } from '../requeue.ts'
-import type { RuleReloads } from '../rule-reloads.ts'
-import { VelocityWatch } from '../velocity-watch.ts'
 import type { World } from '../world.ts'
 import type { Dialects } from './dialect-files.ts'
 import { openFileDisk } from './file-disk.ts'

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { RULE_HISTORY_BYTES_MAX } from '../limits.ts'
-import { lastLive, previousSet, type RuleEvent } from '../rule-history.ts'
+import { lastLive, previousSet, type RuleEvent } from '../operations/index.ts'
 import {
   appendRuleEvent,
   readPinnedSet,

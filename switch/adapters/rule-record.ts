@@ -5,7 +5,7 @@ import { mkdir, open, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { writeDurably } from '#rules'
 import { RULE_HISTORY_BYTES_MAX } from '../limits.ts'
-import type { PinnedSet, RuleEvent } from '../rule-history.ts'
+import type { PinnedSet, RuleEvent } from '../operations/index.ts'
 
 const HISTORY = 'history.ndjson'
 const PIN = 'pinned.json'

@@ -11,8 +11,7 @@ import {
   readRuleFiles,
 } from '#rules'
 import type { Clock } from '#scoring'
-import { lastLive, type PinnedSet, type RuleEvent } from '../rule-history.ts'
-import type { RulesStatus } from '../rule-reloads.ts'
+import { lastLive, type PinnedSet, type RuleEvent, type RulesStatus } from '../operations/index.ts'
 import { readPinnedSet, readRuleHistory } from './rule-record.ts'
 
 export interface RulesAtStart {

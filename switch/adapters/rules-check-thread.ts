@@ -14,7 +14,7 @@ import {
   readRuleFiles,
   ruleChanges,
 } from '#rules'
-import type { CheckedRules } from '../rule-reloads.ts'
+import type { CheckedRules } from '../operations/index.ts'
 import type { CheckAnswer, CheckOrder } from './rules-checker.ts'
 
 const { rulesDir, keptFolder } = workerData as { rulesDir: string; keptFolder: string }

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { type TimerHandle, type Timers, typeScriptInWorkers } from '#scoring'
 import { RULE_CHECK_IDLE_MS, RULE_CHECK_TIMEOUT_MS } from '../limits.ts'
-import type { CheckedRules, RuleCheck } from '../rule-reloads.ts'
+import type { CheckedRules, RuleCheck } from '../operations/index.ts'
 
 export interface CheckOrder extends RuleCheck {
   readonly number: number

@@ -7,14 +7,15 @@ import path from 'node:path'
 import type { Command } from 'commander'
 import { openStoreFolder } from '../adapters/store-folder.ts'
 import { createSystemRandom, systemClock, systemTimers } from '../adapters/system-clock.ts'
-import { type LabelLine, readLabelFile } from '../label-file.ts'
+import { KEY_RETENTION_MS } from '../limits.ts'
 import {
   LABELS_PER_REQUEST_MAX,
   type LabelAnswer,
   type LabelItem,
+  type LabelLine,
+  readLabelFile,
   recordLabels,
-} from '../labels.ts'
-import { KEY_RETENTION_MS } from '../limits.ts'
+} from '../operations/index.ts'
 import { IdentifierSource } from '../ulid.ts'
 import { configuredDataDir, order, runningAdminUrl } from './operations-port.ts'
 

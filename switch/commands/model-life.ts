@@ -12,7 +12,7 @@ import {
   loadTraining,
   type ModelComparison,
 } from '#scoring'
-import type { ModelStatus } from '../model-swaps.ts'
+import type { ModelStatus } from '../operations/index.ts'
 import { configuredDataDir, order, runningAdminUrl } from './operations-port.ts'
 import { openPastData } from './past-data.ts'
 import { PROJECT_ROOT } from './run-tool.ts'

@@ -12,8 +12,14 @@ import {
   removePinnedSet,
   writePinnedSet,
 } from '../adapters/rule-record.ts'
-import { lastLive, previousSet, type RuleEvent } from '../rule-history.ts'
-import { lineOf, type ReloadReport, type RulesStatus } from '../rule-reloads.ts'
+import {
+  lastLive,
+  lineOf,
+  previousSet,
+  type ReloadReport,
+  type RuleEvent,
+  type RulesStatus,
+} from '../operations/index.ts'
 import { configuredDataDir, order, runningAdminUrl } from './operations-port.ts'
 
 interface JsonOption {

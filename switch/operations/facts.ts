@@ -1,8 +1,8 @@
 // What an operator wants to see at the start: where things are, and what was found.
 
 import type { ScorerPool } from '#scoring'
-import type { RecoveryReport } from './recover.ts'
-import type { World } from './world.ts'
+import type { RecoveryReport } from '../recover.ts'
+import type { World } from '../world.ts'
 
 /** Name and value, to be printed one a line. */
 export type Facts = readonly (readonly [name: string, value: string])[]

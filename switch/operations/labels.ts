@@ -7,7 +7,7 @@ import {
   type LabelKind,
   type LabelResult,
   type TransactionStore,
-} from './store/index.ts'
+} from '../store/index.ts'
 
 /** One label as it is sent. */
 export interface LabelItem {

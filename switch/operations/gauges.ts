@@ -1,7 +1,7 @@
 // What the metrics page reads from the parts at each scrape.
 
 import type { ScorerPool } from '#scoring'
-import type { World } from './world.ts'
+import type { World } from '../world.ts'
 
 /** Depths and sizes, by what they are of; nothing is kept between two scrapes. */
 export function gauges(world: World, scorer: ScorerPool) {

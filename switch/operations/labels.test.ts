@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { Label, Transaction } from '../store/index.ts'
 import { readLabelFile } from './label-file.ts'
 import { type LabelItem, readLabelItem, recordLabels } from './labels.ts'
-import type { Label, Transaction } from './store/index.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 22, 10)
 const clock = { now: () => NOW_MS, monotonic: () => 0 }

@@ -2,7 +2,7 @@
 // back. Decisions name it each time; this is for whoever reads the log or /readyz.
 
 import type { TimerHandle, Timers } from '#scoring'
-import type { Journal } from './observe/index.ts'
+import type { Journal } from '../observe/index.ts'
 
 const LOOK_EVERY_MS = 1_000
 

@@ -1,10 +1,10 @@
 // What must hold before traffic may come: /readyz, condition by condition.
 
-import type { ReadinessCheck } from './ingress/index.ts'
-import type { Issuer } from './issuers/index.ts'
+import type { ReadinessCheck } from '../ingress/index.ts'
+import type { Issuer } from '../issuers/index.ts'
+import type { StoreStatus } from '../store/index.ts'
+import type { World } from '../world.ts'
 import { lineOf, type RulesStatus } from './rule-reloads.ts'
-import type { StoreStatus } from './store/index.ts'
-import type { World } from './world.ts'
 
 /** What scoring decides with, and how many workers have it loaded and warm. */
 export interface DecidesWith {

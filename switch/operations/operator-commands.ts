@@ -2,7 +2,10 @@
 // other rules, other models, and labels.
 
 import { type Clock, readModelSnapshot, type ScorerPool } from '#scoring'
-import type { CommandAnswer, OperatorCommand } from './ingress/index.ts'
+import type { CommandAnswer, OperatorCommand } from '../ingress/index.ts'
+import { MODEL_MAX_AGE_DAYS } from '../limits.ts'
+import { StoreFault, type TransactionStore } from '../store/index.ts'
+import type { World } from '../world.ts'
 import {
   LABELS_PER_REQUEST_MAX,
   type LabelAnswer,
@@ -10,11 +13,8 @@ import {
   readLabelItem,
   recordLabels,
 } from './labels.ts'
-import { MODEL_MAX_AGE_DAYS } from './limits.ts'
 import { ModelSwaps } from './model-swaps.ts'
 import type { ReloadReport, RuleReloads } from './rule-reloads.ts'
-import { StoreFault, type TransactionStore } from './store/index.ts'
-import type { World } from './world.ts'
 
 const BY_CHARACTERS_MAX = 64
 const BY = /^[\p{L}\p{N} ._@+-]+$/u

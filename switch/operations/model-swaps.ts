@@ -12,9 +12,9 @@ import {
   type ScoringChange,
   type ScoringProblem,
 } from '#scoring'
-import type { CommandAnswer } from './ingress/index.ts'
-import { MODELS_REMEMBERED_MAX } from './limits.ts'
-import type { Journal } from './observe/index.ts'
+import type { CommandAnswer } from '../ingress/index.ts'
+import { MODELS_REMEMBERED_MAX } from '../limits.ts'
+import type { Journal } from '../observe/index.ts'
 
 export interface ModelSwapsOptions {
   readonly pool: Pick<ScorerPool, 'info' | 'change' | 'drift'>

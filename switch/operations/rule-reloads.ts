@@ -4,8 +4,8 @@
 
 import type { RuleBundle, RuleChanges, RuleProblem } from '#rules'
 import type { Clock, ScorerPool, ScoringProblem } from '#scoring'
-import { RULE_CHANGES_LISTED_MAX } from './limits.ts'
-import type { Journal } from './observe/index.ts'
+import { RULE_CHANGES_LISTED_MAX } from '../limits.ts'
+import type { Journal } from '../observe/index.ts'
 import { type PinnedSet, previousSet, type RuleEvent } from './rule-history.ts'
 
 export type CheckedRules =

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { createVirtualTime } from './simulation/index.ts'
+import { createVirtualTime } from '../simulation/index.ts'
 import { VelocityWatch } from './velocity-watch.ts'
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
