@@ -44,7 +44,13 @@ export {
   type SmartBatchesOptions,
   type SmartBatchesStats,
 } from './smart-batches.ts'
-export type { ModelSnapshot, RedisTls, ScoringInfo, ScoringProblem } from './start.ts'
+export {
+  MODEL_FILES,
+  type ModelSnapshot,
+  type RedisTls,
+  type ScoringInfo,
+  type ScoringProblem,
+} from './start.ts'
 export type { Evaluation } from './training/index.ts'
 
 export { RING_ATTEMPTS, TILE_ENTITIES } from './velocity/index.ts'

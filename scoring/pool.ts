@@ -43,6 +43,8 @@ export interface ScorerPoolOptions {
   readonly ruleFiles?: readonly RuleFile[]
   /** The folder of one model: `model.onnx` and `manifest.json`. */
   readonly modelFolder: string
+  /** What decides instead, and then what is in shadow: folders that were read before. */
+  readonly models?: readonly [ModelSnapshot, ...ModelSnapshot[]]
   /** Absent: embedded counters, and exactly one worker, whatever `workers` says. */
   readonly redisUrl?: string
   /** Where embedded counters outlive an orderly restart; absent: they end with the pool. */
@@ -133,9 +135,11 @@ export async function createScorerPool(options: ScorerPoolOptions): Promise<Scor
   }
   const { ruleSet, lists } = compiled
   const rules = bundleRuleFiles(ruleFiles, ruleSet.hash)
-  const [model, ...challengers] = await Promise.all(
-    [options.modelFolder, ...(options.challengerFolders ?? [])].map(readModelSnapshot),
-  )
+  const [model, ...challengers] =
+    options.models ??
+    (await Promise.all(
+      [options.modelFolder, ...(options.challengerFolders ?? [])].map(readModelSnapshot),
+    ))
   const edition: Edition = {
     number: 1,
     rules,

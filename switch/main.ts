@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import type { ScorerPool } from '#scoring'
 import { writeAddresses } from './adapters/addresses-file.ts'
+import { type ModelsAtStart, openConfiguredModels } from './adapters/configured-models.ts'
 import { openConfiguredRules } from './adapters/configured-rules.ts'
 import { openConfiguredScorer } from './adapters/configured-scorer.ts'
 import { type ConfiguredStore, openConfiguredStore } from './adapters/configured-store.ts'
@@ -91,6 +92,7 @@ export async function startSwitch(
     opened: store.opened,
     scorer: scorer.pool,
     rules: scorer.rules,
+    models: scorer.models,
   })
 }
 
@@ -104,6 +106,7 @@ interface OpenParts {
   readonly adminToken: string | undefined
   readonly scorer: ScorerPool
   readonly rules: RulesAtStart
+  readonly models: ModelsAtStart
 }
 
 /** What frees the disk is news; what keeps it from being freed wants somebody to look. */
@@ -154,15 +157,15 @@ async function putTogether(parts: OpenParts): Promise<StartResult> {
   const recovered = recovery.report
   journal.watch(gauges(world, scorer), () => scorer.info)
   const rules = await openConfiguredRules(parts)
-  if (!rules.ok) {
+  const models = await openConfiguredModels(parts)
+  if (!rules.ok || !models.ok) {
     await processEnd.drain(1)
-    return rules
+    return { ok: false, problems: [...problemsOf(rules), ...problemsOf(models)] }
   }
+  const changes = { reloads: rules.reloads, swaps: models.swaps }
   try {
     servers.push(await listenForAcquirers(world, processEnd))
-    servers.push(
-      await listenForOperators(world, scorer, rules.reloads, processEnd, parts.adminToken),
-    )
+    servers.push(await listenForOperators(world, scorer, changes, processEnd, parts.adminToken))
     isoListeners.push(...(await listenForIso(world, dialects.byName, processEnd)))
   } catch (error) {
     await processEnd.drain(1)

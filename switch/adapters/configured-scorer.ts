@@ -2,20 +2,40 @@
 
 import path from 'node:path'
 import { keptSetsFolder } from '#rules'
-import { createScorerPool, type ScorerPool, type ScoringProblem } from '#scoring'
+import {
+  createScorerPool,
+  type ScorerPool,
+  type ScorerPoolResult,
+  type ScoringProblem,
+} from '#scoring'
 import type { KeyRing } from '../card-data/index.ts'
 import type { Config } from '../config/index.ts'
 import { SCORING_QUEUE_CAPACITY } from '../limits.ts'
-import { lineOf } from '../operations/index.ts'
+import { lineOf, modelProblemText } from '../operations/index.ts'
+import {
+  type ModelsAtStart,
+  type ModelsRead,
+  modelsToTry,
+  readConfiguredRecord,
+  readModels,
+} from './configured-models.ts'
 import type { LogOutput } from './log-output.ts'
 import { type RulesAtStart, rulesAtStart } from './rules-at-start.ts'
 import { systemClock, systemTimers } from './system-clock.ts'
 
 export type OpenedConfiguredScorer =
-  | { readonly ok: true; readonly pool: ScorerPool; readonly rules: RulesAtStart }
+  | {
+      readonly ok: true
+      readonly pool: ScorerPool
+      readonly rules: RulesAtStart
+      readonly models: ModelsAtStart
+    }
   | { readonly ok: false; readonly problems: readonly string[] }
 
-/** Starts the workers. A refused rules folder is logged where the set that decided last goes on. */
+/**
+ * Starts the workers. What is refused of rules and models is logged, where what decided last goes
+ * on instead.
+ */
 export async function openConfiguredScorer(
   config: Config,
   keys: KeyRing,
@@ -28,13 +48,40 @@ export async function openConfiguredScorer(
     const problems = rules.refused.problems.map(lineOf)
     log.error({ problems }, 'the rules folder was refused: the set that decided last decides')
   }
-  const result = await createScorerPool({
+  const recorded = await readConfiguredRecord(config)
+  if (!recorded.ok) return recorded
+  const { record } = recorded
+  const refused: string[] = []
+  for (const toTry of modelsToTry(config, record)) {
+    const models = await readModels(toTry)
+    const result = await openPool(config, keys, rules, models)
+    if (result.ok) {
+      const { pool } = result
+      if (refused.length > 0) {
+        const decides = { model: models.names[0], version: pool.info.model, problems: refused }
+        log.error(decides, 'a model was refused: another one decides')
+      }
+      return { ok: true, pool, rules, models: { record, models, refused } }
+    }
+    for (const problem of result.problems.map(scoringProblem)) {
+      if (!refused.includes(problem)) refused.push(problem)
+    }
+    if (result.problems.some(({ kind }) => kind !== 'model')) break
+  }
+  return { ok: false, problems: refused }
+}
+
+function openPool(
+  config: Config,
+  keys: KeyRing,
+  rules: RulesAtStart,
+  { snapshots }: ModelsRead,
+): Promise<ScorerPoolResult> {
+  return createScorerPool({
     rulesDir: config.rulesDir,
     ruleFiles: rules.files,
-    modelFolder: path.join(config.modelDir, config.scoring.model),
-    challengerFolders: (config.scoring.challengers ?? []).map((name) =>
-      path.join(config.modelDir, name),
-    ),
+    modelFolder: snapshots[0].path,
+    models: snapshots,
     entityKey: keys.entityKey,
     workers: config.scoring.workers,
     velocityDeadlineMaxMs: config.deadlines.velocityMs,
@@ -44,8 +91,6 @@ export async function openConfiguredScorer(
     velocityFile: path.join(config.dataDir, 'velocity.snapshot'),
     ...(config.redisUrl === undefined ? {} : { redisUrl: config.redisUrl }),
   })
-  if (result.ok) return { ok: true, pool: result.pool, rules }
-  return { ok: false, problems: result.problems.map(scoringProblem) }
 }
 
 function scoringProblem(problem: ScoringProblem): string {
@@ -53,7 +98,7 @@ function scoringProblem(problem: ScoringProblem): string {
     case 'rules':
       return lineOf(problem.problem)
     case 'model':
-      return `the model was refused: ${problem.problem.code} ${problem.problem.message}`
+      return `the model was refused: ${modelProblemText(problem)}`
     case 'worker':
       return `a scoring worker did not start: ${problem.message}`
   }

@@ -15,6 +15,7 @@ import {
 } from '../ingress/index.ts'
 import { BODY_BYTES_MAX, HTTP_CONNECTIONS_MAX, OPERATIONS_CONNECTIONS_MAX } from '../limits.ts'
 import {
+  type ModelSwaps,
   modelCommands,
   operatorCommands,
   type RuleReloads,
@@ -94,7 +95,7 @@ export function isoUrls(config: Config, listening: readonly NetListener[]): Reco
 export function listenForOperators(
   world: World,
   scorer: ScorerPool,
-  reloads: RuleReloads,
+  { reloads, swaps }: { readonly reloads: RuleReloads; readonly swaps: ModelSwaps },
   processEnd: ProcessEnd,
   adminToken: string | undefined,
 ): Promise<HttpServer> {
@@ -120,9 +121,10 @@ export function listenForOperators(
       metrics: () => world.journal.registry.metrics(),
       adminToken,
       rules: () => reloads.status,
+      model: () => swaps.status,
       commands: {
         ...operatorCommands(reloads, world.store, world.clock),
-        ...modelCommands(world, scorer),
+        ...modelCommands(swaps),
       },
       requeue: (transactionId) =>
         requeue(world.store, transactionId, (delivery) => world.storeAndForward.requeue(delivery)),

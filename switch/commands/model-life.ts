@@ -1,6 +1,6 @@
-// `switchyard model status | use | rollback | compare | drift`: which model decides, another one
-// without a restart, whether a challenger is better, and whether the world is still the one that
-// the model was trained on.
+// `switchyard model status | use | rollback | release | compare | drift`: which model decides,
+// another one without a restart, whether a challenger is better, and whether the world is still the
+// one that the model was trained on.
 
 import path from 'node:path'
 import type { Command } from 'commander'
@@ -12,7 +12,8 @@ import {
   loadTraining,
   type ModelComparison,
 } from '#scoring'
-import type { ModelStatus } from '../operations/index.ts'
+import { keptModelsFolder, readModelRecord } from '../adapters/model-record.ts'
+import type { ModelRecord, ModelStatus } from '../operations/index.ts'
 import { configuredDataDir, order, runningAdminUrl } from './operations-port.ts'
 import { openPastData } from './past-data.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
@@ -40,13 +41,15 @@ export function registerModelLife(model: Command): void {
   const json = ['--json', 'one line of JSON'] as const
   model
     .command('status')
-    .description('which model decides in the running switch, its age, challengers, drift')
+    .description('which model decides, since when it is chosen, its age, challengers, drift')
     .option(...json)
-    .addHelpText('after', example('ADMIN_TOKEN=... npx switchyard model status'))
-    .action((options: JsonOption) => tell('status', {}, options))
+    .addHelpText('after', example('npx switchyard model status'))
+    .action((options: JsonOption) => status(options))
   model
     .command('use')
-    .description('have the running switch take another model, without a restart (ADMIN_TOKEN)')
+    .description(
+      'have the running switch take another model; it decides, also after restarts, until release',
+    )
     .argument('[name]', 'a folder in MODEL_DIR')
     .option('--challengers <names...>', 'models to score in shadow; none: --challengers none')
     .option(...json)
@@ -58,10 +61,16 @@ export function registerModelLife(model: Command): void {
     })
   model
     .command('rollback')
-    .description('have the running switch go back to the model before (ADMIN_TOKEN)')
+    .description('have the running switch go back to the model before, as it was (ADMIN_TOKEN)')
     .option(...json)
     .addHelpText('after', example('ADMIN_TOKEN=... npx switchyard model rollback'))
     .action((options: JsonOption) => tell('rollback', {}, options))
+  model
+    .command('release')
+    .description('what the configuration names decides again, models in shadow too (ADMIN_TOKEN)')
+    .option(...json)
+    .addHelpText('after', example('ADMIN_TOKEN=... npx switchyard model release'))
+    .action((options: JsonOption) => tell('release', {}, options))
   model
     .command('compare')
     .description(
@@ -95,6 +104,25 @@ export function registerModelLife(model: Command): void {
     })
 }
 
+/** Asks the running switch, without a token; from the folder of one that is stopped. */
+async function status({ json }: JsonOption): Promise<void> {
+  process.exitCode = 2
+  const dataDir = configuredDataDir()
+  if (dataDir === undefined) return
+  const adminUrl = await runningAdminUrl(dataDir)
+  if (adminUrl === undefined) {
+    const record = await readModelRecord(keptModelsFolder(dataDir))
+    if (json === true) console.log(JSON.stringify({ running: false, ...record }))
+    else console.log(`no switch runs here\n${recordText(record)}`)
+    process.exitCode = 0
+    return
+  }
+  const found = (await (await fetch(`${adminUrl}/v1/model`)).json()) as ModelStatus
+  process.exitCode = found.isStale || found.refusedAtStart.length > 0 ? 1 : 0
+  if (json === true) console.log(JSON.stringify({ running: true, ...found }))
+  else console.log(statusText(found))
+}
+
 /** Orders the running switch; says what it answered. */
 async function tell(command: string, body: object, { json }: JsonOption): Promise<void> {
   const dataDir = configuredDataDir()
@@ -107,11 +135,9 @@ async function tell(command: string, body: object, { json }: JsonOption): Promis
   }
   const answer = await order(adminUrl, `/v1/model/${command}`, body)
   if (answer === undefined) return
-  const isStale = command === 'status' && (answer.body as ModelStatus).isStale
-  process.exitCode = answer.status === 200 && !isStale ? 0 : 1
+  process.exitCode = answer.status === 200 ? 0 : 1
   if (json === true) console.log(JSON.stringify(answer.body))
   else if (answer.status !== 200) console.error((answer.body as { message: string }).message)
-  else if (command === 'status') console.log(statusText(answer.body as ModelStatus))
   else console.log(takenText(answer.body as Taken))
 }
 
@@ -119,20 +145,42 @@ interface Taken {
   readonly model: string
   readonly version: string
   readonly challengers: readonly string[]
+  readonly chosenSince: string | null
 }
 
-function takenText({ model, version, challengers }: Taken): string {
-  const shadow = challengers.length === 0 ? 'none' : challengers.join(', ')
-  return `${model} ${version} decides; in shadow: ${shadow}`
+function takenText({ model, version, challengers, chosenSince }: Taken): string {
+  const lasts =
+    chosenSince === null ? 'as configured' : 'also after restarts, until `model release`'
+  return `${model} ${version} decides, ${lasts}; in shadow: ${listed(challengers)}`
+}
+
+function recordText({ chosenSince, model, challengers }: ModelRecord): string {
+  if (model === null) return 'no model has decided yet: a start takes the configured one'
+  const named = `${model.name} ${model.version}`
+  if (chosenSince === null) return `${named} decided last; a start takes the configured model`
+  const shadow = listed(challengers.map(({ name }) => name))
+  return `the next start obeys: CHOSEN: ${named} since ${chosenSince}; in shadow: ${shadow}`
+}
+
+function listed(names: readonly string[]): string {
+  return names.length === 0 ? 'none' : names.join(', ')
 }
 
 function statusText(status: ModelStatus): string {
   const { model, version, ageDays, isStale, bands, challengers, previous, drift: report } = status
+  const { chosenSince, configured, refusedAtStart } = status
+  const chosen = `CHOSEN since ${chosenSince}, also after restarts; \`model release\``
   return [
     `${model} ${version} decides, ${ageDays} days old${isStale ? ': STALE, train another' : ''}`,
+    ...refusedAtStart.map((problem) => `REFUSED at the start: ${problem}`),
+    chosenSince === null
+      ? `as configured: ${configured}`
+      : `${chosen} goes back to the configured ${configured}`,
     `bands: ${bands.map(({ name, from }) => `${name} from ${from}`).join(', ')}`,
-    `in shadow: ${challengers.length === 0 ? 'none' : challengers.join(', ')}`,
-    previous === null ? 'a rollback has nowhere to go' : `a rollback would take ${previous}`,
+    `in shadow: ${listed(challengers)}`,
+    previous === null
+      ? 'a rollback has nowhere to go'
+      : `a rollback would take ${previous.model} ${previous.version}`,
     report === null ? 'drift: not enough decisions in complete hours yet' : driftText(report),
   ].join('\n')
 }

@@ -11,6 +11,7 @@ function createApi(adminToken: string | undefined) {
     metrics: async () => '',
     adminToken,
     rules: () => ({ hash: 'abc' }),
+    model: () => ({ version: '1+abc' }),
     commands: {
       '/v1/rules/reload': async (body) => {
         asked.push(`reload ${JSON.stringify(body)}`)

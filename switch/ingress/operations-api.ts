@@ -16,8 +16,9 @@ export interface OperationsApiOptions {
   readonly metrics: () => Promise<string>
   /** Without it nothing can be changed through this port. */
   readonly adminToken: string | undefined
-  /** What decides, as JSON: `GET /v1/rules`. */
+  /** What decides, as JSON: `GET /v1/rules` and `GET /v1/model`. */
   readonly rules: () => object
+  readonly model: () => object
   /** By path, for POST with the ADMIN_TOKEN. */
   readonly commands: Readonly<Record<string, OperatorCommand>>
   /** How many dead letters of a transaction were queued again; undefined: no such transaction. */
@@ -133,6 +134,8 @@ async function answer(options: OperationsApiOptions, request: HttpRequest): Prom
       return readyz(options.readiness(), new URLSearchParams(request.query).has('verbose'))
     case '/v1/rules':
       return json(200, options.rules())
+    case '/v1/model':
+      return json(200, options.model())
     case '/metrics':
       return {
         status: 200,
@@ -141,7 +144,7 @@ async function answer(options: OperationsApiOptions, request: HttpRequest): Prom
         body: await options.metrics(),
       }
     default:
-      return text(404, 'see /livez, /readyz?verbose, /metrics and /v1/rules\n')
+      return text(404, 'see /livez, /readyz?verbose, /metrics, /v1/rules and /v1/model\n')
   }
 }
 

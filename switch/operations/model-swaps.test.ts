@@ -1,15 +1,23 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { pino } from 'pino'
-import type { ScorerPool, ScoringChange } from '#scoring'
-import { ModelSwaps } from './model-swaps.ts'
+import type { ModelSnapshot, ScorerPool, ScoringChange } from '#scoring'
+import { type ModelRecord, ModelSwaps } from './model-swaps.ts'
 
 const NOW_MS = Date.parse('2026-11-22T10:00:00Z')
 
-/** A pool that takes every model but `broken`. */
-function createSwaps(maxAgeDays = 180) {
+interface Swapped {
+  readonly maxAgeDays?: number
+  readonly diskIsFull?: () => boolean
+}
+
+/** A pool that takes every model but `broken`, and a folder of kept models in memory. */
+function createSwaps({ maxAgeDays = 180, diskIsFull = () => false }: Swapped = {}) {
   const info = { model: 'first+1', modelCreatedAt: '2026-11-12T10:00:00Z', bands: [] }
   const changes: ScoringChange[] = []
+  const written: ModelRecord[] = []
+  const kept = new Map<string, ModelSnapshot>()
+  const version = ({ path }: ModelSnapshot) => `${path.replace(/.*\//, '')}+1`
   const pool = {
     info: { ...info, challengers: [] } as unknown as ScorerPool['info'],
     drift: () => undefined,
@@ -19,42 +27,107 @@ function createSwaps(maxAgeDays = 180) {
         const problem = { code: 'parity' as const, message: 'parity vector x differs' }
         return { ok: false as const, problems: [{ kind: 'model' as const, problem }] }
       }
-      const model = change.model === undefined ? pool.info.model : `${change.model.path}+1`
-      pool.info = { ...pool.info, model }
+      const model = change.model === undefined ? pool.info.model : version(change.model)
+      const challengers = change.challengers?.map(version) ?? pool.info.challengers
+      pool.info = { ...pool.info, model, challengers }
       return { ok: true as const, info: pool.info }
     },
   }
+  const first = { name: 'first', version: 'first+1', key: 'models/first' }
+  kept.set(first.key, snapshotAt(first.key))
   const swaps = new ModelSwaps({
     pool,
-    read: async (folder) => ({ path: folder, revision: 1, files: {} }),
+    read: async (folder) => snapshotAt(folder),
+    keeping: {
+      keep: async (snapshot) => {
+        if (diskIsFull()) throw Object.assign(new Error('no room'), { code: 'ENOSPC' })
+        kept.set(snapshot.path, snapshot)
+        return snapshot.path
+      },
+      read: async (key) => kept.get(key) as ModelSnapshot,
+      write: async (changed) => {
+        written.push(changed)
+      },
+    },
     modelDir: 'models',
     model: 'first',
-    challengers: [],
+    configured: { model: 'first', challengers: ['shadow'] },
+    record: { chosenSince: null, model: first, challengers: [], before: [] },
+    refusedAtStart: [],
     maxAgeDays,
     journal: { log: pino({ level: 'silent' }) },
     clock: { now: () => NOW_MS, monotonic: () => 0 },
   })
-  return { swaps, changes }
+  return { swaps, changes, written, kept }
 }
+
+function snapshotAt(path: string): ModelSnapshot {
+  return { path, revision: 1, files: {} }
+}
+
+function whatIsDeciding({ status }: ModelSwaps): readonly (string | null)[] {
+  return [status.model, status.previous?.model ?? null, status.chosenSince]
+}
+
+const SINCE = '2026-11-22T10:00:00.000Z'
 
 test('another model decides, and a rollback brings back the one before', async () => {
   const { swaps } = createSwaps()
   assert.equal((await swaps.rollback()).status, 409)
   assert.equal((await swaps.use({ model: 'second' })).status, 200)
   assert.equal((await swaps.use({ model: 'third' })).status, 200)
-  assert.deepEqual([swaps.status().model, swaps.status().previous], ['third', 'second'])
+  assert.deepEqual(whatIsDeciding(swaps), ['third', 'second', SINCE])
   assert.equal((await swaps.rollback()).status, 200)
-  assert.deepEqual([swaps.status().model, swaps.status().previous], ['second', 'first'])
+  assert.deepEqual(whatIsDeciding(swaps), ['second', 'first', SINCE])
   assert.equal((await swaps.rollback()).status, 200)
-  assert.deepEqual([swaps.status().model, swaps.status().previous], ['first', null])
+  assert.deepEqual(whatIsDeciding(swaps), ['first', null, SINCE])
+})
+
+test('what is chosen is durable before the answer; a release goes back to the configured', async () => {
+  const { swaps, written } = createSwaps()
+  const answer = await swaps.use({ model: 'second', challengers: ['third'] })
+  assert.match(JSON.stringify(answer.body), /"chosenSince":"2026/)
+  const record = written.at(-1)
+  assert.equal(record?.chosenSince, SINCE)
+  assert.deepEqual([record?.model?.name, record?.model?.version], ['second', 'second+1'])
+  assert.deepEqual(record?.challengers, [
+    { name: 'third', version: 'third+1', key: 'models/third' },
+  ])
+  assert.deepEqual(
+    record?.before.map(({ name }) => name),
+    ['first'],
+  )
+  assert.equal((await swaps.release()).status, 200)
+  assert.deepEqual(whatIsDeciding(swaps), ['first', 'second', null])
+  assert.deepEqual(swaps.status.challengers, ['shadow+1'])
+  assert.equal(written.at(-1)?.chosenSince, null)
+})
+
+test('a rollback takes what decided then, not what is in its folder now', async () => {
+  const { swaps, changes, kept } = createSwaps()
+  const then = kept.get('models/first')
+  await swaps.use({ model: 'second' })
+  await swaps.rollback()
+  assert.equal(changes.at(-1)?.model, then)
+})
+
+test('a disk that keeps nothing is said, and the same order may be sent again', async () => {
+  let isFull = true
+  const { swaps, written } = createSwaps({ diskIsFull: () => isFull })
+  await assert.rejects(swaps.use({ model: 'second' }), /no room/)
+  assert.deepEqual(written, [])
+  isFull = false
+  assert.equal((await swaps.use({ model: 'second' })).status, 200)
+  assert.deepEqual(whatIsDeciding(swaps), ['second', 'first', SINCE])
 })
 
 test('a model that is refused changes nothing and says why', async () => {
-  const { swaps } = createSwaps()
+  const { swaps, written } = createSwaps()
   const answer = await swaps.use({ model: 'broken' })
   assert.equal(answer.status, 422)
   assert.match(JSON.stringify(answer.body), /parity vector x differs/)
-  assert.deepEqual([swaps.status().model, swaps.status().previous], ['first', null])
+  assert.deepEqual(whatIsDeciding(swaps), ['first', null, null])
+  assert.deepEqual(written, [])
 })
 
 test('challengers are named without touching the model', async () => {
@@ -65,7 +138,7 @@ test('challengers are named without touching the model', async () => {
     changes[0]?.challengers?.map(({ path }) => path),
     ['models/second', 'models/third'],
   )
-  assert.equal(swaps.status().previous, null)
+  assert.deepEqual(whatIsDeciding(swaps), ['first', null, SINCE])
 })
 
 test('what names no model is refused before anything is read', async () => {
@@ -86,8 +159,8 @@ test('what names no model is refused before anything is read', async () => {
 
 test('a model older than the policy says is stale', () => {
   assert.deepEqual(
-    [createSwaps(11).swaps.status().isStale, createSwaps(9).swaps.status().isStale],
+    [11, 9].map((maxAgeDays) => createSwaps({ maxAgeDays }).swaps.status.isStale),
     [false, true],
   )
-  assert.equal(createSwaps().swaps.status().ageDays, 10)
+  assert.equal(createSwaps().swaps.status.ageDays, 10)
 })

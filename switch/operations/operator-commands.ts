@@ -1,11 +1,9 @@
 // What an operator may order over the operations port besides requeueing, each with a JSON body:
 // other rules, other models, and labels.
 
-import { type Clock, readModelSnapshot, type ScorerPool } from '#scoring'
+import type { Clock } from '#scoring'
 import type { CommandAnswer, OperatorCommand } from '../ingress/index.ts'
-import { MODEL_MAX_AGE_DAYS } from '../limits.ts'
 import { StoreFault, type TransactionStore } from '../store/index.ts'
-import type { World } from '../world.ts'
 import {
   LABELS_PER_REQUEST_MAX,
   type LabelAnswer,
@@ -13,7 +11,7 @@ import {
   readLabelItem,
   recordLabels,
 } from './labels.ts'
-import { ModelSwaps } from './model-swaps.ts'
+import type { ModelSwaps } from './model-swaps.ts'
 import type { ReloadReport, RuleReloads } from './rule-reloads.ts'
 
 const BY_CHARACTERS_MAX = 64
@@ -33,22 +31,12 @@ export function operatorCommands(
   }
 }
 
-/** Another model without a restart: `switchyard model status | use | rollback`. */
-export function modelCommands(
-  { config, clock, journal }: World,
-  pool: ScorerPool,
-): Readonly<Record<string, OperatorCommand>> {
-  const { model, challengers = [], modelMaxAgeDays = MODEL_MAX_AGE_DAYS } = config.scoring
-  const swaps = new ModelSwaps({
-    ...{ pool, model, challengers, clock, journal },
-    read: readModelSnapshot,
-    modelDir: config.modelDir,
-    maxAgeDays: modelMaxAgeDays,
-  })
+/** Another model without a restart: `switchyard model use | rollback | release`. */
+export function modelCommands(swaps: ModelSwaps): Readonly<Record<string, OperatorCommand>> {
   return {
-    '/v1/model/status': async () => ({ status: 200, body: swaps.status() }),
     '/v1/model/use': (body) => swaps.use(body),
     '/v1/model/rollback': () => swaps.rollback(),
+    '/v1/model/release': () => swaps.release(),
   }
 }
 
