@@ -53,6 +53,8 @@ export function addressOf(url: string): string {
 
 class PostgresSession implements DatabaseSession {
   readonly #client: Client
+  /** The statement under way, and those behind it: the client is asked for one at a time. */
+  #last: Promise<unknown> = Promise.resolve()
   isOpen = true
 
   constructor(client: Client) {
@@ -68,19 +70,11 @@ class PostgresSession implements DatabaseSession {
 
   async query(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
     const config: QueryConfig = { name: statement.name, text: statement.text, values: [...values] }
-    try {
-      return (await this.#client.query<Row>(config)).rows
-    } catch (error) {
-      throw toDatabaseError(error)
-    }
+    return (await this.#inTurn(() => this.#client.query<Row>(config))).rows
   }
 
   async script(sql: string): Promise<void> {
-    try {
-      await this.#client.query(sql)
-    } catch (error) {
-      throw toDatabaseError(error)
-    }
+    await this.#inTurn(() => this.#client.query(sql))
   }
 
   destroy(): void {
@@ -95,6 +89,17 @@ class PostgresSession implements DatabaseSession {
     if (!this.isOpen) return
     this.isOpen = false
     await this.#client.end()
+  }
+
+  /** In the order of the calls. Of a client that was closed meanwhile each rejects by itself. */
+  async #inTurn<T>(ask: () => Promise<T>): Promise<T> {
+    const answer = this.#last.then(ask, ask)
+    this.#last = answer.catch(() => undefined)
+    try {
+      return await answer
+    } catch (error) {
+      throw toDatabaseError(error)
+    }
   }
 }
 
