@@ -32,7 +32,7 @@ import { Journal } from './observe/index.ts'
 import { type Addresses, addressFacts, type Facts, facts, gauges } from './operations/index.ts'
 import type { Random } from './ports.ts'
 import type { RecoveryReport } from './recover.ts'
-import type { UpkeepEvent } from './store/index.ts'
+import type { UpkeepDone, UpkeepEvent } from './store/index.ts'
 import type { World } from './world.ts'
 
 /** A switch that takes traffic. */
@@ -110,8 +110,9 @@ interface OpenParts {
 }
 
 /** What frees the disk is news; what keeps it from being freed wants somebody to look. */
-function noteUpkeep({ log }: Journal, event: UpkeepEvent): void {
-  if (event.kind === 'failed') log.error(event, 'the store was not compacted: tried again')
+function noteUpkeep({ log }: Journal, event: UpkeepEvent | UpkeepDone): void {
+  if (event.kind === 'failed') log.error(event, 'the upkeep of the store failed: tried again')
+  else if (event.kind === 'tended') log.info(event, 'the store was tended')
   else if (event.kind === 'room_low') log.error(event, 'too little room for the store')
   else log.info(event, event.kind === 'compacted' ? 'the store was compacted' : 'room again')
 }

@@ -14,6 +14,7 @@ import {
   openPostgresStore,
   type TransactionStore,
   UPKEEP,
+  type UpkeepDone,
   type UpkeepEvent,
   type UpkeepOptions,
 } from '../store/index.ts'
@@ -29,8 +30,8 @@ export interface ConfiguredStoreOptions {
   readonly random: Random
   readonly onFlush: (flush: Flush) => void
   readonly onFault: (reason: string) => void
-  /** What the embedded store did about its age and size. */
-  readonly onUpkeep?: (event: UpkeepEvent) => void
+  /** What the store did about its age and size. */
+  readonly onUpkeep?: (event: UpkeepEvent | UpkeepDone) => void
 }
 
 export interface ConfiguredStore {
@@ -85,13 +86,17 @@ async function openEmbedded({
 }
 
 async function openShared(
-  { config, keys, random, onFlush, onFault }: ConfiguredStoreOptions,
+  { config, keys, random, onFlush, onFault, onUpkeep }: ConfiguredStoreOptions,
   url: string,
 ): Promise<OpenedConfiguredStore> {
   const database = openPostgresDatabase(url, 'switchyard')
+  const basics = common(random)
   const result = await openPostgresStore({
-    ...common(random),
+    ...basics,
     database,
+    retention: upkeepOf(config, keys, basics.owner),
+    onTended: (done) => onUpkeep?.(done),
+    onTendFailed: (reason) => onUpkeep?.({ kind: 'failed', reason }),
     issuers: config.issuers.map(({ name }) => name),
     limits: {
       commitDeadlineMs: config.deadlines.durabilityMs,

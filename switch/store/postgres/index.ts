@@ -21,3 +21,4 @@ export {
   type PostgresReport,
 } from './open-store.ts'
 export type { PostgresStoreOptions } from './postgres-store.ts'
+export type { SharedRetention, UpkeepDone } from './upkeep.ts'

@@ -15,6 +15,10 @@ const KEEP: Statement = {
     FROM switchyard.keep_lease($1, $2, $3, $4, $5::text[])`,
 }
 
+/** For statements beside the batches: $1 and $2 are the owner and the epoch of its lease. */
+export const LEASE_HOLDS = `EXISTS (SELECT 1 FROM switchyard.owner holder
+  WHERE holder.owner = $1 AND holder.lease_epoch = $2 AND holder.ended_at IS NULL)`
+
 /** What a renewal found. */
 export interface Kept {
   /** Open claims of ended leases may be ours now: surely so, or the last answer was lost. */

@@ -67,3 +67,13 @@ export const RENEWALS_PER_LEASE = 6
 export const PRUNED_CLAIMS_MAX = 10_000
 
 export const UPKEEP_MS = 3_600_000
+
+/** The first time soon after the start, when nobody waits for it any more. */
+export const FIRST_UPKEEP_MS = 10_000
+
+/**
+ * Rows that an erasure, or a change of keys, reads at once: 1 MB at most, some 5 ms of the main
+ * thread to decode. With the pause it is a sixth of it, 16,000 rows a second.
+ */
+export const CARD_ROWS = 500
+export const SWEEP_PAUSE_MS = 25

@@ -485,12 +485,58 @@ BEGIN
 END $$;
 `
 
+/**
+ * Retention. A table's oldest partition before a day goes, one a call, so that its locks are held
+ * for a moment only; one that would have to wait for them longer is left for the next time. A day
+ * stays while something of it is open, queued or dead; its `transaction` goes first.
+ * SECURITY DEFINER: as for making them.
+ */
+const RETENTION = `
+CREATE FUNCTION switchyard.drop_partition(
+  p_owner text, p_epoch bigint, p_table text, p_before int
+) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' AS $$
+DECLARE
+  part text;
+  part_day int;
+BEGIN
+  IF p_table <> ALL (ARRAY['transaction', 'record', 'step', 'delivery', 'label']) THEN
+    RAISE EXCEPTION '% has no partitions', p_table;
+  END IF;
+  PERFORM 1 FROM switchyard.owner o
+    WHERE o.owner = p_owner AND o.lease_epoch = p_epoch AND o.ended_at IS NULL;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lease of % is over', p_owner USING ERRCODE = 'SW001';
+  END IF;
+  PERFORM pg_advisory_xact_lock(7823641);
+  FOR part, part_day IN
+    SELECT c.relname, to_date(right(c.relname, 8), 'YYYYMMDD') - date '1970-01-01'
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = ('switchyard.' || p_table)::regclass AND c.relname ~ '_[0-9]{8}$'
+    ORDER BY 2
+  LOOP
+    EXIT WHEN part_day >= p_before;
+    IF p_table = 'transaction' THEN
+      CONTINUE WHEN EXISTS (SELECT 1 FROM switchyard.open_claim o WHERE o.day = part_day)
+        OR EXISTS (SELECT 1 FROM switchyard.delivery d WHERE d.day = part_day AND d.state <> 1);
+    ELSE
+      CONTINUE WHEN to_regclass('switchyard.transaction_' || right(part, 8)) IS NOT NULL;
+    END IF;
+    EXECUTE format('DROP TABLE switchyard.%I', part);
+    RETURN part;
+  END LOOP;
+  RETURN NULL;
+END $$;
+`
+
 export const MIGRATIONS: readonly Migration[] = [
   {
     version: 1,
     name: 'claims, transactions, store-and-forward, leases',
     sql: TABLES + PARTITIONS + COMMIT_BATCH + LEASES,
   },
+  { version: 2, name: 'retention', sql: RETENTION },
 ]
 
 /** What this version of the switch works with. */

@@ -20,7 +20,13 @@ export interface PostgresReport {
 }
 
 export type OpenedPostgresStore =
-  | { readonly ok: true; readonly store: TransactionStore; readonly report: PostgresReport }
+  | {
+      readonly ok: true
+      readonly store: TransactionStore
+      readonly report: PostgresReport
+      /** Does at once what the upkeep does every hour. Rejects with DatabaseError. */
+      readonly tend: () => Promise<void>
+    }
   | { readonly ok: false; readonly problem: DatabaseProblem }
 
 const OPEN_LEASE = {
@@ -109,13 +115,15 @@ async function openOn(
   const commitSession = new SteadySession(database, limits.connectTimeoutMs, session)
   const readSession = new SteadySession(database, limits.connectTimeoutMs)
   const keepSession = new SteadySession(database, limits.connectTimeoutMs)
+  const tendSession = new SteadySession(database, limits.connectTimeoutMs)
   const store = new PostgresStore({
     options,
     limits,
     commitSession,
     reader: new Reader(readSession, timers, limits),
+    tender: new Reader(tendSession, timers, limits),
     keeper: new Reader(keepSession, timers, limits),
-    sessions: [commitSession, readSession, keepSession],
+    sessions: [commitSession, readSession, keepSession, tendSession],
     ownership: { owner, leaseEpoch: Number(lease.lease_epoch) },
     slot,
     marks: new TraceMarks(
@@ -125,7 +133,8 @@ async function openOn(
   })
   await store.begin()
   const { openClaims, queuedDeliveries: pendingDeliveries } = store.status
-  return { ok: true, store, report: { openClaims, pendingDeliveries, slot } }
+  const report = { openClaims, pendingDeliveries, slot }
+  return { ok: true, store, report, tend: () => store.tend() }
 }
 
 function refused(address: string, { code, message }: DatabaseProblem): OpenedPostgresStore {

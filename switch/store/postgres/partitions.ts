@@ -3,6 +3,9 @@
 import type { Statement } from './database.ts'
 import { dayOfTime } from './day.ts'
 
+/** In the order in which a day's go: what is looked up first. */
+export const PARTITIONED = ['transaction', 'record', 'step', 'delivery', 'label'] as const
+
 export const PARTITIONS: Statement = {
   name: 'create_partitions_1',
   text: 'SELECT switchyard.create_partitions($1, $2) AS made',

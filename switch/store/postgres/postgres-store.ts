@@ -35,7 +35,7 @@ import type { PostgresLimits } from './limits.ts'
 import type { Reader } from './reader.ts'
 import type { SteadySession } from './steady-session.ts'
 import type { TraceMarks } from './trace-marks.ts'
-import { Upkeep } from './upkeep.ts'
+import { type SharedRetention, Upkeep, type UpkeepDone } from './upkeep.ts'
 
 export interface PostgresStoreOptions {
   readonly database: Database
@@ -51,6 +51,11 @@ export interface PostgresStoreOptions {
   readonly checkKeys?: (
     known: string | undefined,
   ) => { readonly ok: true; readonly note: string | null } | KeyProblem
+  /** What is kept, and for how long; absent: everything, for ever. */
+  readonly retention?: SharedRetention
+  readonly onTended?: (done: UpkeepDone) => void
+  /** It is tried again an hour later. */
+  readonly onTendFailed?: (reason: string) => void
   readonly onFlush?: (flush: Flush) => void
   /** Once, when writing has ended for ever. */
   readonly onFault?: (reason: string) => void
@@ -67,6 +72,8 @@ export interface PostgresParts {
   readonly limits: PostgresLimits
   readonly commitSession: SteadySession
   readonly keeper: Reader
+  /** For the upkeep: its statements may take longer than a lease should wait. */
+  readonly tender: Reader
   readonly sessions: readonly SteadySession[]
   readonly reader: Reader
   readonly ownership: Ownership
@@ -126,7 +133,12 @@ export class PostgresStore implements TransactionStore {
       onLook: () => this.#settled.clear(),
       onQueued: (deliveries) => this.#tellQueued(deliveries),
     })
-    this.#upkeep = new Upkeep({ reader: parts.keeper, clock, timers, limits, keyRetentionMs })
+    this.#upkeep = new Upkeep({
+      ...{ reader: parts.tender, lease: [owner, leaseEpoch], clock, timers, limits },
+      ...{ keyRetentionMs, retention: options.retention },
+      onDone: (done) => options.onTended?.(done),
+      onFailed: (reason) => options.onTendFailed?.(reason),
+    })
     this.sharing = {
       traceSlot: parts.marks.slot,
       leaseOutlives: (durationMs) => this.#commit.isOpen && this.#lease.outlives(durationMs),
@@ -145,6 +157,11 @@ export class PostgresStore implements TransactionStore {
     for (const { message } of await this.#reader.pending()) this.#queued.add(deliveryKey(message))
     this.#lease.keep()
     this.#upkeep.start()
+  }
+
+  /** Drops, erases and seals anew what is due, at once. Rejects with DatabaseError. */
+  tend(): Promise<void> {
+    return this.#upkeep.run()
   }
 
   get status(): StoreStatus {
