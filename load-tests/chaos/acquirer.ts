@@ -1,34 +1,39 @@
 // The acquirer of a chaos run. Open loop: authorizations leave at their intended times whatever the
-// answers do, over keep-alive connections to each switch. It keeps what it asked and every answer;
+// answers do, over HTTP and ISO 8583 to each switch. It keeps what it asked and every answer;
 // what has none is asked again with its key, at the next switch. A share is sent twice at the same
 // moment, a share again later, and a share of what was approved is captured or reversed.
 
 import { maskPan } from '#switch'
-import { Connections } from '../driver/connections.ts'
 import { answerTimeoutMs } from '../driver/limits.ts'
-import { jsonBodyOf, type MixedRequest, mixedRequest, panOf } from '../driver/mix.ts'
-import type { HttpAnswer } from '../driver/response-parser.ts'
+import { type MixedRequest, mixedRequest, panOf } from '../driver/mix.ts'
 import { Schedule } from '../driver/schedule.ts'
 import { pause } from '../processes/index.ts'
 import { mix32 } from '../random.ts'
-import type { Asked, Told } from './asked.ts'
-import { askAgainMs, repeatsAtEndMax, retriesAtOnceMax, retryPauseMs } from './limits.ts'
+import type { Asked, AskedKind, Told } from './asked.ts'
+import { HttpWay } from './http-way.ts'
+import { IsoWay, isoKeyOf } from './iso-way.ts'
+import {
+  askAgainMs,
+  repeatsAtEndMax,
+  retriesAtOnceMax,
+  retryPauseMs,
+  unsureRetriesMax,
+  waitingLookMs,
+} from './limits.ts'
 import type { Target } from './proxy.ts'
-import { digestOf } from './stored.ts'
+import type { Answer, Question, WayIn, WayName } from './way-in.ts'
 
 /** Shares of authorizations, percent. */
-const SHARES = { twiceAtOnce: 1, again: 2, captured: 10, reversed: 5 } as const
+const SHARES = { iso: 40, twiceAtOnce: 1, again: 2, captured: 10, reversed: 5 } as const
 /** How long after its approval a payment is captured, reversed or asked again. */
 const STEP_WITHIN_MS = 2_000
 
 export interface AcquirerOptions {
   /** The switches; each gets its share, and retries of what another did not answer. */
-  readonly targets: readonly Target[]
+  readonly targets: readonly Readonly<Record<WayName, Target>>[]
   readonly ratePerSecond: number
   readonly durationMs: number
   readonly seed: number
-  /** To each switch. */
-  readonly connections: number
   /** Keys are `<runId>-<number>`. */
   readonly runId: string
   readonly signal: AbortSignal
@@ -46,12 +51,11 @@ export interface AnswerEvent {
   readonly lostAtMs: number | undefined
 }
 
-/** A request and how often it is on its way. */
-interface Errand {
-  readonly asked: Asked
+/** A question, how it goes in, and how often it is on its way. */
+interface Errand extends Question {
+  readonly way: WayName
   readonly index: number
-  readonly body: () => string
-  readonly path: () => string
+  sends: number
   inFlight: number
   nextTarget: number
   lostAtMs: number | undefined
@@ -59,6 +63,8 @@ interface Errand {
   isWaiting: boolean
   /** Asked again although it was answered. */
   isRepeat: boolean
+  /** How often it was answered 91 after the load. */
+  unsure: number
   dueMs: number
 }
 
@@ -70,7 +76,7 @@ interface Sent {
 
 export class Acquirer {
   readonly #options: AcquirerOptions
-  readonly #switches: readonly Connections[]
+  readonly #switches: readonly Readonly<Record<WayName, WayIn>>[]
   readonly #schedule: Schedule
   readonly #errands: Errand[] = []
   readonly #sent = new Map<number, Sent>()
@@ -78,6 +84,7 @@ export class Acquirer {
   #waiting: Errand[] = []
   readonly #refusals: Record<string, number> = {}
   #startedAtMs = 0
+  #lookedAtMs = 0
   #token = 0
   #unanswered = 0
   #isEnding = false
@@ -86,15 +93,14 @@ export class Acquirer {
     this.#options = options
     const { ratePerSecond, durationMs, seed } = options
     this.#schedule = new Schedule({ ratePerSecond, durationMs, arrivals: 'poisson', seed })
-    this.#switches = options.targets.map(
-      (target) =>
-        new Connections(target, () => performance.now(), {
-          onAnswer: (token, answer) => this.#onAnswer(token, answer),
-          onNoAnswer: (token) => this.#onNoAnswer(token),
-          onIdle: () => undefined,
-          onConnectFailed: () => undefined,
-        }),
-    )
+    const events = {
+      onAnswer: (token: number, answer: Answer) => this.#onAnswer(token, answer),
+      onNoAnswer: (token: number) => this.#onNoAnswer(token),
+    }
+    this.#switches = options.targets.map(({ http, iso }) => ({
+      http: new HttpWay(http, events),
+      iso: new IsoWay(iso, events),
+    }))
   }
 
   get asked(): readonly Asked[] {
@@ -114,8 +120,8 @@ export class Acquirer {
 
   /** Offers to the end of its time, or until the signal. */
   async offer(): Promise<void> {
-    const { connections, signal } = this.#options
-    await Promise.all(this.#switches.map((one) => one.open(connections)))
+    const { signal } = this.#options
+    await Promise.all(this.#ways().map((way) => way.open()))
     this.#startedAtMs = performance.now()
     while (!signal.aborted && this.#schedule.nextMs !== Number.POSITIVE_INFINITY) {
       this.#sendDue()
@@ -141,7 +147,11 @@ export class Acquirer {
   }
 
   close(): void {
-    for (const one of this.#switches) one.close()
+    for (const way of this.#ways()) way.close()
+  }
+
+  #ways(): readonly WayIn[] {
+    return this.#switches.flatMap(({ http, iso }) => [http, iso])
   }
 
   async #drain(untilMs: number): Promise<void> {
@@ -168,6 +178,8 @@ export class Acquirer {
   /** What waits and is due, oldest first, so many at a time. */
   #sendWaiting(): void {
     const nowMs = performance.now()
+    if (nowMs - this.#lookedAtMs < waitingLookMs) return
+    this.#lookedAtMs = nowMs
     const later: Errand[] = []
     for (const errand of this.#waiting) {
       const mayLeave = errand.dueMs <= nowMs && this.#sent.size < this.#inFlightMax
@@ -185,26 +197,27 @@ export class Acquirer {
   #send(errand: Errand): boolean {
     const target = errand.nextTarget
     const token = this.#token++
-    const isSent = this.#switches[target]?.send(token, () => this.#bytesOf(errand, target)) === true
+    const way = this.#switches[target]?.[errand.way]
+    const isSent = way?.send(token, errand, errand.sends > 0) === true
     // The next try goes to the next switch, also where this one has no connection.
     errand.nextTarget = (target + 1) % this.#switches.length
     if (!isSent) return false
     errand.inFlight++
+    errand.sends++
     this.#sent.set(token, { errand, target, sentAtMs: performance.now() })
     return true
   }
 
-  #onAnswer(token: number, { status, body }: HttpAnswer): void {
+  #onAnswer(token: number, answer: Answer): void {
     const sent = this.#take(token)
     if (sent === undefined) return
-    const { errand, target, sentAtMs } = sent
+    if (answer.kind === 'told') this.#told(sent, answer.told)
+    else if (answer.kind === 'unsure') this.#unsure(sent, answer.told)
+    else this.#refused(sent.errand, answer.name, answer.kind === 'later')
+  }
+
+  #told({ errand, target, sentAtMs }: Sent, told: Told): void {
     const { asked } = errand
-    const answer = readJson(body)
-    if (status !== 200) {
-      this.#refused(errand, status, String(answer?.code ?? ''))
-      return
-    }
-    const told = readTold(answer ?? {}, body)
     if (asked.answer === undefined) {
       const { lostAtMs } = errand
       this.#options.onAnswer({ told, target, sentAtMs, atMs: performance.now(), lostAtMs })
@@ -218,11 +231,21 @@ export class Acquirer {
     }
   }
 
-  /** 5xx and what is in progress are for now. Anything else a request of ours never earns. */
-  #refused(errand: Errand, status: number, code: string): void {
-    const name = `${status} ${code}`.trim()
+  /**
+   * A 91 may have been said at the door, and nothing recorded: it is asked about again, and is the
+   * answer once it was said often enough after the load has ended.
+   */
+  #unsure(sent: Sent, told: Told): void {
+    const { errand } = sent
+    const isKnown = errand.asked.answer?.digest === told.digest
+    if (this.#isEnding) errand.unsure++
+    if (isKnown || errand.unsure > unsureRetriesMax) this.#told(sent, told)
+    else this.#refused(errand, `DE39 ${told.responseCode}`, true)
+  }
+
+  #refused(errand: Errand, name: string, isForNow: boolean): void {
     this.#refusals[name] = (this.#refusals[name] ?? 0) + 1
-    if (status >= 500 || code.endsWith('_in_progress')) {
+    if (isForNow) {
       this.#wait(errand, retryPauseMs, errand.isRepeat)
     } else if (errand.asked.answer === undefined && errand.asked.refusal === undefined) {
       errand.asked.refusal = name
@@ -254,9 +277,9 @@ export class Acquirer {
 
   #timeOut(): void {
     const nowMs = performance.now()
-    for (const [token, { target, sentAtMs }] of this.#sent) {
+    for (const [token, { errand, target, sentAtMs }] of this.#sent) {
       if (nowMs - sentAtMs < answerTimeoutMs) return
-      this.#switches[target]?.giveUp(token)
+      this.#switches[target]?.[errand.way].giveUp(token)
     }
   }
 
@@ -285,40 +308,41 @@ export class Acquirer {
   #authorization(index: number): Errand {
     const request = this.#request(index)
     const { amount, pan, terminalId } = request
-    const asked: Asked = {
-      ...{ idempotencyKey: `${this.#options.runId}-${index}`, kind: 'authorization', amount },
+    const way = this.#share(index, 15) < SHARES.iso ? 'iso' : 'http'
+    return this.#errand(index, way, {
+      ...{
+        idempotencyKey: this.#keyOf(index, way, 'authorization'),
+        kind: 'authorization',
+        amount,
+      },
       ...{ maskedPan: maskPan(pan), terminalId, rrn: String(index).padStart(12, '0') },
       ...{ of: null, answer: undefined, others: [], repeats: 0, refusal: undefined },
-    }
-    return this.#errand(asked, index, () => '/v1/authorizations', {
-      body: () => jsonBodyOf(this.#request(index)),
     })
   }
 
-  #step({ asked: of, index }: Errand, kind: 'capture' | 'reversal'): Errand {
+  #step({ asked: of, index, way }: Errand, kind: 'capture' | 'reversal'): Errand {
     const whole = of.answer?.amount ?? of.amount
     const isPart = kind === 'capture' && this.#share(index, 14) < 50
     const amount = isPart ? Math.max(1, whole >> 1) : whole
     const { maskedPan, terminalId, rrn } = of
-    const asked: Asked = {
-      ...{ idempotencyKey: `${of.idempotencyKey}-${kind}`, kind, amount },
+    return this.#errand(index, way, {
+      ...{ idempotencyKey: this.#keyOf(index, way, kind), kind, amount },
       ...{ maskedPan, terminalId, rrn },
       ...{ of, answer: undefined, others: [], repeats: 0, refusal: undefined },
-    }
-    const path = () => `/v1/authorizations/${of.answer?.id}/${kind}s`
-    return this.#errand(asked, index, path, { body: () => JSON.stringify({ amount }) })
+    })
   }
 
-  #errand(
-    asked: Asked,
-    index: number,
-    path: () => string,
-    { body }: { readonly body: () => string },
-  ): Errand {
+  #keyOf(index: number, way: WayName, kind: AskedKind): string {
+    if (way === 'iso') return isoKeyOf(kind, this.#request(index))
+    return `${this.#options.runId}-${index}${kind === 'authorization' ? '' : `-${kind}`}`
+  }
+
+  #errand(index: number, way: WayName, asked: Asked): Errand {
     const nextTarget = index % this.#switches.length
     return {
-      ...{ asked, index, path, body, nextTarget, inFlight: 0, lostAtMs: undefined },
-      ...{ isWaiting: false, isRepeat: false, dueMs: 0 },
+      ...{ asked, index, way, request: () => this.#request(index), nextTarget },
+      ...{ sends: 0, inFlight: 0, lostAtMs: undefined, isWaiting: false, isRepeat: false },
+      ...{ unsure: 0, dueMs: 0 },
     }
   }
 
@@ -344,52 +368,7 @@ export class Acquirer {
   #share(index: number, use: number): number {
     return mix32(this.#options.seed ^ Math.imul(use, 0x9e3779b1), index) % 100
   }
-
-  #bytesOf({ asked, path, body }: Errand, target: number): string {
-    const { host, port } = this.#options.targets[target] as Target
-    const text = body()
-    return (
-      `POST ${path()} HTTP/1.1\r\nHost: ${host}:${port}\r\nAuthorization: Bearer demo-key\r\n` +
-      'Content-Type: application/json\r\nAccept: application/json\r\n' +
-      `Idempotency-Key: ${asked.idempotencyKey}\r\nContent-Length: ${text.length}\r\n\r\n${text}`
-    )
-  }
 }
 
 /** What requests of any run call their time; nothing here is decided by it. */
 const START_OF_TIMES_MS = Date.UTC(2026, 0, 1)
-
-function readJson(body: Buffer): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
-    return typeof value === 'object' && value !== null
-      ? (value as Record<string, unknown>)
-      : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function readTold(answer: Readonly<Record<string, unknown>>, body: Buffer): Told {
-  const { card, risk, standIn } = answer as {
-    card?: { masked?: unknown }
-    risk?: { degraded?: string[] }
-    standIn?: boolean
-  }
-  const text = (name: string) => String(answer[name] ?? '')
-  return {
-    digest: digestOf(body),
-    id: text('id'),
-    type: text('type'),
-    outcome: text('outcome'),
-    responseCode: text('responseCode'),
-    issuer: text('issuer'),
-    approvalCode: text('approvalCode'),
-    amount: Number(answer.amount),
-    rrn: text('rrn'),
-    maskedPan: String(card?.masked ?? ''),
-    authorization: text('authorization'),
-    standIn: standIn === true,
-    degraded: risk?.degraded ?? [],
-  }
-}

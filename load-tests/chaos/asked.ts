@@ -25,8 +25,9 @@ export interface Asked {
 
 /** An answer (status 200). */
 export interface Told {
-  /** Of the body's bytes. */
+  /** Of the body's bytes; over ISO 8583 of what `wireDigestOf` takes. */
   readonly digest: string
+  /** Empty over ISO 8583, as are the issuer and a step's authorization: it has no place for them. */
   readonly id: string
   readonly type: string
   readonly outcome: string
@@ -41,6 +42,6 @@ export interface Told {
   /** Of a step: the authorization's id. */
   readonly authorization: string
   readonly standIn: boolean
-  /** What the decision was made without. */
-  readonly degraded: readonly string[]
+  /** What the decision was made without; undefined where the answer does not say. */
+  readonly degraded: readonly string[] | undefined
 }

@@ -6,7 +6,7 @@ import test from 'node:test'
 import { type LedgerEntry, type LedgerReversal, requestKey } from '../issuer/index.ts'
 import type { Asked, Told } from './asked.ts'
 import { audit, DISCREPANCIES, type DiscrepancyKind } from './audit.ts'
-import { digestOf, type StoredAttempt, StoredBooks } from './stored.ts'
+import { digestOf, type StoredAttempt, StoredBooks, wireDigestOf } from './stored.ts'
 
 type Json = Record<string, unknown>
 
@@ -400,6 +400,40 @@ test('a reversal of what never reached its issuer waits, unless the queue must b
   const found = judge(run)
   assert.deepEqual([found.isClean, found.waitingOut], [true, 1])
   assert.deepEqual(judge(run, true).counts, { queue_not_empty: 1 })
+})
+
+/** What the same answer tells over ISO 8583. */
+function overIso(asked: Asked): Asked {
+  const told = asked.answer as Told
+  const digest = wireDigestOf(told)
+  const answer = { ...told, digest, id: '', issuer: '', authorization: '', degraded: undefined }
+  return { ...asked, answer }
+}
+
+test('answers over ISO 8583: their issuer is found by its approval code, their record by what they tell', () => {
+  const run = goodRun()
+  run.asked.splice(0, 1, overIso(at(run.asked, 0)))
+  assert.deepEqual(judge(run).discrepancies, [])
+  const [asked] = run.asked as [Asked]
+  run.asked[0] = { ...asked, answer: { ...(asked.answer as Told), digest: 'another' } }
+  assert.deepEqual(judge(run).counts, { answer_unlike_record: 1 })
+  run.asked[0] = asked
+  run.ledger.splice(0, 1)
+  assert.deepEqual(judge(run).counts, { approved_without_approval: 2 })
+})
+
+test('a 91 over ISO 8583 of which nothing is recorded was said at the door', () => {
+  const run = goodRun()
+  const [asked] = run.asked.slice(-1) as [Asked]
+  const iso = overIso(asked)
+  run.asked.push({ ...iso, idempotencyKey: 'iso 010 at the door' })
+  assert.deepEqual(judge(run).discrepancies, [])
+  const approved = { ...(iso.answer as Told), responseCode: '00', outcome: 'approved' }
+  run.asked.push({ ...iso, idempotencyKey: 'iso 010 lost', answer: approved })
+  assert.deepEqual(Object.keys(judge(run).counts).sort(), [
+    'answer_not_recorded',
+    'approved_without_approval',
+  ])
 })
 
 test('what can not be of one store is said', () => {

@@ -18,7 +18,7 @@ import {
 import { isLive, type LedgerEntry, requestKey } from '../issuer/index.ts'
 import type { Asked, Told } from './asked.ts'
 import { discrepanciesNamedMax } from './limits.ts'
-import type { StoredBooks, StoredDelivery, StoredTransaction } from './stored.ts'
+import type { StoredBooks, StoredDelivery, StoredOutcome, StoredTransaction } from './stored.ts'
 
 /** Every kind, with what it says to whoever reads the report. */
 export const DISCREPANCIES = {
@@ -101,15 +101,21 @@ class Auditor {
   /** Ledger entries by the stored transaction whose attempt they are. */
   readonly #entries = new Map<StoredTransaction, LedgerEntry[]>()
   readonly #known = new Map<string, LedgerEntry>()
+  readonly #approvals = new Map<string, LedgerEntry>()
   #waitingOut = 0
-  #approvals = 0
+  #approved = 0
   #live = 0
 
   constructor(books: BooksOfARun) {
     this.#books = books
     for (const asked of books.asked) this.#askedByKey.set(asked.idempotencyKey, asked)
     for (const { issuer, entries } of books.ledgers) {
-      for (const entry of entries) this.#known.set(`${issuer} ${entry.key}`, entry)
+      for (const entry of entries) {
+        this.#known.set(`${issuer} ${entry.key}`, entry)
+        if (entry.approvalCode !== null) {
+          this.#approvals.set(`${issuer} ${entry.approvalCode}`, entry)
+        }
+      }
     }
   }
 
@@ -128,8 +134,10 @@ class Auditor {
       if (crossed !== undefined) this.#found('answer_crossed', key, crossed)
       const [record] = stored.byKey.get(key) ?? []
       if (record === undefined || record.outcome === null) {
-        this.#found('answer_not_recorded', key, sayTold(answer))
-      } else if (record.id !== answer.id || record.outcome.digest !== answer.digest) {
+        // Over ISO 8583 the door says 91 too, without taking the key.
+        const isOfTheDoor = answer.id === '' && answer.responseCode === '91'
+        if (!isOfTheDoor) this.#found('answer_not_recorded', key, sayTold(answer))
+      } else if (!isRecorded(record.id, record.outcome, answer)) {
         const { outcome, responseCode } = record.outcome
         const recorded = `${record.id} ${outcome} ${responseCode}`
         this.#found('answer_unlike_record', key, `told ${sayTold(answer)}, recorded ${recorded}`)
@@ -184,9 +192,9 @@ class Auditor {
       declined: told('declined').length,
       sameAnswers: asked.reduce((sum, { repeats }) => sum + repeats, 0),
       transactions: stored.transactions.size,
-      approvalsAtIssuers: this.#approvals,
+      approvalsAtIssuers: this.#approved,
       liveAtIssuers: this.#live,
-      reversedAtIssuers: this.#approvals - this.#live,
+      reversedAtIssuers: this.#approved - this.#live,
       waitingOut: this.#waitingOut,
     }
   }
@@ -199,7 +207,7 @@ class Auditor {
       else list.push(entry)
     }
     if (entry.approvalCode === null || entry.approvedAmount === 0) return
-    this.#approvals++
+    this.#approved++
     if (isLive(entry)) this.#live++
     const name = `${issuer} ${entry.approvalCode}`
     if (transaction === undefined) this.#found('approval_unknown_to_store', name, entry.key)
@@ -226,11 +234,12 @@ class Auditor {
   #judgeAcquirer(): void {
     const { asked, ledgers } = this.#books
     const payments = new Map<Asked, AcquirerPayment>()
-    for (const one of asked) if (one.kind === 'authorization') addPayment(payments, one)
+    for (const one of asked) if (one.kind === 'authorization') this.#addPayment(payments, one)
     for (const one of asked) if (one.kind !== 'authorization') addStep(payments, one)
     const standing: ApprovedAnswer[] = []
-    for (const [one, { authorized, reversed }] of payments) {
-      if (one.answer !== undefined && reversed < authorized) standing.push(approvedAnswer(one))
+    for (const [one, { issuer, authorized, reversed }] of payments) {
+      if (one.answer === undefined || reversed >= authorized) continue
+      standing.push({ ...approvedAnswer(one), issuer })
     }
     const books = balanceBooks(standing, ledgers, discrepanciesNamedMax)
     for (const { kind, issuer, approvalCode, idempotencyKey } of books.discrepancies) {
@@ -243,6 +252,24 @@ class Auditor {
       const detail = `${what}: ${acquirerHas} here, ${issuerHas} there`
       this.#found('amounts_differ', `${issuer} ${approvalCode}`, detail)
     }
+  }
+
+  #addPayment(payments: Map<Asked, AcquirerPayment>, asked: Asked): void {
+    const { answer } = asked
+    if (answer?.outcome !== 'approved') return
+    const { approvalCode, amount } = answer
+    const issuer = answer.issuer === '' ? this.#issuerOf(asked.maskedPan, answer) : answer.issuer
+    const position = { authorized: amount, captured: 0, reversed: 0, refunded: 0 }
+    payments.set(asked, { issuer, approvalCode, takesAtOnce: false, ...position })
+  }
+
+  /** ISO 8583 does not say who approved: whoever gave that code, best to that card. */
+  #issuerOf(maskedPan: string, { approvalCode }: Told): string {
+    const named = this.#books.ledgers.flatMap(({ issuer }) => {
+      const entry = this.#approvals.get(`${issuer} ${approvalCode}`)
+      return entry === undefined ? [] : [{ issuer, isOfCard: entry.maskedPan === maskedPan }]
+    })
+    return (named.find(({ isOfCard }) => isOfCard) ?? named[0])?.issuer ?? ''
   }
 
   #judgeDelivery(delivery: StoredDelivery): void {
@@ -267,6 +294,12 @@ class Auditor {
   }
 }
 
+/** Over ISO 8583 an answer has no id, and less is told. */
+function isRecorded(id: string, outcome: StoredOutcome, answer: Told): boolean {
+  if (answer.id === '') return outcome.wireDigest === answer.digest
+  return id === answer.id && outcome.digest === answer.digest
+}
+
 /** How an answer is not of its request; undefined where it is. */
 function crossing(asked: Asked, told: Told): string | undefined {
   const of = asked.of?.answer
@@ -275,7 +308,7 @@ function crossing(asked: Asked, told: Told): string | undefined {
     ['amount', asked.amount, told.amount],
     ['RRN', asked.rrn, asked.kind === 'authorization' ? told.rrn : asked.rrn],
     ['card', asked.maskedPan, asked.kind === 'authorization' ? told.maskedPan : asked.maskedPan],
-    ['authorization', of?.id ?? '', told.authorization],
+    ['authorization', told.id === '' ? '' : (of?.id ?? ''), told.authorization],
   ]
   const wrong = pairs.find(([, here, there]) => here !== there)
   return wrong && `${wrong[0]}: asked ${wrong[1]}, told ${wrong[2]}`
@@ -283,14 +316,6 @@ function crossing(asked: Asked, told: Told): string | undefined {
 
 function sayTold({ id, outcome, responseCode, approvalCode, digest }: Told): string {
   return `${id} ${outcome} ${responseCode} ${approvalCode} (${digest})`.replace('  ', ' ')
-}
-
-function addPayment(payments: Map<Asked, AcquirerPayment>, asked: Asked): void {
-  const { answer } = asked
-  if (answer?.outcome !== 'approved') return
-  const { issuer, approvalCode, amount } = answer
-  const position = { authorized: amount, captured: 0, reversed: 0, refunded: 0 }
-  payments.set(asked, { issuer, approvalCode, takesAtOnce: false, ...position })
 }
 
 function addStep(payments: Map<Asked, AcquirerPayment>, { of, kind, answer }: Asked): void {

@@ -14,7 +14,7 @@ import {
   type StoreKind,
 } from './faults.ts'
 import { canLimitFiles, inject } from './inject.ts'
-import { connectionsMax, leaseMs } from './limits.ts'
+import { leaseMs } from './limits.ts'
 import { type ChaosOptions, readChaosOptions, usage } from './options.ts'
 import { Recoveries } from './recoveries.ts'
 import { type ChaosReport, type InjectedFault, reportText, type StoreRun } from './report.ts'
@@ -71,9 +71,11 @@ async function runOne(
     const { can, skipped } = possible(wanted, stand)
     const durationMs = durationSeconds * 1_000
     const acquirer = new Acquirer({
-      ...{ targets: stand.switches.map(({ port }) => ({ host: '127.0.0.1', port })) },
+      targets: stand.switches.map(({ port, isoPort }) => ({
+        http: { host: '127.0.0.1', port },
+        iso: { host: '127.0.0.1', port: isoPort },
+      })),
       ...{ ratePerSecond, durationMs, seed, signal },
-      connections: Math.min(connectionsMax, Math.max(24, Math.ceil(ratePerSecond / 3))),
       runId: `chaos-${randomBytes(6).toString('hex')}`,
       onAnswer: (event) => recoveries.onAnswer(event),
     })

@@ -35,6 +35,16 @@ export const FAULTS = {
   'cut-redis': { part: 'redis', says: 'connections to Redis end amid a reply, repeatedly' },
   'half-open-redis': { part: 'redis', says: 'what goes to Redis, or comes, is lost' },
   'kill-postgres': { part: 'postgres', store: 'postgres', says: 'kill -9 of PostgreSQL' },
+  'stop-postgres': {
+    part: 'postgres',
+    store: 'postgres',
+    says: 'SIGSTOP of all of PostgreSQL for a second or two',
+  },
+  'stop-postgres-past-lease': {
+    part: 'postgres',
+    store: 'postgres',
+    says: 'the same for longer than the leases of both switches',
+  },
   'delay-postgres': { part: 'postgres', store: 'postgres', says: 'bytes of one switch come late' },
   'stall-postgres': { part: 'postgres', store: 'postgres', says: 'one switch loses it, then not' },
   'cut-postgres': { part: 'postgres', store: 'postgres', says: "one switch's connections end" },
@@ -97,7 +107,7 @@ export function planFaults({ seed, faults, durationMs, leaseMs }: PlanOptions): 
   for (let startMs = QUIET_MS; startMs + slotMs <= QUIET_MS + room + 1; startMs += slotMs) {
     const fault = deck.draw()
     const part = LASTING.min + random() * (LASTING.max - LASTING.min)
-    const forMs = fault === 'stop-switch-past-lease' ? leaseMs * 1.7 : slotMs * part
+    const forMs = fault.endsWith('-past-lease') ? leaseMs * 1.7 : slotMs * part
     planned.push({ fault, atMs: startMs + random() * slotMs * 0.15, forMs, draw: random() })
     if (random() >= TOGETHER) continue
     const others = faults.filter(

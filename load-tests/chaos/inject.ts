@@ -55,6 +55,11 @@ export async function inject(
     recoveries.begin('PostgreSQL back to first approval', performance.now(), isApproval)
     return 'PostgreSQL'
   }
+  if (what === 'stop' && stand.postgres !== undefined) {
+    await whileStopped(stand.postgres, forMs)
+    recoveries.begin('PostgreSQL continued to first approval', performance.now(), isApproval)
+    return 'PostgreSQL'
+  }
   const index = Math.floor(draw * stand.postgresLinks.length)
   await badWeather(at(stand.postgresLinks, index), planned, { delayMs: 20, spreadMs: 300 })
   return `PostgreSQL of ${at(stand.switches, index).name}`
@@ -73,7 +78,9 @@ const isApproval = ({ told }: AnswerEvent) =>
 
 /** One that was not decided before and found again. */
 const isFullDecision = ({ told, lostAtMs }: AnswerEvent) =>
-  told.type === 'authorization' && lostAtMs === undefined && !told.degraded.includes('velocity')
+  told.type === 'authorization' &&
+  lostAtMs === undefined &&
+  told.degraded?.includes('velocity') === false
 
 async function hitSwitch(
   stand: Stand,

@@ -6,8 +6,16 @@
  */
 export const authorizationsMax = 500_000
 
-/** Connections to one switch: each that is refused is dialled again ten times a second. */
-export const connectionsMax = 400
+/**
+ * Connections over HTTP to one switch, a request at a time on each: 600 a second that wait 1.5 s
+ * for an issuer that is stopped are 900, and with their retries not twice as many. More are opened
+ * when all are busy, so many at once.
+ */
+export const connectionsMax = 2_000
+export const connectionsAtOnce = 32
+
+/** Connections over ISO 8583 to one switch, 512 in flight on each. */
+export const isoConnections = 8
 
 /** Bytes that a proxy holds back in one direction of one connection; then it stops reading. */
 export const heldBytesMax = 4_194_304
@@ -20,6 +28,12 @@ export const retriesAtOnceMax = 128
 
 /** Between two questions for the same unanswered key. */
 export const retryPauseMs = 1_000
+
+/** How often what waits for its time is looked through: tens of thousands may. */
+export const waitingLookMs = 20
+
+/** Times that a 91 is asked about again at the end: at the door it takes no key. */
+export const unsureRetriesMax = 5
 
 /** Answered requests that are asked once more at the end, to get their first answer. */
 export const repeatsAtEndMax = 5_000

@@ -178,17 +178,23 @@ async function superviseSwitch(
     ...(databaseUrl === undefined ? {} : { database: { leaseMs } }),
   }
   const port = await freePort()
+  const isoPort = await freePort()
   const start = () =>
     startSwitch({
       folder,
       issuers: [],
       config,
       redisUrl: redisLink && `redis://127.0.0.1:${redisLink.port}`,
-      env: { PORT: String(port), DATABASE_URL: databaseUrl, KEYS_FILE: keysFile },
+      env: {
+        PORT: String(port),
+        ISO_PORT: String(isoPort),
+        DATABASE_URL: databaseUrl,
+        KEYS_FILE: keysFile,
+      },
       waitReady: false,
     })
   say(`starting ${name}`)
-  return new SupervisedSwitch({ name, port, start, onReady, say })
+  return new SupervisedSwitch({ name, port, isoPort, start, onReady, say })
 }
 
 async function startDatabase(

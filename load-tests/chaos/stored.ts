@@ -16,8 +16,10 @@ export interface StoredOutcome {
   readonly responseCode: string
   /** Empty where there is none. */
   readonly approvalCode: string
-  /** Of the answer as it is sent. */
+  /** Of the answer as it is sent over HTTP. */
   readonly digest: string
+  /** Of what is sent over ISO 8583. */
+  readonly wireDigest: string
 }
 
 export interface StoredDelivery {
@@ -83,6 +85,16 @@ export function digestOf(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('hex').slice(0, 16)
 }
 
+/** The same of what an answer over ISO 8583 tells: DE39, DE38, and DE4 where there is DE38. */
+export function wireDigestOf(answer: {
+  readonly responseCode: string
+  readonly approvalCode: string
+  readonly amount: number
+}): string {
+  const { responseCode, approvalCode, amount } = answer
+  return digestOf(`${responseCode} ${approvalCode} ${approvalCode === '' ? '' : amount}`)
+}
+
 export class StoredBooks {
   readonly transactions = new Map<string, StoredTransaction>()
   /** By idempotency key; more than one would be a key that was claimed twice. */
@@ -146,12 +158,13 @@ export class StoredBooks {
     const transaction = this.#find(id, 'an outcome')
     if (transaction === undefined) return
     if (transaction.outcome !== null) this.contradictions.push(`${id} has two outcomes`)
-    const { approvalCode } = answer
+    const approvalCode = typeof answer.approvalCode === 'string' ? answer.approvalCode : ''
     transaction.outcome = {
       outcome,
       responseCode,
-      approvalCode: typeof approvalCode === 'string' ? approvalCode : '',
+      approvalCode,
       digest: digestOf(JSON.stringify(answer)),
+      wireDigest: wireDigestOf({ responseCode, approvalCode, amount: Number(answer.amount) }),
     }
     for (const message of [reversal, advice]) if (message) this.#queue(message)
   }

@@ -15,6 +15,7 @@ import { restartPauseMs } from './limits.ts'
 export interface SupervisedSwitchOptions {
   readonly name: string
   readonly port: number
+  readonly isoPort: number
   /** Starts it and returns once it listens. */
   readonly start: () => Promise<RunningSwitch>
   /** Milliseconds from the start of the process to its readiness. */
@@ -26,6 +27,7 @@ export interface SupervisedSwitchOptions {
 export class SupervisedSwitch {
   readonly name: string
   readonly port: number
+  readonly isoPort: number
   readonly #options: SupervisedSwitchOptions
   #running: RunningSwitch | undefined
   #isReady = false
@@ -38,6 +40,7 @@ export class SupervisedSwitch {
     this.#options = options
     this.name = options.name
     this.port = options.port
+    this.isoPort = options.isoPort
   }
 
   /** How often it ended, by exit code: 137 is a kill. */

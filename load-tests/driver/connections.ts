@@ -3,7 +3,7 @@
 
 import { connect, type Socket } from 'node:net'
 import type { NoAnswer, Target } from './door.ts'
-import { connectionsMax, idleMsMax, redialMs } from './limits.ts'
+import { connectionsMax, idleMsMax, redialMs, redialsAtOnce } from './limits.ts'
 import { type HttpAnswer, ResponseParser } from './response-parser.ts'
 
 export interface ConnectionsEvents {
@@ -152,7 +152,8 @@ export class Connections {
         this.#redials.delete(redial)
         void this.#dial()
       },
-      wasOpen ? 0 : redialMs,
+      // A hundred that are refused are dialled again as fast as they may, more take their turns.
+      wasOpen ? 0 : redialMs * Math.max(1, this.#redials.size / redialsAtOnce),
     )
     this.#redials.add(redial)
   }

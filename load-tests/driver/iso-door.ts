@@ -21,7 +21,7 @@ export class IsoDoor implements Door {
   constructor(target: Target, events: DoorEvents) {
     const settled = (token: number) => {
       const request = this.#requests.get(token)
-      if (request !== undefined) this.#tokens.delete(traceOf(stanOf(request), timeOf(request)))
+      if (request !== undefined) this.#tokens.delete(traceOf(stanOf(request), isoTimeOf(request)))
       this.#requests.delete(token)
     }
     this.#lanes = new Multiplexed(
@@ -58,9 +58,9 @@ export class IsoDoor implements Door {
 
   send(token: number, request: MixedRequest, isRepeat: boolean): boolean {
     return this.#lanes.send(token, (client) => {
-      this.#tokens.set(traceOf(stanOf(request), timeOf(request)), token)
+      this.#tokens.set(traceOf(stanOf(request), isoTimeOf(request)), token)
       this.#requests.set(token, request)
-      client.send(messageOf(request, isRepeat))
+      client.send(isoMessageOf(request, isRepeat))
     })
   }
 
@@ -78,17 +78,18 @@ function traceOf(stan: unknown, transmittedAt: unknown): string {
 }
 
 /** DE7, MMDDhhmmss in UTC. */
-function timeOf({ sentAtMs }: MixedRequest): string {
+export function isoTimeOf({ sentAtMs }: MixedRequest): string {
   return new Date(sentAtMs).toISOString().slice(5, 19).replace(/[-T:]/g, '')
 }
 
-function messageOf(request: MixedRequest, isRepeat: boolean): IsoMessage {
+/** 0100, or its repeat 0101. */
+export function isoMessageOf(request: MixedRequest, isRepeat: boolean): IsoMessage {
   const { merchant, home } = request
   const fields: (FieldValue | undefined)[] = new Array(50)
   fields[2] = request.pan
   fields[3] = '000000'
   fields[4] = String(request.amount).padStart(12, '0')
-  fields[7] = timeOf(request)
+  fields[7] = isoTimeOf(request)
   fields[11] = stanOf(request)
   fields[14] = request.expiry
   fields[18] = merchant.category

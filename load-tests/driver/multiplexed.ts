@@ -1,30 +1,38 @@
 // Connections that carry many requests at once: who has room takes the next, and a connection that
 // ends gives up what it carried.
 
-import type { DoorAnswer, DoorEvents, NoAnswer } from './door.ts'
+import type { DoorAnswer, NoAnswer } from './door.ts'
 import { connectionsMax, inFlightPerConnectionMax, redialMs } from './limits.ts'
 
 /** What a connection tells of itself. */
-export interface Lane {
-  settle(token: number, answer: DoorAnswer | NoAnswer): void
+export interface Lane<Answer = DoorAnswer> {
+  settle(token: number, answer: Answer | NoAnswer): void
   lost(): void
 }
 
-interface Carrier<Socket> extends Lane {
+export interface MultiplexedEvents<Answer> {
+  onAnswer(token: number, answer: Answer): void
+  onNoAnswer(token: number, why: NoAnswer): void
+  /** There is room for a further request. */
+  onIdle(): void
+  onConnectFailed(): void
+}
+
+interface Carrier<Socket, Answer> extends Lane<Answer> {
   socket: Socket | undefined
   readonly tokens: Set<number>
 }
 
-export class Multiplexed<Socket extends { destroy(): void }> {
-  readonly #events: DoorEvents
-  readonly #connect: (lane: Lane) => Promise<Socket>
-  readonly #carriers: Carrier<Socket>[] = []
-  readonly #carrierOf = new Map<number, Carrier<Socket>>()
+export class Multiplexed<Socket extends { destroy(): void }, Answer extends object = DoorAnswer> {
+  readonly #events: MultiplexedEvents<Answer>
+  readonly #connect: (lane: Lane<Answer>) => Promise<Socket>
+  readonly #carriers: Carrier<Socket, Answer>[] = []
+  readonly #carrierOf = new Map<number, Carrier<Socket, Answer>>()
   readonly #redials = new Set<NodeJS.Timeout>()
   #next = 0
   #isClosed = false
 
-  constructor(events: DoorEvents, connect: (lane: Lane) => Promise<Socket>) {
+  constructor(events: MultiplexedEvents<Answer>, connect: (lane: Lane<Answer>) => Promise<Socket>) {
     this.#events = events
     this.#connect = connect
   }
@@ -63,8 +71,8 @@ export class Multiplexed<Socket extends { destroy(): void }> {
     for (const { socket } of this.#carriers) socket?.destroy()
   }
 
-  #carrier(): Carrier<Socket> {
-    const carrier: Carrier<Socket> = {
+  #carrier(): Carrier<Socket, Answer> {
+    const carrier: Carrier<Socket, Answer> = {
       socket: undefined,
       tokens: new Set(),
       settle: (token, answer) => {
@@ -81,7 +89,7 @@ export class Multiplexed<Socket extends { destroy(): void }> {
     return carrier
   }
 
-  #settle(token: number, answer: DoorAnswer | NoAnswer): void {
+  #settle(token: number, answer: Answer | NoAnswer): void {
     const carrier = this.#carrierOf.get(token)
     if (carrier === undefined) return
     this.#carrierOf.delete(token)
@@ -91,7 +99,7 @@ export class Multiplexed<Socket extends { destroy(): void }> {
     if (!this.#isClosed && carrier.socket !== undefined) this.#events.onIdle()
   }
 
-  async #dial(carrier: Carrier<Socket>): Promise<void> {
+  async #dial(carrier: Carrier<Socket, Answer>): Promise<void> {
     try {
       const socket = await this.#connect(carrier)
       if (this.#isClosed) {
@@ -107,7 +115,7 @@ export class Multiplexed<Socket extends { destroy(): void }> {
     }
   }
 
-  #dialLater(carrier: Carrier<Socket>): void {
+  #dialLater(carrier: Carrier<Socket, Answer>): void {
     if (this.#isClosed) return
     const timer = setTimeout(() => {
       this.#redials.delete(timer)

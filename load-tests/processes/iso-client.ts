@@ -20,6 +20,8 @@ export interface IsoClientOptions {
   /** PEM texts of a client certificate, its key, and who signed the server's. */
   readonly tls?: { readonly cert?: string; readonly key?: string; readonly ca: string }
   readonly onMessage?: (message: IsoMessage) => void
+  /** False: `received` stays empty, for runs that receive more than memory should hold. */
+  readonly isKept?: boolean
 }
 
 export interface IsoClient {
@@ -50,7 +52,7 @@ export function openIsoClient(options: IsoClientOptions): Promise<IsoClient> {
       (payload) => {
         const decoded = dialect.decode(payload)
         if (!decoded.ok) throw new Error(`the switch sent ${decoded.problem.message}`)
-        received.push(decoded.message)
+        if (options.isKept !== false) received.push(decoded.message)
         options.onMessage?.(decoded.message)
       },
       (problem) => {

@@ -2,11 +2,11 @@
 // port of loopback. Ended by its handle. As root it runs as another user, because it refuses root.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { accessSync, constants, readdirSync } from 'node:fs'
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { Child, pause } from './child.ts'
+import { Child, pause as sleep } from './child.ts'
 import { freePort } from './free-port.ts'
 
 export interface RunningPostgres {
@@ -18,6 +18,9 @@ export interface RunningPostgres {
   sql(text: string, database?: string): string
   /** Another empty database; its URL. */
   createDatabase(name: string, template?: string): string
+  /** SIGSTOP to all of its processes, so that it hangs with its connections open; and SIGCONT. */
+  pause(): void
+  resume(): void
   /** SIGKILL to its main process; the others end by themselves. */
   kill(): Promise<void>
   /** Starts it again on the same folder and port. */
@@ -122,6 +125,15 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
     return url(name)
   }
   createDatabase('switchyard')
+  // Its main process first, which then starts no others, and last to go on.
+  const pause = () => {
+    child.signal('SIGSTOP')
+    for (const pid of childrenOf(child.pid)) process.kill(pid, 'SIGSTOP')
+  }
+  const resume = () => {
+    for (const pid of childrenOf(child.pid)) process.kill(pid, 'SIGCONT')
+    child.signal('SIGCONT')
+  }
   return {
     url: url('switchyard'),
     port,
@@ -130,10 +142,12 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
     },
     sql,
     createDatabase,
+    pause,
+    resume,
     async kill() {
       await child.kill()
       // Its other processes notice that it is gone, and end by themselves.
-      await pause(50)
+      await sleep(50)
     },
     async restart() {
       for (let tries = 0; ; tries++) {
@@ -143,7 +157,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
         } catch (error) {
           // The old ones' shared memory is freed when the last of them has ended.
           if (tries === 10) throw error
-          await pause(200)
+          await sleep(200)
         }
       }
     },
@@ -153,6 +167,12 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Of one that is stopped: none comes or goes. */
+function childrenOf(pid: number): readonly number[] {
+  const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
+  return list === '' ? [] : list.split(' ').map(Number)
 }
 
 function userOf(name: string): User {
