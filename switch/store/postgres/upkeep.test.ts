@@ -1,5 +1,5 @@
-// What is due in a database goes: partitions, keys, cards. What is still needed stays, and one whose
-// lease is over changes nothing.
+// What is due in a database goes: partitions, keys, cards. What is needed stays, and whoever has no
+// lease any more changes nothing.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
