@@ -162,11 +162,11 @@ async function declineOriginal(world: World, { authorization }: RunningStep): Pr
   }
   const recorded = await world.store.record(outcome)
   if (recorded.cause !== 'acquirer_reversal') return false
+  if (recorded.reversal === null) return true
   // While the authorization runs here its own last step hands the reversal over, so that it can't
-  // overtake the request.
+  // overtake the request; its place among those of its card is from now.
   const isRunning = world.inFlight.find(`${intent.acquirer}\n${intent.idempotencyKey}`)
-  if (isRunning === undefined && recorded.reversal !== null) {
-    world.storeAndForward.enqueue(recorded.reversal)
-  }
+  if (isRunning === undefined) world.storeAndForward.enqueue(recorded.reversal)
+  else world.storeAndForward.reserve(recorded.reversal)
   return true
 }

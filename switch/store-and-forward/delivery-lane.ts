@@ -14,7 +14,8 @@
 //
 // Order is kept a card, across repeats: a message waits, `held`, until the one before it of its
 // card is acknowledged or dead. 25 lets it go too: the issuer has heard the reversal, and the
-// repeats are for a request that may still be under way. Cards don't wait for each other.
+// repeats are for a request that may still be under way. Cards don't wait for each other. What an
+// acquirer reverses while it is under way has its place from then on, and waits there.
 //
 // An advice is an original itself: what follows it names its numbers, and waits for it.
 
@@ -109,7 +110,7 @@ class Entry implements DeadlineEntry<Entry> {
   /** Monotonic. */
   readonly settlesAtMs: number
   failures = 0
-  /** `held`: a message about the same original, or of the same card, goes first. */
+  /** `held`: a message about the same original or card goes first, or the request that it undoes. */
   state: 'ready' | 'sending' | 'waiting' | 'held' = 'ready'
   readonly cardKey: string
   /** The next message of its card, which waits for this one to be answered. */
@@ -117,6 +118,8 @@ class Entry implements DeadlineEntry<Entry> {
   hasPassed = false
   isBehindOriginal = false
   isBehindCard = false
+  /** Its own request is still under way here: it has its place, and waits there. */
+  isBehindRequest = false
   /** Asked for by an operator: its age is known. */
   readonly isRequeued: boolean
   approvedLate = false
@@ -150,6 +153,10 @@ function originalKey(attempt: Pick<Attempt, 'stan' | 'transmittedAt' | 'rrn'>): 
 /** The original that a message is about; an advice is one itself. */
 function originalOf(message: QueuedMessage): string {
   return originalKey(message.step === 'advice' ? message : message.original)
+}
+
+function isHeld({ isBehindOriginal, isBehindCard, isBehindRequest }: Entry): boolean {
+  return isBehindOriginal || isBehindCard || isBehindRequest
 }
 
 function deliveryKey({ transactionId, step }: QueuedMessage): string {
@@ -222,6 +229,24 @@ export class DeliveryLane {
     return this.#dead
   }
 
+  /**
+   * Keeps the place of a message that is durable already, and may not leave before the request that
+   * it undoes has ended: `letGo` says so. Without room for it `add` takes it over later.
+   */
+  reserve(message: QueuedMessage): void {
+    if (this.#entries.size >= this.#context.limits.queuedMax) return
+    if (!this.#entries.has(deliveryKey(message))) this.#take(message, 0, null, false, true)
+  }
+
+  /** The request that a reserved message undoes has ended. */
+  letGo(message: QueuedMessage): void {
+    const reserved = this.#entries.get(deliveryKey(message))
+    if (reserved?.isBehindRequest !== true) return
+    reserved.isBehindRequest = false
+    this.#release(reserved)
+    this.#pump()
+  }
+
   /** Takes over a message that is durable already. `sends` as stored. */
   add(
     message: QueuedMessage,
@@ -229,8 +254,17 @@ export class DeliveryLane {
     lastResponseCode: string | null,
     isRequeued = false,
   ): void {
-    const key = deliveryKey(message)
-    if (this.#entries.has(key)) return
+    if (this.#entries.has(deliveryKey(message))) return
+    this.#take(message, sends, lastResponseCode, isRequeued, false)
+  }
+
+  #take(
+    message: QueuedMessage,
+    sends: number,
+    lastResponseCode: string | null,
+    isRequeued: boolean,
+    isBehindRequest: boolean,
+  ): void {
     if (this.#issuer === undefined) {
       const { transactionId } = message
       this.#context.onEvent({ kind: 'no_issuer', issuer: this.issuerName, transactionId })
@@ -242,7 +276,8 @@ export class DeliveryLane {
     const settlesAtMs = this.#settlesAtMs(this.#issuer, message)
     const cardKey = this.#cardKeyOf(message)
     const entry = new Entry(message, sends, lastResponseCode, settlesAtMs, cardKey, isRequeued)
-    this.#entries.set(key, entry)
+    entry.isBehindRequest = isBehindRequest
+    this.#entries.set(deliveryKey(message), entry)
     // Once told it is kept with the entry.
     entry.approvedLate = undoesUnknown(message) && this.#approvals.delete(message.transactionId)
     this.#issuer?.holdStan(message.stan)
@@ -250,7 +285,7 @@ export class DeliveryLane {
     this.#lineOriginal(entry)
     if (lastResponseCode === '25' && message.mti === '0420') entry.hasPassed = true
     else this.#lineCard(entry)
-    if (entry.isBehindOriginal || entry.isBehindCard) {
+    if (isHeld(entry)) {
       entry.state = 'held'
       return
     }
@@ -292,7 +327,7 @@ export class DeliveryLane {
 
   /** Lets an entry go once nothing stands before it. */
   #release(entry: Entry): void {
-    if (entry.isBehindOriginal || entry.isBehindCard) return
+    if (isHeld(entry)) return
     entry.state = 'ready'
     this.#ready.push(entry)
   }

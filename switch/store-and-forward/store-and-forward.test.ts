@@ -419,6 +419,25 @@ test('order is kept a card: the next waits until the one before it was heard', a
   assert.deepEqual(seen().slice(0, 7), [100, 101, 100, 100, 100, 110, 120])
 })
 
+test('what waits for its own request has its place, and others of its card wait behind it', async () => {
+  const { store, issuer, forward, time, simulated } = await createRig({ cardKey: () => 'one card' })
+  await time.advance(50)
+  const [running, next] = [await queueReversal(store, issuer), await queueReversal(store, issuer)]
+  forward.reserve(running)
+  forward.reserve(running)
+  forward.enqueue(next)
+  // Found in the store meanwhile, as what others queued is: that does not let it go.
+  forward.takeUp(await store.pendingDeliveries())
+  await time.advance(60_000)
+  assert.deepEqual(reversalsOf(simulated.received), [])
+  assert.equal(forward.depth('demo-a'), 2)
+  forward.enqueue(running)
+  await time.advance(1_000)
+  const sent = reversalsOf(simulated.received).map(({ fields }) => fields[11])
+  assert.deepEqual(sent, [running.stan, next.stan])
+  assert.equal(forward.depth('demo-a'), 0)
+})
+
 test('what follows an advice waits until it is acknowledged, a reversal before it until it is heard', async () => {
   const isBack = { now: false }
   const { store, issuer, forward, time, simulated } = await createRig({

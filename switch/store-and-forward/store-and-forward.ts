@@ -54,6 +54,11 @@ export interface StoreAndForward {
    */
   enqueue(message: QueuedMessage): void
   /**
+   * Keeps the place of a reversal whose request is still under way here: `enqueue` lets it go. Where
+   * the overflow takes it, or another process's lane, it has no place, and `enqueue` adds it.
+   */
+  reserve(message: QueuedMessage): void
+  /**
    * An approval came after its attempt was given up: a reversal that was answered 25 is sent again
    * at once, and 25 does not end it any more. No reversal is added.
    */
@@ -134,7 +139,13 @@ export function createStoreAndForward(options: StoreAndForwardOptions): StoreAnd
     },
     takeUp,
     enqueue(message) {
-      if (isOurs(message.issuer)) laneOf(message.issuer).add(message, 0, null)
+      if (!isOurs(message.issuer)) return
+      const lane = laneOf(message.issuer)
+      lane.add(message, 0, null)
+      lane.letGo(message)
+    },
+    reserve(message) {
+      if (isOurs(message.issuer)) laneOf(message.issuer).reserve(message)
     },
     requeue({ message, sends, lastResponseCode }) {
       if (!isOurs(message.issuer)) return
