@@ -185,6 +185,22 @@ test('a store that can not be read ends nothing: told again, or asked again', as
   }
 })
 
+test('who asked is not left waiting where no answer will come: its connection ends', async () => {
+  const fingerprint = new Uint8Array(32)
+  const store = {
+    findKey: () => ({ transactionId: 'auth_1', state: 'recorded', fingerprint }),
+    read: async () => {
+      throw Object.assign(new Error('read'), { code: 'EIO' })
+    },
+  }
+  const { send, answers, connection } = await createRig(undefined, undefined, store)
+  assert.equal(connection.isDestroyed, false)
+  send({ ...authorization(), mti: '0101' })
+  await settled()
+  assert.deepEqual(answers, [])
+  assert.equal(connection.isDestroyed, true)
+})
+
 test('each refusal has its DE39, and the acquirer’s own numbers come back', async () => {
   for (const [change, code] of [
     [{}, '91'],

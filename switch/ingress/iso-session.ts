@@ -184,8 +184,15 @@ export class IsoSession {
   #answer(message: Received, reply: Reply, tpdu: Tpdu | null): void {
     if (reply.kind === 'refused') this.#world.journal.refused(reply.code)
     const answer = answerReply(message, reply, this.#peer.room)
-    if (answer === undefined) this.#note('unanswered')
-    else this.#send(answer, tpdu)
+    if (answer !== undefined) {
+      this.#send(answer, tpdu)
+      return
+    }
+    this.#note('unanswered')
+    // Who asked must not wait in vain: where no answer will come its connection ends. What is told
+    // comes again by itself, and the answer to what still runs has the same numbers.
+    const isUnknown = reply.kind === 'refused' && reply.code === 'outcome_unknown'
+    if (isUnknown && !isAccepted(message.message.mti)) this.#close('unanswered')
   }
 
   #notOffered(message: Received, tpdu: Tpdu | null): void {
@@ -299,6 +306,7 @@ export class IsoSession {
   }
 
   #close(reason: AcquirerLinkEvent): void {
+    if (this.#isClosed) return
     const { listener, name } = this.#peer
     this.#world.journal.log.warn({ listener, peer: name, reason }, 'an acquirer was closed')
     this.#splitter.stop()
