@@ -23,6 +23,16 @@ const ROUTES: Config['routes'] = [
   { bins: ['541333'], issuer: 'demo-b' },
 ]
 
+/** What both issuers let the switch answer in their place: some, so that limits are met too. */
+const STAND_IN: NonNullable<Config['issuers'][number]['standIn']> = {
+  currency: 'EUR',
+  amountMax: 25_000,
+  card: { countMax: 3, sumMax: 40_000 },
+  bin: { countMax: 1_000, sumMax: 10_000_000 },
+  mccs: ['5411'],
+  scoreMax: 0.35,
+}
+
 /** Throws where what ships can't be read: there is nothing to simulate then. */
 export async function readGround(lateAnswerWindowMs: number): Promise<Ground> {
   const shipped = readConfig(readFileSync(CONFIG_FILE, 'utf8'), {})
@@ -38,6 +48,7 @@ export async function readGround(lateAnswerWindowMs: number): Promise<Ground> {
     ...issuer,
     connections: issuer.name === 'demo-a' ? 2 : 1,
     lateAnswerWindowMs,
+    standIn: STAND_IN,
   }))
   const log = pino({ level: 'silent' })
   return {

@@ -4,6 +4,7 @@
 import { createSeededRandom, type SeededRandom } from '../random.ts'
 import type { VirtualTime } from '../time.ts'
 import type { Books, Request } from './books.ts'
+import { toldCodeOf } from './iso-acquirer.ts'
 import type { Life } from './life.ts'
 import { DEADLINE_TOLERANCE_MS, PATIENCE_MS } from './limits.ts'
 import type { PayEntry, StepEntry } from './plan.ts'
@@ -50,27 +51,24 @@ export class HttpAcquirer {
     const random = createSeededRandom(entry.seed)
     const request = this.#request(entry, entry.id)
     const body = bodyOf(entry, this.#options.time.clock.now())
+    const path = entry.isTold ? '/v1/advices' : '/v1/authorizations'
     switch (entry.manner) {
       case 'doubles':
         this.#options.books.fault('acquirer_sends_twice')
         await Promise.all([
-          this.#see(request, '', body, random, PATIENCE_MS),
-          this.#see(request, '', body, random, PATIENCE_MS),
+          this.#see(request, path, body, random, PATIENCE_MS),
+          this.#see(request, path, body, random, PATIENCE_MS),
         ])
         break
       case 'reverses_first':
         this.#options.books.fault('reversal_before_original')
         await this.#reverse(request, body, random)
-        await this.#see(request, '', body, random, PATIENCE_MS)
+        await this.#see(request, path, body, random, PATIENCE_MS)
         break
       case 'gives_up':
         this.#options.books.fault('acquirer_gives_up')
-        void this.#post(
-          request.key,
-          '/v1/authorizations',
-          body,
-          30 + random.below(9_000),
-          (answer) => this.#take(request, answer),
+        void this.#post(request.key, path, body, 30 + random.below(9_000), (answer) =>
+          this.#take(request, answer),
         )
         await this.#sleep(20 + random.below(9_000))
         await this.#reverse(request, body, random)
@@ -79,7 +77,7 @@ export class HttpAcquirer {
         const isHasty = entry.manner === 'impatient'
         if (isHasty) this.#options.books.fault('acquirer_asks_again')
         const patienceMs = isHasty ? 50 + random.below(3_000) : PATIENCE_MS
-        await this.#see(request, '', body, random, patienceMs)
+        await this.#see(request, path, body, random, patienceMs)
       }
     }
     request.isDone = true
@@ -95,7 +93,7 @@ export class HttpAcquirer {
     this.#open++
     const random = createSeededRandom(entry.seed)
     const request = this.#request(entry, entry.id)
-    const path = `/${String(paid.body.id)}/${entry.step}s`
+    const path = `/v1/authorizations/${String(paid.body.id)}/${entry.step}s`
     const share = Math.max(1, Math.floor(Number(paid.body.amount) * entry.share))
     const all = entry.share === 1 && entry.step !== 'increment'
     const body = all ? {} : { amount: share }
@@ -140,6 +138,7 @@ export class HttpAcquirer {
       refusedWith: undefined,
       isDone: false,
       reversalAnswered: false,
+      stepAmount: undefined,
     }
     this.#options.books.requests.set(key, request)
     return request
@@ -156,15 +155,9 @@ export class HttpAcquirer {
     let patienceMs = firstPatienceMs
     for (;;) {
       let isSettled = false
-      const answer = await this.#post(
-        request.key,
-        `/v1/authorizations${path}`,
-        body,
-        patienceMs,
-        (late) => {
-          isSettled = this.#take(request, late)
-        },
-      )
+      const answer = await this.#post(request.key, path, body, patienceMs, (late) => {
+        isSettled = this.#take(request, late)
+      })
       if (answer && isSettled) return
       // A payment's next step may find it busy for long; nobody waits for ever.
       await this.#sleep(200 + random.below(this.#options.isCalm() ? 800 : 4_000))
@@ -306,5 +299,6 @@ export function bodyOf(entry: PayEntry, nowMs: number) {
     merchant: { id: entry.id, name: 'Corner Shop', mcc: isCash ? '6011' : '5411', country: 'DE' },
     terminal: { id: `T${entry.id}`.slice(0, 8), entryMode: 'chip' },
     transmittedAt: new Date(nowMs).toISOString(),
+    ...(entry.isTold ? { responseCode: '00', approvalCode: toldCodeOf(entry) } : {}),
   }
 }

@@ -6,15 +6,9 @@ import { readSteps } from '../../steps/index.ts'
 import type { Transaction } from '../../store/index.ts'
 import type { World } from '../../world.ts'
 import type { HttpAcquirer } from './acquirer.ts'
+import { acquirerSums, type Sums } from './acquirer-sums.ts'
 import type { Account, Bank } from './bank.ts'
 import type { Books, Request } from './books.ts'
-
-interface Sums {
-  readonly authorized: number
-  readonly captured: number
-  readonly reversed: number
-  readonly refunded: number
-}
 
 export interface AuditOptions {
   readonly world: World
@@ -142,11 +136,21 @@ function auditAttempts(
   accounts: ReadonlyMap<string, Account>,
 ): Account | undefined {
   let kept: Account | undefined
+  const advice = outcome?.advice?.step === 'advice' ? outcome.advice : undefined
+  if (advice !== undefined) {
+    const { issuer, mti, stan, transmittedAt } = advice
+    kept = accounts.get(nameOf(issuer, `${mti} ${stan} ${transmittedAt}`))
+    books.note(outcome?.cause === 'stand_in' ? 'stood_in' : 'advices_taken')
+    if (kept === undefined) {
+      books.violate('books_differ', `${intent.id} was told, its issuer knows nothing of it`)
+    }
+  }
   for (const [i, attempt] of attempts.entries()) {
     const { issuer, mti, stan, transmittedAt } = attempt
     const account = accounts.get(nameOf(issuer, `${mti} ${stan} ${transmittedAt}`))
+    if (account !== undefined && account === kept) continue
     const isLast = i === attempts.length - 1
-    const isKept = isLast && outcome?.outcome === 'approved'
+    const isKept = isLast && outcome?.outcome === 'approved' && advice === undefined
     if (isKept) {
       if (account?.isApproved !== true) {
         books.violate('books_differ', `${intent.id} is approved, its issuer knows nothing of it`)
@@ -218,37 +222,6 @@ function issuerSums(accounts: readonly Account[], type: string): Sums {
   for (const amount of standing.captures.values()) captured += amount
   const { reversed } = standing
   const takesAtOnce = type === 'sale' || type === 'cash_withdrawal'
-  return {
-    authorized,
-    captured: takesAtOnce ? authorized - reversed : captured,
-    reversed,
-    refunded,
-  }
-}
-
-/** From the answers alone; undefined where one of them never came. */
-function acquirerSums(books: Books, request: Request): Sums | undefined {
-  const { body, entry } = request
-  if (body === undefined || entry.kind !== 'pay') return undefined
-  if (body.outcome !== 'approved') return undefined
-  let authorized = Number(body.amount)
-  let captured = 0
-  let reversed = 0
-  let refunded = 0
-  for (const other of books.requests.values()) {
-    const isStep = other.entry.kind === 'step' && other.entry.of === entry.id
-    const isReversal = other.key === `${request.key}-reversal`
-    if (!isStep && !isReversal) continue
-    if (other.body === undefined && other.refusedWith === undefined) return undefined
-    if (other.body?.outcome !== 'approved') continue
-    const amount = Number(other.body.amount)
-    const type = String(other.body.type)
-    if (type === 'increment') authorized += amount
-    else if (type === 'capture') captured += amount
-    else if (type === 'refund') refunded += amount
-    else reversed += amount
-  }
-  const takesAtOnce = entry.type === 'sale' || entry.type === 'cash_withdrawal'
   return {
     authorized,
     captured: takesAtOnce ? authorized - reversed : captured,

@@ -136,7 +136,7 @@ export class Bank {
       books.fault('request_lost')
       return
     }
-    const isBusy = fault?.fault === 'answer_busy' && /^0[24]2/.test(message.mti)
+    const isBusy = fault?.fault === 'answer_busy' && /^0[124]2/.test(message.mti)
     if (isBusy) books.fault('answer_busy')
     const answer = isBusy ? answerOf(message, '91') : this.#judge(message, payment)
     if (this.isSilent || answer === undefined) return
@@ -182,7 +182,9 @@ export class Bank {
   #judge(message: IsoMessage, payment: string): IsoMessage | undefined {
     const { mti } = message
     if (mti.startsWith('04')) return this.#reverse(message)
-    if (mti.startsWith('022')) return this.#capture(message)
+    const isTold = mti.startsWith('012') || mti.startsWith('022')
+    if (isTold && text(message, 90) === '') return this.#note(message, payment)
+    if (isTold) return this.#capture(message)
     const key = `${mti} ${text(message, 11)} ${text(message, 7)}`
     const account = this.accounts.get(key) ?? this.#decide(message, key, payment)
     this.accounts.set(key, account)
@@ -282,6 +284,35 @@ export class Bank {
       if (isIts && other.reversedBy === undefined) held += other.approved
     }
     return held
+  }
+
+  /** An advice: it stands for itself, and what was decided is taken as it is. */
+  #note(message: IsoMessage, payment: string): IsoMessage {
+    const { books, trace } = this.#options
+    const wire = `${this.name} ${text(message, 11)} ${text(message, 7)}`
+    books.delivered(wire)
+    const key = `${message.mti.slice(0, 3)}0 ${text(message, 11)} ${text(message, 7)}`
+    if (!this.accounts.has(key)) {
+      const approved = Number(text(message, 4))
+      trace.add(`${this.name} is told of ${approved} by ${key} of ${payment}`)
+      books.note('advices_delivered')
+      this.accounts.set(key, {
+        issuer: this.name,
+        key,
+        payment,
+        pan: text(message, 2),
+        kind: 'purchase',
+        approved,
+        isApproved: true,
+        responseCode: text(message, 39),
+        approvalCode: text(message, 38),
+        original: undefined,
+        reversedBy: undefined,
+        reversed: 0,
+        captures: new Map(),
+      })
+    }
+    return this.#tell(message, wire, '00')
   }
 
   #capture(message: IsoMessage): IsoMessage {

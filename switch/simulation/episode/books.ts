@@ -38,6 +38,8 @@ export interface Request {
   isDone: boolean
   /** A reversal of it was answered. */
   reversalAnswered: boolean
+  /** Of a step over ISO 8583, whose answer does not say it. */
+  stepAmount: number | undefined
 }
 
 interface Queued {
@@ -49,25 +51,16 @@ interface Queued {
   isAnswered: boolean
 }
 
-/** What keeps an answer from whoever waits for it, though the switch has sent it. */
-const LINE_FAULTS: ReadonlySet<string> = new Set([
-  'message_corrupted',
-  'connection_cut',
-  'network_slow',
-])
-
-/** The longest that one of them lasts. */
-const LINE_TROUBLE_MS = 60_000
-
 export class Books {
   readonly violations: Violation[] = []
   readonly faults: Record<string, number> = {}
+  /** What the workload did, by kind: a promise about what never happened is worth nothing. */
+  readonly work: Record<string, number> = {}
   readonly requests = new Map<string, Request>()
   /** By issuer and card, what must reach it, in the order in which it became durable. */
   readonly #queues = new Map<string, Queued[]>()
   readonly #cardOf = new Map<string, string>()
   readonly #trace: Trace
-  #lineTroubledMs = Number.NEGATIVE_INFINITY
   readonly #nowMs: () => number
 
   constructor(trace: Trace, nowMs: () => number) {
@@ -80,15 +73,13 @@ export class Books {
     this.#trace.add(`VIOLATION ${invariant}: ${message}`)
   }
 
-  /** Whether the acquirers' lines were in trouble since then, or shortly before. */
-  wasLineTroubled(sinceMs: number): boolean {
-    return this.#lineTroubledMs >= sinceMs - LINE_TROUBLE_MS
-  }
-
   fault(kind: string): void {
-    if (LINE_FAULTS.has(kind)) this.#lineTroubledMs = this.#nowMs()
     this.faults[kind] = (this.faults[kind] ?? 0) + 1
     this.#trace.add(`fault ${kind}`)
+  }
+
+  note(kind: string): void {
+    this.work[kind] = (this.work[kind] ?? 0) + 1
   }
 
   /** An answer to a request: the first one counts, and every other is the same. */
@@ -109,9 +100,7 @@ export class Books {
     this.#cardOf.set(wire, key)
     const text = `${message.mti} ${message.step} of ${message.transactionId}`
     const queue = this.#queues.get(key) ?? []
-    // It waits for its own request to end, so that it can't overtake it: others needn't wait for it.
-    const isHeldBack = message.cause === 'acquirer' && undoes(message)
-    queue.push({ wire, text, order, isAnswered: isHeldBack })
+    queue.push({ wire, text, order, isAnswered: false })
     this.#queues.set(key, queue)
   }
 
@@ -165,9 +154,4 @@ export class Books {
 /** A message by the numbers that it has on the wire: issuer, DE11, DE7. */
 export function wireOf({ issuer, stan, transmittedAt }: QueuedMessage): string {
   return `${issuer} ${stan} ${transmittedAt}`
-}
-
-/** Undoes an authorization that had no outcome yet. */
-function undoes({ step }: QueuedMessage): boolean {
-  return step === 'authorization' || step === 'fail_over'
 }

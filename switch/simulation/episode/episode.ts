@@ -14,10 +14,12 @@ import { auditBooks } from './audit.ts'
 import { Bank } from './bank.ts'
 import { Books, type Violation } from './books.ts'
 import { type Crash, CrashPoints } from './crash-point.ts'
+import { DoorWatch } from './door-watch.ts'
 import { IsoAcquirer } from './iso-acquirer.ts'
 import { type Ground, Life, type Variation } from './life.ts'
 import {
   BUSY_MS,
+  DEADLINE_TOLERANCE_MS,
   EPISODE_STORE_LIMITS,
   LATE_ANSWER_WINDOW_MS,
   QUIET_MS_MAX,
@@ -25,7 +27,7 @@ import {
   RESTART_MIN_MS,
 } from './limits.ts'
 import { spoilFrame } from './line-noise.ts'
-import type { CrashEntry, MessageFaultEntry, PayEntry, PlanEntry } from './plan.ts'
+import type { CrashEntry, MessageFaultEntry, PayEntry, PlanEntry, StepEntry } from './plan.ts'
 import { LifePorts } from './ports.ts'
 import type { VelocityState } from './scorer.ts'
 import { Trace } from './trace.ts'
@@ -47,6 +49,8 @@ export interface EpisodeResult {
   readonly messages: number
   readonly lives: number
   readonly faults: Readonly<Record<string, number>>
+  /** What the workload did besides payments, by kind. */
+  readonly work: Readonly<Record<string, number>>
   readonly violation: Violation | undefined
   readonly traceHash: string
   readonly trace: readonly string[]
@@ -75,7 +79,7 @@ export class Episode {
   readonly random: SeededRandom
   life: Life | undefined
   velocity: VelocityState = 'fine'
-  lastStoppedMs = -1
+  lastStoppedMs = Number.NEGATIVE_INFINITY
   readonly #options: EpisodeOptions
   readonly #http: HttpAcquirer
   readonly #iso: IsoAcquirer
@@ -127,9 +131,9 @@ export class Episode {
       framing: createFraming(defaultFraming),
       books: this.books,
       trace: this.trace,
-      acquirerMs: ground.config.deadlines.acquirerMs,
       life: () => this.life,
-      lastStoppedMs: () => this.lastStoppedMs,
+      lineTroubles: this.troubles.lines,
+      random: createSeededRandom(seedOf(seed, 'acquirers over ISO 8583')),
       institution: ground.config.acquirers[0]?.institution ?? '',
     })
   }
@@ -161,6 +165,7 @@ export class Episode {
       messages: received + this.books.requests.size,
       lives: this.#lives,
       faults: this.books.faults,
+      work: this.books.work,
       violation: this.books.violations[0],
       traceHash: this.trace.hash,
       trace: this.trace.lines,
@@ -253,6 +258,7 @@ export class Episode {
       velocityState: () => this.velocity,
       variation: variation ?? {},
       watchStore: (store, vault) => this.#watch(store, vault),
+      watchDoor: () => this.#watchDoor(ports),
       onBug: (error) => {
         if (!ports.isDead) this.bug(error)
       },
@@ -313,6 +319,25 @@ export class Episode {
     })
   }
 
+  /** An answer by the deadline, or the connection closed; a stopped process does neither. */
+  #watchDoor(ports: LifePorts): DoorWatch {
+    const { config, dialect } = this.#options.ground
+    const { acquirerMs } = config.deadlines
+    const deadlineMs = acquirerMs + DEADLINE_TOLERANCE_MS
+    return new DoorWatch({
+      dialect,
+      framing: createFraming(defaultFraming),
+      timers: this.time.timers,
+      deadlineMs,
+      onLate: ({ mti, fields }) => {
+        if (ports.isDead || ports.isStopped) return
+        if (this.lastStoppedMs >= this.time.clock.monotonic() - deadlineMs) return
+        const what = `${mti} ${fields[11]} over ISO 8583`
+        this.books.violate('late_answer', `${what} had no answer after ${acquirerMs} ms`)
+      },
+    })
+  }
+
   #bank(name: string, host: string, port: number): Bank {
     return new Bank({
       name,
@@ -341,7 +366,7 @@ export class Episode {
           at(entry.atMs, () => errand(this.#payBy(entry)))
           break
         case 'step':
-          at(entry.atMs, () => errand(this.#http.step(entry)))
+          at(entry.atMs, () => errand(this.#stepBy(entry)))
           break
         case 'crash':
           at(entry.atMs, () => this.orderCrash(entry))
@@ -360,6 +385,12 @@ export class Episode {
 
   #payBy(entry: PayEntry): Promise<void> {
     return entry.door === 'iso' ? this.#iso.pay(entry) : this.#http.pay(entry)
+  }
+
+  #stepBy(entry: StepEntry): Promise<void> {
+    const pay = this.books.requests.get(entry.of)?.entry
+    if (pay?.kind !== 'pay') return Promise.resolve()
+    return pay.door === 'iso' ? this.#iso.step(entry, pay) : this.#http.step(entry)
   }
 
   get #openErrands(): number {

@@ -29,6 +29,7 @@ import type { World } from '../../world.ts'
 import type { SimulatedDisk } from '../disk.ts'
 import type { SeededRandom } from '../random.ts'
 import type { CrashPoints } from './crash-point.ts'
+import type { DoorWatch } from './door-watch.ts'
 import { ACQUIRERS_LINE, type LifePorts } from './ports.ts'
 import { createSimulatedScorer, type SimulatedScorer, type VelocityState } from './scorer.ts'
 
@@ -67,6 +68,8 @@ export interface LifeOptions {
   readonly variation: Variation
   /** Sees what the store promises; returns the store to use. */
   readonly watchStore: (store: TransactionStore, vault: () => CardVault) => TransactionStore
+  /** Sees what passes one connection of an acquirer. */
+  readonly watchDoor: () => DoorWatch
   readonly onBug: (error: unknown) => void
   readonly onFault: (reason: string) => void
 }
@@ -165,12 +168,19 @@ export class Life {
       },
       (connection) => {
         const peer = { address: '127.0.0.1', certificateSha256: undefined }
-        const session = acceptIso(connection, peer)
+        const watch = this.#options.watchDoor()
+        const session = acceptIso(watched(connection, watch), peer)
         isKnown = session !== undefined
         return {
           onOpen: () => {},
-          onBytes: (bytes) => session?.onBytes(bytes),
-          onClose: () => session?.onClose(),
+          onBytes: (bytes) => {
+            watch.heard(bytes)
+            session?.onBytes(bytes)
+          },
+          onClose: () => {
+            watch.close()
+            session?.onClose()
+          },
         }
       },
       ACQUIRERS_LINE,
@@ -242,5 +252,21 @@ export class Life {
       onBug,
     })
     return variation.world?.(world) ?? world
+  }
+}
+
+function watched(connection: Connection, watch: DoorWatch): Connection {
+  return {
+    write(bytes) {
+      watch.said(bytes)
+      return connection.write(bytes)
+    },
+    get bufferedBytes() {
+      return connection.bufferedBytes
+    },
+    destroy() {
+      watch.close()
+      connection.destroy()
+    },
   }
 }

@@ -37,6 +37,8 @@ export interface PayEntry {
   readonly type: PayType
   readonly amount: number
   readonly manner: Manner
+  /** Decided by its acquirer, who tells the switch: an advice. */
+  readonly isTold: boolean
   readonly seed: number
 }
 
@@ -179,18 +181,20 @@ function drawPayment(plan: PlanEntry[], seed: number, id: string, random: Seeded
   const atMs = random.below(BUSY_MS)
   const type = pick(TYPES, own)
   const isInquiry = type === 'balance_inquiry' || type === 'account_verification'
-  const manner = pick(MANNERS, own)
-  // ISO 8583 names no original by key: its payments are asked again, and never given up.
-  const isIso = own.chance(0.3) && manner !== 'reverses_first' && manner !== 'gives_up'
+  const isTold = (type === 'authorization' || type === 'sale') && own.chance(0.12)
+  const drawn = pick(MANNERS, own)
+  // What was decided already is told until it is taken.
+  const manner = isTold && (drawn === 'reverses_first' || drawn === 'gives_up') ? 'patient' : drawn
   plan.push({
     kind: 'pay',
     id,
     atMs,
-    door: isIso ? 'iso' : 'http',
+    door: own.chance(0.35) ? 'iso' : 'http',
     pan: panOf(own.chance(0.6) ? '476173' : '541333', own.below(CARDS)),
     type,
     amount: isInquiry ? 0 : 100 + own.below(40_000),
     manner,
+    isTold,
     seed: seedOf(seed, `${id} acquirer`),
   })
   for (let nth = 0; nth < 8; nth++) {

@@ -4,6 +4,7 @@ import { createSeededRandom, type SeededRandom } from '../random.ts'
 import type { Bank } from './bank.ts'
 import type { PortCall } from './crash-point.ts'
 import type { Episode } from './episode.ts'
+import { TO_THE_SWITCH } from './iso-acquirer.ts'
 import type { Trouble, TroubleEntry } from './plan.ts'
 import { ACQUIRERS_LINE, type LineTroubles } from './ports.ts'
 
@@ -176,7 +177,9 @@ export class Troubles {
   }
 }
 
-/** The bank's line, or sometimes the acquirers'. */
+/** The bank's line, or sometimes the acquirers', either way. */
 function lineOf(random: SeededRandom, { address }: Bank): string {
-  return random.below(4) === 0 ? ACQUIRERS_LINE : `${address.host}:${address.port}`
+  const line = random.below(8)
+  if (line < 2) return ACQUIRERS_LINE
+  return line === 2 ? TO_THE_SWITCH : `${address.host}:${address.port}`
 }
