@@ -1,31 +1,16 @@
-// `switchyard model status | use | rollback | release | compare | drift`: which model decides,
-// another one without a restart, whether a challenger is better, and whether the world is still the
-// one that the model was trained on.
+// `switchyard model status | use | rollback | release | drift`: which model decides, another one
+// without a restart, and whether the world is still the one that the model was trained on.
 
 import path from 'node:path'
 import type { Command } from 'commander'
-import {
-  type DriftReport,
-  drifted,
-  loadBacktest,
-  loadModelComparison,
-  loadTraining,
-  type ModelComparison,
-} from '#scoring'
+import { type DriftReport, drifted, loadTraining } from '#scoring'
 import { keptModelsFolder, readModelRecord } from '../adapters/model-record.ts'
 import type { ModelRecord, ModelStatus } from '../operations/index.ts'
 import { configuredDataDir, order, runningAdminUrl } from './operations-port.ts'
-import { openPastData } from './past-data.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 interface JsonOption {
   readonly json?: boolean
-}
-
-interface CompareOptions extends JsonOption {
-  readonly store?: string
-  readonly challenger?: string
-  readonly labelDelayDays: number
 }
 
 interface GeneratedDriftOptions extends JsonOption {
@@ -33,8 +18,6 @@ interface GeneratedDriftOptions extends JsonOption {
   readonly withoutDevice?: boolean
   readonly days: number
 }
-
-const DAY_MS = 86_400_000
 
 export function registerModelLife(model: Command): void {
   const example = (rest: string) => `\nExample:\n  $ ${rest}`
@@ -71,19 +54,6 @@ export function registerModelLife(model: Command): void {
     .option(...json)
     .addHelpText('after', example('ADMIN_TOKEN=... npx switchyard model release'))
     .action((options: JsonOption) => tell('release', {}, options))
-  model
-    .command('compare')
-    .description(
-      'is the challenger better? a sequential test on stored decisions with their labels',
-    )
-    .option('--store <dir>', 'the folder of the store (default: the configured one)')
-    .option('--challenger <version>', 'where more than one was in shadow')
-    .option('--label-delay-days <n>', 'without a label after so many days: genuine', Number, 45)
-    .option(...json)
-    .addHelpText('after', example('npx switchyard model compare --label-delay-days 30'))
-    .action(async (options: CompareOptions) => {
-      process.exitCode = await compare(options)
-    })
   model
     .command('drift')
     .description(
@@ -210,60 +180,4 @@ async function drift(options: GeneratedDriftOptions): Promise<number> {
   const moved = drifted(report)
   console.log(json === true ? JSON.stringify({ ...report, drifted: moved }) : driftText(report))
   return moved.length === 0 ? 0 : 1
-}
-
-async function compare(options: CompareOptions): Promise<number> {
-  const data = await openPastData({ ...pastStore(options.store), map: [], set: [] })
-  if (data === undefined) return 2
-  const { labelOf, truthOf } = await loadBacktest()
-  const { compareModels } = await loadModelComparison()
-  const asOfMs = Date.now()
-  const source = { labels: undefined, asOfMs, maturityMs: options.labelDelayDays * DAY_MS }
-  const shadows = new Set<string>()
-  const rows: { champion: number; challenger: number; isFraud: boolean }[] = []
-  for await (const chunk of data.chunks) {
-    for (const payment of chunk) {
-      const { decision } = payment
-      for (const { model } of decision?.challengers ?? []) shadows.add(model)
-      const shadow = decision?.challengers?.find(
-        ({ model }) => options.challenger === undefined || model === options.challenger,
-      )
-      const truth = truthOf(payment, labelOf(payment, source), source)
-      if (typeof decision?.score !== 'number' || typeof shadow?.score !== 'number') continue
-      if (truth !== 'fraud' && truth !== 'genuine') continue
-      const { score: champion } = decision
-      rows.push({ champion, challenger: shadow.score, isFraud: truth === 'fraud' })
-    }
-  }
-  if (options.challenger === undefined && shadows.size > 1) {
-    console.error(`several were in shadow, name one by --challenger: ${[...shadows].join(', ')}`)
-    return 2
-  }
-  const compared = compareModels(rows)
-  if (options.json === true) console.log(JSON.stringify(compared))
-  else console.log(comparisonText(compared))
-  return 0
-}
-
-function pastStore(store: string | undefined): { store?: string } {
-  return store === undefined ? {} : { store }
-}
-
-const VERDICTS = {
-  challenger_better: 'the challenger is better',
-  champion_better: 'the model in force is better',
-  undecided: 'undecided: wait for more labels',
-}
-
-function comparisonText(compared: ModelComparison): string {
-  const { payments, frauds, blocks, evidenceNeeded } = compared
-  const numbers = (precision: number, evidence: number) =>
-    `average precision ${precision.toFixed(4)}, evidence ${evidence.toFixed(2)}`
-  return [
-    VERDICTS[compared.verdict],
-    `${payments} payments with known truth, ${frauds} frauds, ${blocks} blocks`,
-    `in force:   ${numbers(compared.championPrecision, compared.evidenceForChampion)}`,
-    `challenger: ${numbers(compared.challengerPrecision, compared.evidenceForChallenger)}`,
-    `a verdict needs evidence of ${evidenceNeeded}; looking often does not make it less sure`,
-  ].join('\n')
 }

@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { checkModel, type Evaluation, loadTraining, type ModelCheck } from '#scoring'
+import { registerModelCompare } from './model-compare.ts'
 import { registerModelLabels } from './model-labels.ts'
 import { registerModelLife } from './model-life.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
@@ -61,6 +62,7 @@ export function registerModel(program: Command): void {
   registerEvaluate(model)
   registerModelLabels(model)
   registerModelLife(model)
+  registerModelCompare(model)
   model
     .command('features')
     .description("print the table of the model's inputs as Markdown")
