@@ -72,9 +72,12 @@ export {
   createRedisVelocity,
   parseRedisUrl,
   type RedisVelocity,
+  RING_TTL_SECONDS,
+  ringKey,
   supportsAggregate,
   type Velocity,
   type VelocityAttempt,
   VelocityError,
   type VelocityValues,
+  writeRing,
 } from './velocity/index.ts'

@@ -1,5 +1,14 @@
 // The door of the switch: what benches, load tests and commands of other folders may use.
 
-export { maskPan, Pan, passesLuhn } from './card-data/index.ts'
+export {
+  CardVault,
+  type KeyRing,
+  maskPan,
+  newKeyFile,
+  Pan,
+  parseKeyFile,
+  passesLuhn,
+} from './card-data/index.ts'
 export * from './iso8583/index.ts'
+export { nearestName } from './nearest-name.ts'
 export type * from './ports.ts'

@@ -92,7 +92,8 @@ export class Acquirer {
   constructor(options: AcquirerOptions) {
     this.#options = options
     const { ratePerSecond, durationMs, seed } = options
-    this.#schedule = new Schedule({ ratePerSecond, durationMs, arrivals: 'poisson', seed })
+    const phase = { name: 'chaos', seconds: durationMs / 1000, ratePerSecond }
+    this.#schedule = new Schedule({ phases: [phase], arrivals: 'poisson', seed })
     const events = {
       onAnswer: (token: number, answer: Answer) => this.#onAnswer(token, answer),
       onNoAnswer: (token: number) => this.#onNoAnswer(token),

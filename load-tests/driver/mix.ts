@@ -2,8 +2,9 @@
 // again with the same key and compared with the ledgers without being kept.
 //
 // A card belongs to one customer with one device and one address, lives in one city and shops
-// there; a few merchants take most of the trade. Nothing in it is fraud, so that a switch that
-// declines is seen to: fast declines would flatter a measurement.
+// there; a few merchants take most of the trade. Without attacks nothing in it is fraud, so that a
+// switch that declines is seen to: fast declines would flatter a measurement. An attack tries many
+// cards with small amounts over the internet, all of them on a few devices.
 
 import { mix32 } from '../random.ts'
 
@@ -16,7 +17,16 @@ export interface MixOptions {
   /** Start of the run, milliseconds since 1970. */
   readonly startedAtMs: number
   readonly ratePerSecond: number
+  /** Terminals of all merchants together; absent: 16,000. */
+  readonly terminals?: number | undefined
+  /** What a request names beside its card, merchant and BIN; absent: all of them. */
+  readonly entities?: readonly MixEntity[] | undefined
+  /** Share of requests that are part of an attack, 0 to 100; absent: none. */
+  readonly attackPercent?: number | undefined
 }
+
+export const MIX_ENTITIES = ['device', 'ip', 'terminal', 'customer', 'email'] as const
+export type MixEntity = (typeof MIX_ENTITIES)[number]
 
 /** One request: what is asked for, before any protocol writes it. */
 export interface MixedRequest {
@@ -32,6 +42,9 @@ export interface MixedRequest {
   readonly merchant: Merchant
   readonly home: City
   readonly cardNumber: number
+  /** Whose device it comes from: the card's own, or one of the attackers'. */
+  readonly deviceNumber: number
+  readonly entities: readonly MixEntity[]
   /** Milliseconds since 1970, in whole seconds. */
   readonly sentAtMs: number
 }
@@ -77,16 +90,18 @@ const categories = ['5411', '5411', '5812', '5541', '5651', '5942', '5732', '541
  * 0.2%.
  */
 const merchantsPerCity = 1_000
-/**
- * Terminals of the first merchant; the others have fewer, as they have less trade, and at least
- * two.
- */
-const terminalsMax = 40
+/** Two for each merchant. */
+const terminalsDefault = 16_000
+/** Devices that attacks come from. */
+const attackDevices = 4
+/** Numbers of attackers' devices begin above all cards. */
+const attackDeviceBase = 20_000_000
 
 /** The card of that number: 476173 or 541333, nine digits that don't repeat, the Luhn digit. */
 export function panOf(bin: string, cardNumber: number): string {
   // Prime to 10^9, so that neighbours look nothing alike and no two numbers meet.
-  const account = Number((BigInt(cardNumber) * 618_033_989n) % 1_000_000_000n)
+  // Below 2^53 up to 14 million cards.
+  const account = (cardNumber * 618_033_989) % 1_000_000_000
   const digits = `${bin}${String(account).padStart(9, '0')}`
   return digits + luhnDigit(digits)
 }
@@ -101,31 +116,50 @@ export function luhnDigit(digits: string): string {
   return String((10 - (sum % 10)) % 10)
 }
 
+/** The requests of a run, by their numbers: the same number is the same request. */
+export type RequestSource = (index: number) => MixedRequest
+
 export function mixedRequest(options: MixOptions, index: number): MixedRequest {
   const { seed } = options
   const cardNumber = mix32(seed, index * 4) % options.cards
   const draw = mix32(seed, index * 4 + 1)
-  const cardTrait = mix32(seed ^ 0x5bd1e995, cardNumber)
-  const isSecond = cardTrait % 100 < options.secondIssuerPercent
-  const pan = panOf(isSecond ? '541333' : '476173', cardNumber)
-  const home = cities[cardTrait % cities.length] as City
-  const isRemote = draw % 100 < 35
-  const merchant = merchantOf(home, mix32(seed, index * 4 + 2))
-  const amount = amountOf(mix32(seed, index * 4 + 3), isSecond)
-  const terminalId = terminalOf(merchant, draw >>> 8)
+  const isAttack = mix32(seed ^ 0x2545f491, index) % 10_000 < (options.attackPercent ?? 0) * 100
+  const card = cardOf(options, cardNumber)
+  const isRemote = isAttack || draw % 100 < 35
+  const merchant = merchantOf(card.home, mix32(seed, index * 4 + 2))
+  const amount = amountOf(mix32(seed, index * 4 + 3), card.isSecond)
   const sentAtMs = options.startedAtMs + Math.floor((index * 1000) / options.ratePerSecond)
   return {
     index,
-    amount,
-    pan,
+    amount: isAttack ? 100 : amount,
+    pan: card.pan,
     expiry: '2912',
-    terminalId,
+    terminalId: terminalOf(options, merchant, draw >>> 8),
     isRemote,
     entryMode: entryModeOf(isRemote, draw),
     merchant,
-    home,
+    home: card.home,
     cardNumber,
+    deviceNumber: isAttack ? attackDeviceBase + (draw % attackDevices) : cardNumber,
+    entities: options.entities ?? MIX_ENTITIES,
     sentAtMs: sentAtMs - (sentAtMs % 1000),
+  }
+}
+
+/** What a card always is, whatever it pays. */
+export interface MixedCard {
+  readonly pan: string
+  readonly isSecond: boolean
+  readonly home: City
+}
+
+export function cardOf(options: MixOptions, cardNumber: number): MixedCard {
+  const trait = mix32(options.seed ^ 0x5bd1e995, cardNumber)
+  const isSecond = trait % 100 < options.secondIssuerPercent
+  return {
+    pan: panOf(isSecond ? '541333' : '476173', cardNumber),
+    isSecond,
+    home: cities[trait % cities.length] as City,
   }
 }
 
@@ -136,7 +170,7 @@ export function stanOf(request: MixedRequest): string {
 
 /** The body over HTTP, as text: ASCII by construction. */
 export function jsonBodyOf(request: MixedRequest): string {
-  const { home, merchant, isRemote, cardNumber } = request
+  const { home, merchant, isRemote, entities } = request
   const place = isRemote
     ? ''
     : `,"city":"${home.name}","latitude":${home.latitude},"longitude":${home.longitude}`
@@ -144,19 +178,52 @@ export function jsonBodyOf(request: MixedRequest): string {
     `{"type":"authorization","amount":${request.amount},"currency":"${home.currency}",` +
     `"channel":"${isRemote ? 'ecommerce' : 'pos'}",` +
     `"card":{"pan":"${request.pan}","expiry":"${request.expiry}","country":"${home.country}"},` +
-    `"merchant":{"id":"M${merchant.number}","name":"Shop ${merchant.number}",` +
+    `"merchant":{"id":"${merchantIdOf(merchant)}","name":"Shop ${merchant.number}",` +
     `"mcc":"${merchant.category}","country":"${home.country}",` +
     `"timeZone":"${home.timeZone}"${place}},` +
-    `"terminal":{"id":"${request.terminalId}","entryMode":"${request.entryMode}"},` +
-    `"device":{"id":"D${cardNumber}","ip":"${addressOf(cardNumber)}",` +
-    `"ipCountry":"${home.country}"},` +
-    `"customer":{"id":"C${cardNumber}","email":"c${cardNumber}@example.com",` +
-    `"country":"${home.country}"},` +
+    (entities.includes('terminal')
+      ? `"terminal":{"id":"${request.terminalId}","entryMode":"${request.entryMode}"},`
+      : '') +
+    deviceText(request) +
+    customerText(request) +
     (isRemote ? '"threeDs":{"version":"2.2.0","eci":"05","status":"authenticated"},' : '') +
     `"stan":"${stanOf(request)}",` +
     `"rrn":"${String(request.index).padStart(12, '0')}",` +
-    `"transmittedAt":"${new Date(request.sentAtMs).toISOString().slice(0, 19)}Z"}`
+    `"transmittedAt":"${secondText(request.sentAtMs)}Z"}`
   )
+}
+
+function deviceText({ deviceNumber, home, entities }: MixedRequest): string {
+  const hasIp = entities.includes('ip')
+  if (!entities.includes('device') && !hasIp) return ''
+  const id = entities.includes('device') ? `"id":"${deviceIdOf(deviceNumber)}",` : ''
+  const ip = hasIp ? `"ip":"${addressOf(deviceNumber)}",` : ''
+  return `"device":{${id}${ip}"ipCountry":"${home.country}"},`
+}
+
+function customerText({ cardNumber, home, entities }: MixedRequest): string {
+  const hasEmail = entities.includes('email')
+  if (!entities.includes('customer') && !hasEmail) return ''
+  const id = entities.includes('customer') ? `"id":"${customerIdOf(cardNumber)}",` : ''
+  const email = hasEmail ? `"email":"${emailOf(cardNumber)}",` : ''
+  return `"customer":{${id}${email}"country":"${home.country}"},`
+}
+
+export const merchantIdOf = ({ number }: Merchant) => `M${number}`
+export const deviceIdOf = (deviceNumber: number) => `D${deviceNumber}`
+export const customerIdOf = (cardNumber: number) => `C${cardNumber}`
+export const emailOf = (cardNumber: number) => `c${cardNumber}@example.com`
+
+let secondMs = -1
+let secondWritten = ''
+
+/** `2026-11-22T10:00:00`, written once a second. */
+function secondText(atMs: number): string {
+  if (atMs !== secondMs) {
+    secondMs = atMs
+    secondWritten = new Date(atMs).toISOString().slice(0, 19)
+  }
+  return secondWritten
 }
 
 export interface Merchant {
@@ -166,18 +233,43 @@ export interface Merchant {
   readonly category: string
 }
 
-function merchantOf(home: City, draw: number): Merchant {
+export function merchantOf(home: City, draw: number): Merchant {
   const uniform = draw / 4_294_967_296
   const rank = Math.floor(uniform ** 2 * merchantsPerCity)
   const number = 1000 + cities.indexOf(home) * merchantsPerCity + rank
   return { number, rank, category: categories[rank % categories.length] as string }
 }
 
-/** Six characters, so that no two merchants share one. */
-function terminalOf(merchant: Merchant, draw: number): string {
-  const count = Math.max(2, Math.floor(terminalsMax / (merchant.rank + 1)))
+/** Every terminal there is, for who fills counters before a run. */
+export function* terminalsOf(
+  options: MixOptions,
+): Generator<{ readonly merchant: Merchant; readonly terminalId: string }> {
+  for (const home of cities) {
+    for (let rank = 0; rank < merchantsPerCity; rank++) {
+      // The middle of the draws that mean this merchant.
+      const merchant = merchantOf(home, Math.sqrt((rank + 0.5) / merchantsPerCity) * 4_294_967_296)
+      const count = terminalCount(options, rank)
+      for (let i = 0; i < count; i++) {
+        yield { merchant, terminalId: terminalOf(options, merchant, i) }
+      }
+    }
+  }
+}
+
+/** A merchant has as many terminals as its share of its city's trade, and at least one. */
+function terminalCount(options: MixOptions, rank: number): number {
+  const inCity = (options.terminals ?? terminalsDefault) / cities.length
+  const share = Math.sqrt((rank + 1) / merchantsPerCity) - Math.sqrt(rank / merchantsPerCity)
+  return Math.max(1, Math.min(terminalsOfMerchantMax, Math.round(inCity * share)))
+}
+
+/** What four characters tell apart. */
+const terminalsOfMerchantMax = 10_000
+
+/** Eight characters, so that no two merchants share one. */
+function terminalOf(options: MixOptions, merchant: Merchant, draw: number): string {
   const at = merchant.number.toString(36).toUpperCase().padStart(3, '0')
-  return `T${at}${String(draw % count).padStart(2, '0')}`
+  return `T${at}${String(draw % terminalCount(options, merchant.rank)).padStart(4, '0')}`
 }
 
 function entryModeOf(isRemote: boolean, draw: number): MixedRequest['entryMode'] {
@@ -196,7 +288,7 @@ function amountOf(draw: number, isSecond: boolean): number {
 }
 
 /** 198.18.0.0/15 is kept for benchmarks (RFC 2544): 131,072 addresses, a few cards on each. */
-function addressOf(cardNumber: number): string {
-  const host = cardNumber % 131_072
+function addressOf(deviceNumber: number): string {
+  const host = deviceNumber % 131_072
   return `198.${18 + (host >> 16)}.${(host >> 8) & 255}.${host & 255}`
 }

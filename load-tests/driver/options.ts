@@ -3,17 +3,19 @@
 import { parseArgs } from 'node:util'
 import { PROTOCOLS, type Protocol } from './door.ts'
 import { connectionsMax, requestsMax } from './limits.ts'
+import { type Phase, readScenario, type Scenario, scenarioNames } from './scenario.ts'
+import { usage } from './usage.ts'
 
 export interface LoadOptions {
-  readonly ratePerSecond: number
-  readonly durationSeconds: number
-  readonly warmupSeconds: number
+  /** The file's name, or `none` where the flags alone say what is offered. */
+  readonly scenarioName: string
+  /** With what the flags change of it. */
+  readonly scenario: Scenario
   readonly protocol: Protocol
-  readonly connections: number
   readonly arrivals: 'fixed' | 'poisson'
-  readonly seed: number
+  readonly connections: number
   readonly cards: number
-  readonly secondIssuerPercent: number
+  readonly seed: number
   readonly apiKey: string
   /** Undefined: start what is needed. */
   readonly target: URL | undefined
@@ -31,54 +33,25 @@ export interface LoadOptions {
 
 export type OptionsResult =
   | { readonly kind: 'run'; readonly options: LoadOptions }
-  | { readonly kind: 'help' }
+  | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'wrong'; readonly message: string }
 
-export const usage = `Usage: switchyard load-test [options]
-
-Offers authorizations at a fixed rate, whatever the answers do, and balances the books from the
-issuers' own ledgers. Without --target it starts issuers, redis-server (where installed) and the
-switch on free ports and ends them. Latency counts from the intended send time.
-
-  --rate N                 requests a second (500)
-  --duration S             seconds measured (10)
-  --warmup S               seconds before that, offered but not measured (5)
-  --protocol P             json, msgpack (HTTP), websocket or iso8583 (json)
-  --connections N          over HTTP, each with one request at a time (rate / 10, at least 32);
-                           WebSocket and ISO 8583 carry 512 on each (4)
-  --arrivals fixed|poisson evenly spaced, or independent (fixed)
-  --seed N                 of the requests and of Poisson arrivals (1)
-  --cards N                different cards (one for two requests, at least 10000)
-  --second-issuer-percent N  share of cards in BIN 541333 (10)
-  --redis URL|auto|none    velocity store of the switch that is started (auto)
-  --keep FOLDER            keep logs, store and ledgers of what was started there
-  --settle S               how long reversals may take to arrive before the books are judged (30)
-  --target URL             an acquirer address that runs already: http://HOST:PORT, or
-                           tcp://HOST:PORT with --protocol iso8583
-  --api-key KEY            (demo-key)
-  --issuer-control URL     control port of an issuer simulator behind the target; repeatable.
-                           Without it the books can't be balanced, and the report says so
-  --i-own-this-target      allow a target that is not on this machine
-  --json                   one JSON object on standard output
-  --help
-
-Exit code 0; 1 when the run is void (books that don't balance, nothing answered); 2 for wrong use.
-
-Example:
-  switchyard load-test --rate 1000 --duration 20 --json
-`
-
 const flags = {
-  rate: { type: 'string', default: '500' },
-  duration: { type: 'string', default: '10' },
-  warmup: { type: 'string', default: '5' },
-  protocol: { type: 'string', default: 'json' },
+  scenario: { type: 'string' },
+  rate: { type: 'string' },
+  duration: { type: 'string' },
+  warmup: { type: 'string' },
+  protocol: { type: 'string' },
   connections: { type: 'string' },
-  arrivals: { type: 'string', default: 'fixed' },
+  arrivals: { type: 'string' },
   seed: { type: 'string', default: '1' },
   cards: { type: 'string' },
-  'second-issuer-percent': { type: 'string', default: '10' },
-  redis: { type: 'string', default: 'auto' },
+  'attack-percent': { type: 'string' },
+  'second-issuer-percent': { type: 'string' },
+  'warm-events': { type: 'string' },
+  rules: { type: 'string' },
+  config: { type: 'string' },
+  redis: { type: 'string' },
   settle: { type: 'string', default: '30' },
   keep: { type: 'string' },
   target: { type: 'string' },
@@ -89,58 +62,34 @@ const flags = {
   help: { type: 'boolean', default: false },
 } as const
 
+type Flags = ReturnType<typeof parseFlags>
+
+/** What is offered where no scenario is named. */
+const plainScenario: Scenario = {
+  title: 'Load as the command line says',
+  secondIssuerPercent: 10,
+  phases: [
+    { name: 'warm-up', seconds: 5, ratePerSecond: 500, measured: false },
+    { name: 'measured', seconds: 10, ratePerSecond: 500 },
+  ],
+}
+
 /** Reads the arguments; a wrong one is named. */
 export function readLoadOptions(args: readonly string[]): OptionsResult {
-  const problems: string[] = []
-  const number = (name: string, text: string, min: number, max: number, whole = true): number => {
-    const value = Number(text)
-    const fits = text.trim() !== '' && value >= min && value <= max
-    if (!fits || (whole && !Number.isInteger(value))) {
-      problems.push(`--${name} takes a ${whole ? 'whole ' : ''}number from ${min} to ${max}`)
-    }
-    return value
-  }
-  let values: ReturnType<typeof parseFlags>
+  let values: Flags
   try {
     values = parseFlags(args)
   } catch (error) {
     return { kind: 'wrong', message: (error as Error).message }
   }
-  if (values.help) return { kind: 'help' }
-  const ratePerSecond = number('rate', values.rate, 0.1, 1_000_000, false)
-  const durationSeconds = number('duration', values.duration, 0.1, 86_400, false)
-  const warmupSeconds = number('warmup', values.warmup, 0, 3_600, false)
-  const protocol = PROTOCOLS.find((known) => known === values.protocol)
-  if (protocol === undefined) problems.push(`--protocol is one of ${PROTOCOLS.join(', ')}`)
-  const options: LoadOptions = {
-    protocol: protocol ?? 'json',
-    ratePerSecond,
-    durationSeconds,
-    warmupSeconds,
-    connections:
-      values.connections === undefined
-        ? connectionsFor(ratePerSecond, protocol ?? 'json')
-        : number('connections', values.connections, 1, connectionsMax),
-    arrivals: values.arrivals === 'poisson' ? 'poisson' : 'fixed',
-    seed: number('seed', values.seed, 0, 2 ** 32 - 1),
-    cards:
-      values.cards === undefined
-        ? cardsFor(ratePerSecond * (durationSeconds + warmupSeconds))
-        : number('cards', values.cards, 1, cardsMax),
-    secondIssuerPercent: number('second-issuer-percent', values['second-issuer-percent'], 0, 100),
-    settleSeconds: number('settle', values.settle, 0, 3_600, false),
-    apiKey: values['api-key'],
-    target: values.target === undefined ? undefined : urlOf(values.target, protocol, problems),
-    ownsTarget: values['i-own-this-target'],
-    issuerControls: values['issuer-control'],
-    redis: values.redis,
-    folder: values.keep,
-    json: values.json,
-  }
-  if (values.arrivals !== 'fixed' && values.arrivals !== 'poisson') {
-    problems.push('--arrivals is fixed or poisson')
-  }
-  checkRelations(options, problems)
+  if (values.help) return { kind: 'help', text: usage(scenarioNames()) }
+  const read: ReturnType<typeof readScenario> =
+    values.scenario === undefined
+      ? { ok: true, scenario: plainScenario }
+      : readScenario(values.scenario)
+  if (!read.ok) return { kind: 'wrong', message: read.message }
+  const problems: string[] = []
+  const options = optionsFrom(values, read.scenario, problems)
   const [message] = problems
   return message === undefined ? { kind: 'run', options } : { kind: 'wrong', message }
 }
@@ -149,9 +98,133 @@ function parseFlags(args: readonly string[]) {
   return parseArgs({ args: [...args], options: flags }).values
 }
 
+type NumberOf = (name: keyof Flags & string, min: number, max: number, whole?: boolean) => number
+
+function optionsFrom(values: Flags, file: Scenario, problems: string[]): LoadOptions {
+  const number: NumberOf = (name, min, max, whole = true) => {
+    const text = String(values[name])
+    const value = Number(text)
+    const fits = text.trim() !== '' && value >= min && value <= max
+    if (!fits || (whole && !Number.isInteger(value))) {
+      problems.push(`--${name} takes a ${whole ? 'whole ' : ''}number from ${min} to ${max}`)
+    }
+    return value
+  }
+  const protocol = wordOf('protocol', values.protocol, PROTOCOLS, problems) ?? file.protocol
+  const arrivals = wordOf('arrivals', values.arrivals, ['fixed', 'poisson'] as const, problems)
+  const phases = phasesFrom(values, file.phases, number, problems)
+  const scenario: Scenario = {
+    ...file,
+    phases,
+    ...(values['attack-percent'] === undefined
+      ? {}
+      : { attackPercent: number('attack-percent', 0, 100, false) }),
+    ...(values['second-issuer-percent'] === undefined
+      ? {}
+      : { secondIssuerPercent: number('second-issuer-percent', 0, 100) }),
+    ...(values['warm-events'] === undefined ? {} : { warmEvents: number('warm-events', 0, 48) }),
+    ...(values.rules === undefined ? {} : { rules: values.rules }),
+    ...configFrom(values.config, file, problems),
+  }
+  const options: LoadOptions = {
+    scenarioName: values.scenario ?? 'none',
+    scenario,
+    protocol: protocol ?? 'json',
+    arrivals: arrivals ?? file.arrivals ?? 'fixed',
+    connections:
+      values.connections === undefined
+        ? (file.connections ?? connectionsFor(highestRate(phases), protocol ?? 'json'))
+        : number('connections', 1, connectionsMax),
+    seed: number('seed', 0, 2 ** 32 - 1),
+    cards:
+      values.cards === undefined
+        ? (file.cards ?? cardsFor(requestsOf(phases)))
+        : number('cards', 1, cardsMax),
+    settleSeconds: number('settle', 0, 3_600, false),
+    apiKey: values['api-key'],
+    target:
+      values.target === undefined ? undefined : urlOf(values.target, protocol ?? 'json', problems),
+    ownsTarget: values['i-own-this-target'],
+    issuerControls: values['issuer-control'],
+    redis: values.redis ?? file.redis ?? 'auto',
+    folder: values.keep,
+    json: values.json,
+  }
+  checkRelations(options, problems)
+  return options
+}
+
+function wordOf<T extends string>(
+  name: string,
+  value: string | undefined,
+  words: readonly T[],
+  problems: string[],
+): T | undefined {
+  if (value === undefined) return undefined
+  const word = words.find((known) => known === value)
+  if (word === undefined) problems.push(`--${name} is one of ${words.join(', ')}`)
+  return word
+}
+
+function configFrom(
+  text: string | undefined,
+  file: Scenario,
+  problems: string[],
+): Pick<Scenario, 'config'> {
+  if (text === undefined) return {}
+  try {
+    const change: unknown = JSON.parse(text)
+    if (typeof change === 'object' && change !== null && !Array.isArray(change)) {
+      return { config: { ...file.config, ...change } }
+    }
+  } catch {
+    // Said below.
+  }
+  problems.push(`--config takes an object in JSON: '{"scoring":{"workers":2}}'`)
+  return {}
+}
+
+/** `--rate` is that of the first measured phase; the others keep their proportion to it. */
+function phasesFrom(
+  values: Flags,
+  phases: readonly Phase[],
+  number: NumberOf,
+  problems: string[],
+): Phase[] {
+  const isMeasured = (phase: Phase) => phase.measured !== false
+  const seconds = (wanted: (phase: Phase) => boolean) =>
+    phases.filter(wanted).reduce((sum, phase) => sum + phase.seconds, 0)
+  let rateFactor = 1
+  if (values.rate !== undefined) {
+    const rate = number('rate', 0.1, 1_000_000, false)
+    const base = phases.find((phase) => isMeasured(phase) && phase.ratePerSecond)?.ratePerSecond
+    if (base === undefined) problems.push('--rate: no measured phase of the scenario has a rate')
+    else rateFactor = rate / base
+  }
+  const measuredFactor =
+    values.duration === undefined ? 1 : number('duration', 0.1, 86_400, false) / seconds(isMeasured)
+  const warmupSeconds = seconds((phase) => !isMeasured(phase))
+  const warmupFactor =
+    values.warmup === undefined || warmupSeconds === 0
+      ? 1
+      : number('warmup', 0, 3_600, false) / warmupSeconds
+  return phases
+    .map((phase) => ({
+      ...phase,
+      seconds: phase.seconds * (isMeasured(phase) ? measuredFactor : warmupFactor),
+      ...scaled('ratePerSecond', phase, rateFactor),
+      ...scaled('toRatePerSecond', phase, rateFactor),
+    }))
+    .filter(({ seconds }) => seconds > 0)
+}
+
+function scaled(name: 'ratePerSecond' | 'toRatePerSecond', phase: Phase, factor: number) {
+  const value = phase[name]
+  return value === undefined ? {} : { [name]: value * factor }
+}
+
 function checkRelations(options: LoadOptions, problems: string[]): void {
-  const seconds = options.warmupSeconds + options.durationSeconds
-  if (options.ratePerSecond * seconds > requestsMax) {
+  if (requestsOf(options.scenario.phases) > requestsMax) {
     problems.push(`rate times duration is above ${requestsMax} requests`)
   }
   if (!/^[\x21-\x7e]+$/.test(options.apiKey)) problems.push('--api-key takes visible ASCII')
@@ -162,6 +235,10 @@ function checkRelations(options: LoadOptions, problems: string[]): void {
     if (options.issuerControls.length > 0) problems.push('--issuer-control goes with --target')
     return
   }
+  const fault = options.scenario.phases.find((phase) => phase.fault !== undefined)
+  if (fault !== undefined) {
+    problems.push(`phase ${fault.name} breaks what it was started with: not with --target`)
+  }
   if (!isLoopback(options.target) && !options.ownsTarget) {
     problems.push(
       `${options.target.host} is not this machine: load on a system of others is an attack. ` +
@@ -170,7 +247,7 @@ function checkRelations(options: LoadOptions, problems: string[]): void {
   }
 }
 
-function urlOf(text: string, protocol: Protocol | undefined, problems: string[]): URL | undefined {
+function urlOf(text: string, protocol: Protocol, problems: string[]): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const scheme = protocol === 'iso8583' ? 'tcp:' : 'http:'
   if (url?.protocol !== scheme) {
@@ -192,6 +269,24 @@ const cardsMax = 10_000_000
 /** A card is used twice in a run: used more often, rules would rightly find it odd. */
 function cardsFor(requests: number): number {
   return Math.min(cardsMax, Math.max(10_000, Math.ceil(requests / 2)))
+}
+
+/** A closed loop and what counts from its peak: guessed, for the limits only. */
+const peakGuessPerSecond = 10_000
+
+function rateOf(phase: Phase): number {
+  if (phase.ratePerSecond !== undefined) {
+    return (phase.ratePerSecond + (phase.toRatePerSecond ?? phase.ratePerSecond)) / 2
+  }
+  return peakGuessPerSecond * (phase.timesPeak ?? 1)
+}
+
+function requestsOf(phases: readonly Phase[]): number {
+  return phases.reduce((sum, phase) => sum + rateOf(phase) * phase.seconds, 0)
+}
+
+function highestRate(phases: readonly Phase[]): number {
+  return Math.max(...phases.map((phase) => Math.max(rateOf(phase), phase.toRatePerSecond ?? 0)))
 }
 
 /** Enough that 100 ms of answers fit, within what a process may usually open. */

@@ -2,8 +2,13 @@
 
 import type { Histogram } from 'hdr-histogram-js'
 import type { Books } from './books.ts'
+import type { ThreadCpu } from './cpu.ts'
+import type { CpuMicros, Observed, Observer } from './observer.ts'
 import type { LoadOptions } from './options.ts'
-import type { RunResult } from './run.ts'
+import type { PhaseResult, RunResult } from './run.ts'
+import type { Phase } from './scenario.ts'
+import { histogramPercentile } from './switch-metrics.ts'
+import { Tally } from './tally.ts'
 
 export interface LatencyMs {
   readonly p50: number
@@ -13,11 +18,46 @@ export interface LatencyMs {
   readonly max: number
 }
 
-export interface CpuMicros {
-  readonly switch: number | null
-  readonly redis: number | null
-  readonly issuer: number | null
-  readonly generator: number | null
+export interface PhaseReport {
+  readonly name: string
+  readonly measured: boolean
+  readonly seconds: number
+  readonly fault: string | null
+  readonly offeredPerSecond: number
+  readonly achievedPerSecond: number
+  readonly rateMet: boolean
+  readonly latencyMs: LatencyMs
+  readonly refusedLatencyMs: LatencyMs | null
+  readonly sent: number
+  readonly unsent: number
+  readonly outcomes: Readonly<Record<string, number>>
+  readonly errors: Readonly<Record<string, number>>
+  readonly cpuMicrosPerMessage: CpuMicros
+}
+
+/** A second of the run, as charts need it. */
+export interface SecondReport {
+  readonly atSeconds: number
+  readonly offered: number
+  readonly served: number
+  readonly errors: number
+  readonly unsent: number
+  readonly inFlight: number
+  readonly p50Ms: number | null
+  readonly p99Ms: number | null
+  readonly maxMs: number | null
+  /** CPUs busy: 1 is one core. */
+  readonly cpus: {
+    readonly switchMain: number | null
+    readonly switchWorker: number | null
+    readonly switchRest: number | null
+    readonly redis: number | null
+    readonly issuer: number | null
+    readonly generator: number | null
+  }
+  readonly eventLoopLagP99Ms: number | null
+  readonly gcMsPerSecond: number | null
+  readonly switchMemoryBytes: number | null
 }
 
 export interface LoadReport {
@@ -32,6 +72,8 @@ export interface LoadReport {
   /** Null: not known, because no ledger could be read. */
   readonly booksBalanced: boolean | null
   readonly cpuMicrosPerMessage: CpuMicros
+  /** Of the switch, by thread. */
+  readonly switchThreadMicrosPerMessage: ThreadCpu | null
   /** False: what was offered was not served; `offeredPerSecond` is not what the switch can do. */
   readonly rateMet: boolean
   /** Why the run proves nothing; empty when it does. */
@@ -39,10 +81,15 @@ export interface LoadReport {
   readonly refusedLatencyMs: LatencyMs | null
   /** How late the generator itself was. */
   readonly sendDelayMs: LatencyMs
+  /** What the switch measured itself: upper edges of its buckets, milliseconds. */
+  readonly switchMs: { readonly scoreP99: number | null; readonly flushP99: number | null }
   readonly retried: RunResult['retried']
-  readonly warmup: RunResult['warmup']
+  readonly warmup: { readonly sent: number; readonly unsent: number; readonly errors: number }
+  readonly reloads: { readonly taken: number; readonly refused: number } | null
   readonly books: Books | null
   readonly interrupted: boolean
+  readonly phases: readonly PhaseReport[]
+  readonly seconds: readonly SecondReport[]
   readonly run: Readonly<Record<string, string | number | null>>
 }
 
@@ -50,73 +97,208 @@ export interface ReportParts {
   readonly options: LoadOptions
   readonly result: RunResult
   readonly books: Books | null
-  /** CPU of each part while the figures were taken, in microseconds. */
-  readonly cpuMicros: CpuMicros
+  readonly observer: Observer
   /** Where the parts are and which stores they use. */
   readonly stores: string
+  readonly reloads: { readonly taken: number; readonly refused: number } | undefined
+}
+
+/** All measured phases together. */
+export function measuredTally(result: RunResult): Tally {
+  const all = new Tally()
+  for (const { phase, tally } of result.phases) if (phase.measured !== false) all.add(tally)
+  return all
 }
 
 /**
- * The rate is met when all was sent, and at the end of the window no more was unanswered than one
- * in a hundred or what 250 ms bring: requests in flight at the edge, not a backlog that grows.
+ * The rate is met when all was sent, and at the end of the phase no more was unanswered than one in
+ * a hundred or what 250 ms bring: requests in flight at the edge, not a backlog that grows. A
+ * closed loop offers what is served.
  */
-function isRateMet(options: LoadOptions, result: RunResult): boolean {
-  const missing = result.scheduled - result.served
-  const allowed = Math.max(result.scheduled / 100, options.ratePerSecond / 4)
-  return result.unsent === 0 && missing <= allowed
+function isRateMet({ phase, tally, windowMs }: PhaseResult): boolean {
+  if (phase.inFlight !== undefined) return tally.unsent === 0
+  const missing = tally.scheduled - tally.served
+  const allowed = Math.max(tally.scheduled / 100, (tally.scheduled / windowMs) * 250)
+  return tally.unsent === 0 && missing <= allowed
 }
 
-export function makeReport(parts: ReportParts): LoadReport {
-  const { options, result, books } = parts
-  const seconds = result.windowMs / 1000
-  const perSecond = (count: number) => (seconds === 0 ? 0 : round(count / seconds, 1))
-  const voids: string[] = []
-  if (books?.balanced === false) voids.push('the books do not balance')
-  if (result.latencyMicros.totalCount === 0) voids.push('nothing was answered')
-  const perMessage = (micros: number | null) =>
-    micros === null || result.answeredInWindow === 0
-      ? null
-      : round(micros / result.answeredInWindow, 1)
+export async function makeReport(parts: ReportParts): Promise<LoadReport> {
+  const { options, result, books, observer } = parts
+  const measured = result.phases.filter(({ phase }) => phase.measured !== false)
+  const warmups = result.phases.filter(({ phase }) => phase.measured === false)
+  const all = measuredTally(result)
+  const seconds = sum(measured, ({ windowMs }) => windowMs) / 1000
+  const looks = await Promise.all(result.phases.map((_, i) => observer.during(i)))
+  const looked = looks.filter((_, i) => result.phases[i]?.phase.measured !== false)
+  const answered = sum(measured, (phase) => phase.answered)
   return {
-    offeredPerSecond: perSecond(result.scheduled),
-    achievedPerSecond: perSecond(result.served),
-    latencyMs: percentilesOf(result.latencyMicros),
-    sent: result.sent,
-    unsent: result.unsent,
-    outcomes: result.outcomes,
-    errors: result.errors,
+    offeredPerSecond: perSecond(all.scheduled, seconds),
+    achievedPerSecond: perSecond(all.served, seconds),
+    latencyMs: percentilesOf(all.latencyMicros),
+    sent: all.sent,
+    unsent: all.unsent,
+    outcomes: all.outcomes,
+    errors: all.errors,
     booksBalanced: books === null ? null : books.balanced,
-    cpuMicrosPerMessage: {
-      switch: perMessage(parts.cpuMicros.switch),
-      redis: perMessage(parts.cpuMicros.redis),
-      issuer: perMessage(parts.cpuMicros.issuer),
-      generator: perMessage(parts.cpuMicros.generator),
-    },
-    rateMet: isRateMet(options, result),
-    void: voids,
-    refusedLatencyMs:
-      result.refusedMicros.totalCount === 0 ? null : percentilesOf(result.refusedMicros),
-    sendDelayMs: percentilesOf(result.sendDelayMicros),
+    cpuMicrosPerMessage: cpuPerMessage(looked, answered),
+    switchThreadMicrosPerMessage: threadsPerMessage(looked, answered),
+    rateMet: measured.every(isRateMet),
+    void: voids(options, books, all),
+    refusedLatencyMs: all.refusedMicros.totalCount === 0 ? null : percentilesOf(all.refusedMicros),
+    sendDelayMs: percentilesOf(all.sendDelayMicros),
+    switchMs: await switchOwn(observer, result),
     retried: result.retried,
-    warmup: result.warmup,
+    warmup: {
+      sent: sum(warmups, ({ tally }) => tally.sent),
+      unsent: sum(warmups, ({ tally }) => tally.unsent),
+      errors: sum(warmups, ({ tally }) => tally.errorCount),
+    },
+    reloads: parts.reloads ?? null,
     books,
     interrupted: result.interrupted,
+    phases: result.phases.map((phase, i) => phaseReport(phase, looks[i])),
+    seconds: secondReports(result, await observer.seconds()),
     run: {
+      scenario: options.scenarioName,
+      title: options.scenario.title,
       protocol: options.protocol,
-      ratePerSecond: options.ratePerSecond,
       durationSeconds: round(seconds, 3),
-      warmupSeconds: options.warmupSeconds,
       arrivals: options.arrivals,
       connections: options.connections,
       cards: options.cards,
-      secondIssuerPercent: options.secondIssuerPercent,
+      warmEvents: options.scenario.warmEvents ?? 0,
+      attackPercent: options.scenario.attackPercent ?? 0,
+      secondIssuerPercent: options.scenario.secondIssuerPercent ?? 0,
+      rules: options.scenario.rules ?? 'as shipped',
       seed: options.seed,
       stores: parts.stores,
     },
   }
 }
 
-function percentilesOf(micros: Histogram): LatencyMs {
+function voids(options: LoadOptions, books: Books | null, all: Tally): string[] {
+  const found: string[] = []
+  if (books?.balanced === false) found.push('the books do not balance')
+  if (all.latencyMicros.totalCount === 0) found.push('nothing was answered')
+  const least = options.scenario.approvedPercentMin
+  const { approved, declined, challenged } = all.outcomes
+  const percent = (approved * 100) / (approved + declined + challenged)
+  if (least !== undefined && percent < least) {
+    found.push(`${round(percent, 2)}% approved, below ${least}%: fast declines were measured`)
+  }
+  return found
+}
+
+function phaseReport(it: PhaseResult, look: Observed | undefined): PhaseReport {
+  const { phase, tally, windowMs, answered } = it
+  const seconds = windowMs / 1000
+  return {
+    name: phase.name,
+    measured: phase.measured !== false,
+    seconds: round(seconds, 3),
+    fault: phase.fault?.kind ?? null,
+    offeredPerSecond: perSecond(tally.scheduled, seconds),
+    achievedPerSecond: perSecond(tally.served, seconds),
+    rateMet: isRateMet(it),
+    latencyMs: percentilesOf(tally.latencyMicros),
+    refusedLatencyMs:
+      tally.refusedMicros.totalCount === 0 ? null : percentilesOf(tally.refusedMicros),
+    sent: tally.sent,
+    unsent: tally.unsent,
+    outcomes: tally.outcomes,
+    errors: tally.errors,
+    cpuMicrosPerMessage: cpuPerMessage([look], answered),
+  }
+}
+
+function secondReports(result: RunResult, looks: readonly Observed[]): SecondReport[] {
+  return result.seconds.map((second, i): SecondReport => {
+    const look = looks[i]
+    const cpus = (micros: number | null | undefined) =>
+      micros === null || micros === undefined || look === undefined || look.seconds === 0
+        ? null
+        : round(micros / 1e6 / look.seconds, 3)
+    return {
+      ...second,
+      cpus: {
+        switchMain: cpus(look?.switchThreads?.main),
+        switchWorker: cpus(look?.switchThreads?.worker),
+        switchRest: cpus(look?.switchThreads?.rest),
+        redis: cpus(look?.cpuMicros.redis),
+        issuer: cpus(look?.cpuMicros.issuer),
+        generator: cpus(look?.cpuMicros.generator),
+      },
+      eventLoopLagP99Ms: look?.figures.eventLoopLagP99Ms ?? null,
+      gcMsPerSecond: look?.figures.gcMsPerSecond ?? null,
+      switchMemoryBytes: memoryOf(look),
+    }
+  })
+}
+
+/** What heap and buffers use and the process holds: heapUsed + external + RssAnon. */
+function memoryOf(look: Observed | undefined): number | null {
+  if (look === undefined) return null
+  const { heapUsedBytes, externalBytes } = look.figures
+  const parts = [heapUsedBytes, externalBytes, look.switchAnonymousBytes]
+  return parts.some((part) => part === null) ? null : sum(parts, (part) => part as number)
+}
+
+/** Of the first measured phase to the last. */
+async function switchOwn(observer: Observer, result: RunResult): Promise<LoadReport['switchMs']> {
+  const first = result.phases.findIndex(({ phase }) => phase.measured !== false)
+  const { before } = await observer.pages(first)
+  const { after } = await observer.pages(result.phases.length - 1)
+  const p99 = (name: string) => {
+    const seconds = histogramPercentile(before, after, `switchyard_${name}`, 99)
+    return seconds === null ? null : round(seconds * 1000, 3)
+  }
+  return { scoreP99: p99('score_duration_seconds'), flushP99: p99('store_flush_seconds') }
+}
+
+function cpuPerMessage(looks: readonly (Observed | undefined)[], answered: number): CpuMicros {
+  const of = (part: keyof CpuMicros) => {
+    const micros = looks.map((look) => look?.cpuMicros[part] ?? null)
+    return answered === 0 || micros.length === 0 || micros.some((it) => it === null)
+      ? null
+      : round(sum(micros, (it) => it as number) / answered, 1)
+  }
+  return {
+    switch: of('switch'),
+    redis: of('redis'),
+    issuer: of('issuer'),
+    generator: of('generator'),
+  }
+}
+
+function threadsPerMessage(
+  looks: readonly (Observed | undefined)[],
+  answered: number,
+): ThreadCpu | null {
+  const threads = looks.map((look) => look?.switchThreads ?? null)
+  if (answered === 0 || threads.length === 0 || threads.some((it) => it === null)) return null
+  const of = (part: keyof ThreadCpu) => round(sum(threads, (it) => it?.[part] ?? 0) / answered, 1)
+  return { main: of('main'), worker: of('worker'), rest: of('rest') }
+}
+
+/** What a phase was meant to offer, in words. */
+export function paceOf(phase: Phase): string {
+  if (phase.inFlight !== undefined) return `${phase.inFlight} under way`
+  if (phase.timesPeak !== undefined) return `${phase.timesPeak} * peak`
+  const rate = Math.round(phase.ratePerSecond ?? 0)
+  return phase.toRatePerSecond === undefined
+    ? `${rate}/s`
+    : `${rate} to ${Math.round(phase.toRatePerSecond)}/s`
+}
+
+function sum<T>(items: readonly T[], read: (item: T) => number): number {
+  return items.reduce((total, item) => total + read(item), 0)
+}
+
+function perSecond(count: number, seconds: number): number {
+  return seconds === 0 ? 0 : round(count / seconds, 1)
+}
+
+export function percentilesOf(micros: Histogram): LatencyMs {
   // The histogram's buckets are a thousandth wide, so a percentile may pass the maximum by that.
   const at = (percentile: number) =>
     round(Math.min(micros.getValueAtPercentile(percentile), micros.maxValue) / 1000, 3)
@@ -129,7 +311,7 @@ function percentilesOf(micros: Histogram): LatencyMs {
   }
 }
 
-function round(value: number, digits: number): number {
+export function round(value: number, digits: number): number {
   const scale = 10 ** digits
   return Math.round(value * scale) / scale
 }
@@ -156,11 +338,42 @@ export function reportText(report: LoadReport): string {
       `switch ${cpu.switch ?? '-'}  redis ${cpu.redis ?? '-'}  issuer ${cpu.issuer ?? '-'}  ` +
         `generator ${cpu.generator ?? '-'}`,
     ),
+    row('  by thread', threadsText(report)),
+    row('switch says', ownText(report)),
     row('stores', String(report.run.stores)),
   ]
+  if (report.phases.length > 2) lines.push(...report.phases.map(phaseText))
+  if (report.reloads !== null && report.reloads.taken + report.reloads.refused > 0) {
+    lines.push(row('reloads', counts(report.reloads)))
+  }
   if (report.interrupted) lines.push(row('interrupted', 'figures up to then'))
   for (const why of report.void) lines.push(row('VOID', why))
   return `${lines.join('\n')}\n`
+}
+
+function threadsText({ switchThreadMicrosPerMessage: threads }: LoadReport): string {
+  if (threads === null) return 'not known'
+  return `switch main ${threads.main}  worker ${threads.worker}  V8 and libuv ${threads.rest}`
+}
+
+function ownText({ switchMs, seconds }: LoadReport): string {
+  const lags = seconds.map((second) => second.eventLoopLagP99Ms ?? 0)
+  const lag = lags.length === 0 ? 0 : Math.max(...lags)
+  return (
+    `score p99 <= ${switchMs.scoreP99 ?? '-'} ms  flush p99 <= ${switchMs.flushP99 ?? '-'} ms  ` +
+    `event loop p99 at most ${round(lag, 1)} ms`
+  )
+}
+
+function phaseText(phase: PhaseReport): string {
+  const { latencyMs: latency, refusedLatencyMs: refused } = phase
+  const refusals = refused === null ? '' : `  refusals p99 ${refused.p99}`
+  return row(
+    `  ${phase.name}`,
+    `${phase.offeredPerSecond}/s offered, ${phase.achievedPerSecond}/s served` +
+      `${phase.rateMet ? '' : ' NOT MET'}  p50 ${latency.p50}  p99 ${latency.p99}${refusals}` +
+      `${phase.fault === null ? '' : `  (${phase.fault})`}${phase.measured ? '' : '  not measured'}`,
+  )
 }
 
 function booksText(report: LoadReport): string {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import test from 'node:test'
-import { LoadRun, type RunOptions, type RunResult } from './run.ts'
+import { type MixOptions, mixedRequest } from './mix.ts'
+import { LoadRun, type PhaseResult, type RunOptions, type RunResult } from './run.ts'
+import type { Phase } from './scenario.ts'
 
 /** An acquirer's view of a switch whose every move the test decides. */
 class Acquirer {
@@ -57,36 +59,50 @@ function approve(acquirer: Acquirer, response: ServerResponse): void {
   reply(response, 200, { outcome: 'approved', issuer: 'demo-a', approvalCode, amount })
 }
 
+const mix: MixOptions = {
+  ...{ seed: 1, cards: 100, secondIssuerPercent: 0, startedAtMs: 0, ratePerSecond: 200 },
+}
+const warmup: Phase = { name: 'warm-up', seconds: 0.1, ratePerSecond: 200, measured: false }
+const measured: Phase = { name: 'measured', seconds: 0.5, ratePerSecond: 200 }
+
 function run(port: number, change: Partial<RunOptions> = {}): Promise<RunResult> {
   return new LoadRun({
     target: { host: '127.0.0.1', port },
     protocol: 'json',
     apiKey: 'demo-key',
-    ratePerSecond: 200,
-    warmupMs: 100,
-    durationMs: 500,
+    phases: [warmup, measured],
     arrivals: 'fixed',
     connections: 8,
-    mix: { seed: 1, cards: 100, secondIssuerPercent: 0, startedAtMs: 0, ratePerSecond: 200 },
+    seed: 1,
+    requests: (index) => mixedRequest(mix, index),
     runId: 'run',
     retryPauseMs: 20,
     signal: new AbortController().signal,
-    onWindow: () => undefined,
+    onPhase: () => undefined,
+    onSecond: () => undefined,
     onProgress: () => undefined,
     ...change,
   }).run()
 }
 
+/** The last phase: the measured one. */
+function tallyOf(result: RunResult): PhaseResult['tally'] {
+  const last = result.phases.at(-1)
+  assert.ok(last !== undefined)
+  return last.tally
+}
+
 test('sends what was scheduled, each with a key of its own, and keeps every approval', async () => {
   const { acquirer, port, close } = await Acquirer.open(approve)
-  const edges: string[] = []
-  const result = await run(port, { onWindow: (edge) => edges.push(edge) })
+  const edges: number[] = []
+  const result = await run(port, { onPhase: (phase) => edges.push(phase) })
   close()
-  assert.equal(result.sent, 100)
-  assert.equal(result.unsent, 0)
-  assert.equal(result.warmup.sent, 20)
-  assert.deepEqual(result.outcomes, { approved: 100, declined: 0, challenged: 0 })
-  assert.deepEqual(result.errors, {})
+  const tally = tallyOf(result)
+  assert.equal(tally.sent, 100)
+  assert.equal(tally.unsent, 0)
+  assert.equal(result.phases[0]?.tally.sent, 20)
+  assert.deepEqual(tally.outcomes, { approved: 100, declined: 0, challenged: 0 })
+  assert.deepEqual(tally.errors, {})
   assert.equal(new Set(acquirer.keys).size, 120)
   const answers = [...result.approvedAnswers()]
   assert.equal(answers.length, 120)
@@ -96,7 +112,7 @@ test('sends what was scheduled, each with a key of its own, and keeps every appr
     assert.equal(body.terminal.id, answer.terminalId)
     assert.equal(body.card.pan.slice(-4), answer.maskedPan.slice(-4))
   }
-  assert.deepEqual(edges, ['start', 'end'])
+  assert.deepEqual(edges, [0, 1, 2])
 })
 
 test('a stall is paid by every request that it delayed, not only by those in flight', async () => {
@@ -105,27 +121,28 @@ test('a stall is paid by every request that it delayed, not only by those in fli
     if (count === 30) stallUntil = performance.now() + 400
     setTimeout(() => approve(acquirer, response), Math.max(0, stallUntil - performance.now()))
   })
-  const result = await run(port, { connections: 2, warmupMs: 0, durationMs: 1_000 })
+  const result = await run(port, { connections: 2, phases: [{ ...measured, seconds: 1 }] })
   close()
-  assert.equal(result.sent, 200)
+  const tally = tallyOf(result)
+  assert.equal(tally.sent, 200)
   // 400 ms of 1,000 stood still, so 40% of the requests waited 200 ms in the mean; a closed loop
   // with two connections would have seen two slow ones.
-  const slow = result.latencyMicros.getValueAtPercentile(75)
+  const slow = tally.latencyMicros.getValueAtPercentile(75)
   assert.ok(slow > 100_000, `p75 is ${slow} us`)
-  assert.ok(result.latencyMicros.maxValue > 350_000)
+  assert.ok(tally.latencyMicros.maxValue > 350_000)
 })
 
 test('what could not be sent in time is counted as unsent', async () => {
   // Neither connection is ever answered, so the third request finds none.
   const { acquirer, port, close } = await Acquirer.open(() => undefined)
   const controller = new AbortController()
-  const running = run(port, { connections: 2, signal: controller.signal, warmupMs: 0 })
+  const running = run(port, { connections: 2, signal: controller.signal, phases: [measured] })
   setTimeout(close, 1_800)
   const result = await running
-  assert.equal(result.sent + result.unsent, result.scheduled)
-  assert.equal(result.scheduled, 100)
-  assert.ok(result.unsent >= 90, `${result.unsent} unsent`)
-  assert.ok((result.errors.connection_closed ?? 0) >= 2)
+  const { scheduled, unsent, errors } = tallyOf(result)
+  assert.equal(scheduled, 100)
+  assert.ok(unsent >= 90, `${unsent} unsent`)
+  assert.ok((errors.connection_closed ?? 0) >= 2)
   assert.equal(result.retried.unanswered, 2)
   assert.ok(acquirer.keys.length <= 10)
 })
@@ -142,7 +159,7 @@ test('an unanswered request is asked again with its key and the same body', asyn
   })
   const result = await run(port)
   close()
-  assert.deepEqual(result.errors, { connection_closed: 1 })
+  assert.deepEqual(tallyOf(result).errors, { connection_closed: 1 })
   assert.equal(result.retried.approved, 1)
   const key = acquirer.keys[49]
   const again = acquirer.keys.lastIndexOf(key ?? '')
@@ -161,10 +178,10 @@ test('refusals are errors by status and code; 503 outcome_unknown is asked again
   })
   const result = await run(port)
   close()
-  assert.deepEqual(result.errors, { http_503_overloaded: 1, http_503_outcome_unknown: 1 })
-  assert.deepEqual(result.outcomes, { approved: 96, declined: 1, challenged: 1 })
+  assert.deepEqual(tallyOf(result).errors, { http_503_overloaded: 1, http_503_outcome_unknown: 1 })
+  assert.deepEqual(tallyOf(result).outcomes, { approved: 96, declined: 1, challenged: 1 })
   assert.equal(result.retried.approved, 1)
-  assert.equal(result.refusedMicros.totalCount, 2)
+  assert.equal(tallyOf(result).refusedMicros.totalCount, 2)
 })
 
 test('a connection that the server closes after an answer is dialled again', async () => {
@@ -174,27 +191,58 @@ test('a connection that the server closes after an answer is dialled again', asy
   })
   const result = await run(port)
   close()
-  assert.deepEqual(result.errors, {})
-  assert.equal(result.outcomes.approved, 100)
+  assert.deepEqual(tallyOf(result).errors, {})
+  assert.equal(tallyOf(result).outcomes.approved, 100)
 })
 
 test('interrupted, it says what it has', async () => {
   const { port, close } = await Acquirer.open(approve)
   const controller = new AbortController()
   setTimeout(() => controller.abort(), 300)
-  const result = await run(port, { durationMs: 60_000, signal: controller.signal })
+  const phases = [warmup, { ...measured, seconds: 60 }]
+  const result = await run(port, { phases, signal: controller.signal })
   close()
+  const tally = tallyOf(result)
   assert.equal(result.interrupted, true)
-  assert.ok(result.windowMs >= 150 && result.windowMs < 1_000, `${result.windowMs}`)
-  assert.equal(result.unsent, 0)
-  assert.equal(result.sent, result.outcomes.approved)
+  const { windowMs = 0 } = result.phases.at(-1) ?? {}
+  assert.ok(windowMs >= 150 && windowMs < 30_000, `${windowMs}`)
+  assert.equal(tally.unsent, 0)
+  assert.equal(tally.sent, tally.outcomes.approved)
 })
 
 test('a target that is not there: nothing is sent, all is unsent', async () => {
   const { port, close } = await Acquirer.open(approve)
   close()
-  const result = await run(port, { warmupMs: 0, durationMs: 100 })
-  assert.equal(result.sent, 0)
-  assert.equal(result.unsent, 20)
-  assert.ok((result.errors.connect_failed ?? 0) > 0)
+  const tally = tallyOf(await run(port, { phases: [{ ...measured, seconds: 0.1 }] }))
+  assert.equal(tally.sent, 0)
+  assert.equal(tally.unsent, 20)
+  assert.ok((tally.errors.connect_failed ?? 0) > 0)
+})
+
+test('a closed loop keeps so many under way, and what follows is offered at its peak', async () => {
+  let underWay = 0
+  let most = 0
+  const { port, close } = await Acquirer.open((acquirer, response) => {
+    underWay++
+    most = Math.max(most, underWay)
+    setTimeout(() => {
+      underWay--
+      approve(acquirer, response)
+    }, 20)
+  })
+  const phases: Phase[] = [
+    { name: 'peak', seconds: 0.6, inFlight: 3, measured: false },
+    { name: 'half', seconds: 0.6, timesPeak: 0.5 },
+  ]
+  let mostAtPeak = 0
+  const onPhase = (phase: number) => {
+    if (phase === 1) mostAtPeak = most
+  }
+  const result = await run(port, { phases, onPhase })
+  close()
+  const [peak, half] = result.phases
+  assert.ok(peak !== undefined && half !== undefined)
+  assert.equal(mostAtPeak, 3)
+  assert.ok(peak.answered > 10)
+  assert.ok(Math.abs(half.tally.scheduled / peak.answered - 0.5) < 0.1)
 })

@@ -2,7 +2,6 @@
 // books need. Latency counts from the intended time, so a stall is paid by every request that it
 // delayed.
 
-import { build, type Histogram } from 'hdr-histogram-js'
 import { maskPan } from '#switch'
 import type { ApprovedAnswer } from './books.ts'
 import type {
@@ -17,63 +16,60 @@ import type {
 import { HttpDoor } from './http-door.ts'
 import { IsoDoor } from './iso-door.ts'
 import { answerTimeoutMs, retriesAtOnceMax, retriesMax, retryPauseMs } from './limits.ts'
-import { type MixOptions, mixedRequest } from './mix.ts'
+import type { RequestSource } from './mix.ts'
+import type { Phase } from './scenario.ts'
 import { Schedule } from './schedule.ts'
 import { StreamDoor } from './stream-door.ts'
+import { type Second, Tally, Timeline, toMicros } from './tally.ts'
 
 export interface RunOptions {
   /** Where the protocol is taken: the HTTP port, or that of ISO 8583. */
   readonly target: Target
   readonly protocol: Protocol
   readonly apiKey: string
-  readonly ratePerSecond: number
-  /** The first part: offered and balanced like the rest, left out of the figures. */
-  readonly warmupMs: number
-  readonly durationMs: number
+  readonly phases: readonly Phase[]
   readonly arrivals: 'fixed' | 'poisson'
   readonly connections: number
-  readonly mix: MixOptions
+  readonly seed: number
+  readonly requests: RequestSource
   /** Makes the keys of this run its own: keys are `<runId>-<number>`. */
   readonly runId: string
   /** Between two questions for the same unanswered key; 1 s where absent. */
   readonly retryPauseMs?: number
   /** Stops offering; what is in flight is still awaited. */
   readonly signal: AbortSignal
-  /** Called once when the figures begin, and once when they end. */
-  readonly onWindow: (edge: 'start' | 'end') => void
+  /** Called at the beginning of each phase, by its number, and once when all are over. */
+  readonly onPhase: (phase: number) => void
+  readonly onSecond: () => void
   readonly onProgress: (progress: Progress) => void
 }
 
 export interface Progress {
   readonly elapsedMs: number
+  readonly phase: string
   readonly sent: number
+  readonly servedPerSecond: number
   readonly inFlight: number
   readonly errors: number
   readonly p99Ms: number
 }
 
-export interface RunResult {
-  /** From the first to the last intended time of the figures; shorter when interrupted. */
+export interface PhaseResult {
+  readonly phase: Phase
+  readonly tally: Tally
+  /** How long it was offered; shorter than planned when interrupted. */
   readonly windowMs: number
-  readonly scheduled: number
-  readonly sent: number
-  readonly unsent: number
-  /** Answers (200) to requests of the window that came within it. */
-  readonly served: number
-  /** All answers that came within it, to requests of the warm-up too: what CPU was spent on. */
-  readonly answeredInWindow: number
-  readonly outcomes: Readonly<Record<OutcomeName, number>>
-  readonly errors: Readonly<Record<string, number>>
-  readonly warmup: { readonly sent: number; readonly unsent: number; readonly errors: number }
-  /** Microseconds from the intended time to the answer, of answers with status 200. */
-  readonly latencyMicros: Histogram
-  /** The same of refusals (any other status). */
-  readonly refusedMicros: Histogram
-  /** How late the generator itself was: from the intended time to the write. */
-  readonly sendDelayMicros: Histogram
+  /** All answers (200) that came while it was under way, whichever phase asked. */
+  readonly answered: number
+}
+
+export interface RunResult {
+  /** Those that began, in order. */
+  readonly phases: readonly PhaseResult[]
+  readonly seconds: readonly Second[]
   /** Answers by repetition of what was unanswered, and what stayed so. */
   readonly retried: Readonly<Record<OutcomeName | 'refused' | 'unanswered', number>>
-  /** Approved answers of the whole run, warm-up and retries included. */
+  /** Approved answers of the whole run, whatever phase, retries included. */
   approvedAnswers(): Generator<ApprovedAnswer>
   readonly interrupted: boolean
 }
@@ -88,14 +84,19 @@ interface Approved {
 
 /** Sends may go on for so long after the last intended time; what then is still unsent stays so. */
 const graceMs = 1_000
-/** Kinds of error that are told apart; more would be a target that invents codes. */
-const errorKindsMax = 50
 
 export class LoadRun {
   readonly #options: RunOptions
   readonly #door: Door
   readonly #schedule: Schedule
-  readonly #totalMs: number
+  /** Where each phase begins, and where the last ends, ms from the start. */
+  readonly #startsMs: readonly number[]
+  readonly #tallies: readonly Tally[]
+  /** Answers while each phase was under way. */
+  readonly #answered: number[] = []
+  /** What the last closed loop served a second. */
+  #peakPerSecond = 0
+  readonly #timeline = new Timeline()
   /** Intended time of each request sent, ms from the start; index = token. */
   readonly #intendedMs: number[] = []
   /** Send times in order of sending, for time-outs. */
@@ -103,35 +104,28 @@ export class LoadRun {
   readonly #unanswered: number[] = []
   readonly #approved: Approved[] = []
   readonly #retries = new Map<number, (answer: DoorAnswer | undefined) => void>()
-  readonly #latency = histogram()
-  readonly #refused = histogram()
-  readonly #sendDelay = histogram()
-  readonly #outcomes = { approved: 0, declined: 0, challenged: 0 }
-  readonly #errors: Record<string, number> = {}
-  readonly #warmup = { sent: 0, unsent: 0, errors: 0 }
   #startedAt = 0
   #sent = 0
-  #unsent = 0
-  #served = 0
-  #answeredInWindow = 0
-  #progressAtMs = 0
+  #phase = -1
+  #secondsClosed = 0
   #stoppedAtMs: number | undefined
-  #window: 'before' | 'open' | 'closed' = 'before'
 
   constructor(options: RunOptions) {
     this.#options = options
-    this.#totalMs = options.warmupMs + options.durationMs
+    let atMs = 0
+    this.#startsMs = [0, ...options.phases.map(({ seconds }) => (atMs += seconds * 1000))]
+    this.#tallies = options.phases.map(() => new Tally())
     this.#schedule = new Schedule({
-      ratePerSecond: options.ratePerSecond,
-      durationMs: this.#totalMs,
+      phases: options.phases,
       arrivals: options.arrivals,
-      seed: options.mix.seed,
+      seed: options.seed,
+      peakPerSecond: () => this.#peakPerSecond,
     })
     this.#door = openDoor(options, {
       onAnswer: (token, answer) => this.#onAnswer(token, answer),
       onNoAnswer: (token, why) => this.#onNoAnswer(token, why),
       onIdle: () => this.#sendDue(),
-      onConnectFailed: () => this.#countError('connect_failed', this.#window === 'before'),
+      onConnectFailed: () => this.#countError('connect_failed', Math.max(0, this.#phase)),
     })
   }
 
@@ -141,28 +135,30 @@ export class LoadRun {
     await this.#door.open(this.#options.connections)
     this.#startedAt = performance.now()
     await this.#offer()
-    this.#moveWindow(Number.POSITIVE_INFINITY)
+    if (this.#stoppedAtMs === undefined) this.#closeSeconds(this.#totalMs)
+    if (this.#phase < this.#options.phases.length)
+      this.#options.onPhase(this.#options.phases.length)
+    this.#phase = this.#options.phases.length
     const retried = await this.#askAgain()
     this.#door.close()
     return this.#result(retried)
   }
 
+  get #totalMs(): number {
+    return this.#startsMs[this.#startsMs.length - 1] as number
+  }
+
   #result(retried: RunResult['retried']): RunResult {
-    const { warmupMs, durationMs } = this.#options
     const endedAtMs = this.#stoppedAtMs ?? this.#totalMs
+    const phases = this.#options.phases.map((phase, i): PhaseResult => {
+      const startMs = this.#startsMs[i] as number
+      const windowMs = Math.max(0, Math.min(phase.seconds * 1000, endedAtMs - startMs))
+      const tally = this.#tallies[i] as Tally
+      return { phase, tally, windowMs, answered: this.#answered[i] ?? 0 }
+    })
     return {
-      windowMs: Math.max(0, Math.min(durationMs, endedAtMs - warmupMs)),
-      scheduled: this.#sent + this.#unsent,
-      sent: this.#sent,
-      unsent: this.#unsent,
-      served: this.#served,
-      answeredInWindow: this.#answeredInWindow,
-      outcomes: this.#outcomes,
-      errors: this.#errors,
-      warmup: this.#warmup,
-      latencyMicros: this.#latency,
-      refusedMicros: this.#refused,
-      sendDelayMicros: this.#sendDelay,
+      phases: phases.filter(({ windowMs }) => windowMs > 0),
+      seconds: this.#timeline.rows,
       retried,
       approvedAnswers: () => this.#approvedAnswers(),
       interrupted: this.#stoppedAtMs !== undefined,
@@ -174,11 +170,11 @@ export class LoadRun {
     return new Promise((resolve) => {
       const tick = () => {
         const nowMs = performance.now() - this.#startedAt
-        this.#moveWindow(nowMs)
-        if (this.#options.signal.aborted) this.#stoppedAtMs ??= nowMs
+        this.#movePhase(nowMs)
+        if (this.#options.signal.aborted) this.#stoppedAtMs ??= Math.min(nowMs, this.#totalMs)
         this.#sendDue()
         this.#timeOut()
-        this.#tellProgress(nowMs)
+        this.#closeSeconds(nowMs)
         if (nowMs > this.#totalMs + graceMs) this.#countUnsent()
         const isOver =
           this.#stoppedAtMs !== undefined || this.#schedule.nextMs === Number.POSITIVE_INFINITY
@@ -191,22 +187,24 @@ export class LoadRun {
 
   /** Sends what is due, in order, as long as a connection is free. */
   #sendDue(): void {
-    if (this.#stoppedAtMs !== undefined) return
+    if (this.#stoppedAtMs !== undefined || this.#startedAt === Number.POSITIVE_INFINITY) return
     for (;;) {
       const nowMs = performance.now() - this.#startedAt
+      // Before the schedule: what follows a closed loop counts from its peak.
+      this.#movePhase(nowMs)
+      this.#schedule.moveTo(nowMs)
       const intendedMs = this.#schedule.nextMs
-      if (intendedMs > nowMs) return
+      if (intendedMs > nowMs || this.#inFlight.size >= this.#schedule.inFlightMax) return
       const token = this.#schedule.index
-      if (!this.#door.send(token, mixedRequest(this.#options.mix, token), false)) return
+      if (!this.#door.send(token, this.#options.requests(token), false)) return
+      const tally = this.#tallies[this.#schedule.phase] as Tally
       this.#schedule.advance()
       this.#intendedMs[token] = intendedMs
       this.#inFlight.set(token, nowMs)
-      if (this.#isWarmup(token)) {
-        this.#warmup.sent++
-        continue
-      }
       this.#sent++
-      this.#sendDelay.recordValue(toMicros(nowMs - intendedMs))
+      tally.sent++
+      this.#timeline.offered++
+      tally.sendDelayMicros.recordValue(toMicros(nowMs - intendedMs))
     }
   }
 
@@ -218,21 +216,22 @@ export class LoadRun {
     }
     this.#inFlight.delete(token)
     const nowMs = performance.now() - this.#startedAt
-    const isWarmup = this.#isWarmup(token)
+    const phase = this.#schedule.phaseOf(token)
+    const tally = this.#tallies[phase] as Tally
     const micros = toMicros(nowMs - (this.#intendedMs[token] ?? nowMs))
     if (answer.kind === 'refused') {
-      this.#countError(answer.error, isWarmup)
-      if (!isWarmup) this.#refused.recordValue(micros)
+      this.#countError(answer.error, phase)
+      tally.refusedMicros.recordValue(micros)
       if (answer.isOpen) this.#unanswered.push(token)
-      return
+    } else {
+      this.#remember(token, answer)
+      this.#timeline.answered(micros)
+      this.#answered[this.#phase] = (this.#answered[this.#phase] ?? 0) + 1
+      if (nowMs < (this.#startsMs[phase + 1] as number)) tally.served++
+      tally.outcomes[answer.outcome]++
+      tally.latencyMicros.recordValue(micros)
     }
-    this.#remember(token, answer)
-    const isInWindow = nowMs >= this.#options.warmupMs && nowMs < this.#totalMs
-    if (isInWindow) this.#answeredInWindow++
-    if (isWarmup) return
-    if (isInWindow) this.#served++
-    this.#outcomes[answer.outcome]++
-    this.#latency.recordValue(micros)
+    if (this.#schedule.inFlightMax !== Number.POSITIVE_INFINITY) this.#sendDue()
   }
 
   #onNoAnswer(token: number, why: NoAnswer): void {
@@ -242,7 +241,7 @@ export class LoadRun {
       return
     }
     if (!this.#inFlight.delete(token)) return
-    this.#countError(why, this.#isWarmup(token))
+    this.#countError(why, this.#schedule.phaseOf(token))
     this.#unanswered.push(token)
   }
 
@@ -289,7 +288,7 @@ export class LoadRun {
         resolve(answer)
       }
       this.#retries.set(token, settle)
-      const request = mixedRequest(this.#options.mix, token)
+      const request = this.#options.requests(token)
       if (!this.#door.send(token, request, true)) settle(undefined)
     })
   }
@@ -305,72 +304,57 @@ export class LoadRun {
 
   #countUnsent(): void {
     for (; this.#schedule.nextMs !== Number.POSITIVE_INFINITY; this.#schedule.advance()) {
-      if (this.#schedule.nextMs < this.#options.warmupMs) this.#warmup.unsent++
-      else this.#unsent++
+      const tally = this.#tallies[this.#schedule.phase] as Tally
+      tally.unsent++
+      this.#timeline.unsent++
     }
   }
 
-  #countError(kind: string, isWarmup: boolean): void {
-    if (isWarmup) {
-      this.#warmup.errors++
+  #countError(kind: string, phase: number): void {
+    this.#tallies[phase]?.countError(kind)
+    this.#timeline.errors++
+  }
+
+  /** Enters the phases that have begun by then. */
+  #movePhase(nowMs: number): void {
+    const { phases } = this.#options
+    while (this.#phase < phases.length && nowMs >= (this.#startsMs[this.#phase + 1] as number)) {
+      const ended = phases[this.#phase]
+      if (ended?.inFlight !== undefined) {
+        this.#peakPerSecond = (this.#answered[this.#phase] ?? 0) / ended.seconds
+      }
+      this.#phase++
+      this.#options.onPhase(this.#phase)
+    }
+  }
+
+  /** Ends the seconds that are over; the part of one at the end of a run is none. */
+  #closeSeconds(nowMs: number): void {
+    if (nowMs < (this.#secondsClosed + 1) * 1000 || this.#secondsClosed * 1000 >= this.#totalMs) {
       return
     }
-    const isNew = this.#errors[kind] === undefined
-    const name = isNew && Object.keys(this.#errors).length >= errorKindsMax ? 'other' : kind
-    this.#errors[name] = (this.#errors[name] ?? 0) + 1
-  }
-
-  #isWarmup(token: number): boolean {
-    return (this.#intendedMs[token] ?? 0) < this.#options.warmupMs
-  }
-
-  #moveWindow(nowMs: number): void {
-    if (this.#window === 'before' && nowMs >= this.#options.warmupMs) {
-      this.#window = 'open'
-      this.#options.onWindow('start')
-    }
-    if (this.#window === 'open' && nowMs >= this.#totalMs) {
-      this.#window = 'closed'
-      this.#options.onWindow('end')
-    }
-  }
-
-  #tellProgress(nowMs: number): void {
-    if (nowMs < this.#progressAtMs) return
-    this.#progressAtMs = nowMs + 1_000
-    const errors = Object.values(this.#errors).reduce((sum, count) => sum + count, 0)
+    this.#timeline.close(this.#secondsClosed, this.#inFlight.size)
+    this.#secondsClosed = Math.floor(nowMs / 1000)
+    const row = this.#timeline.rows.at(-1) as Second
+    this.#options.onSecond()
     this.#options.onProgress({
       elapsedMs: nowMs,
-      sent: this.#sent + this.#warmup.sent,
+      phase: this.#options.phases[this.#phase]?.name ?? 'end',
+      sent: this.#sent,
+      servedPerSecond: row.served,
       inFlight: this.#inFlight.size,
-      errors: errors + this.#warmup.errors,
-      p99Ms: this.#latency.getValueAtPercentile(99) / 1000,
+      errors: this.#tallies.reduce((sum, tally) => sum + tally.errorCount, 0),
+      p99Ms: row.p99Ms ?? 0,
     })
   }
 
   *#approvedAnswers(): Generator<ApprovedAnswer> {
     for (const { token, ...answer } of this.#approved) {
-      const { pan, terminalId } = mixedRequest(this.#options.mix, token)
+      const { pan, terminalId } = this.#options.requests(token)
       const idempotencyKey = `${this.#options.runId}-${token}`
       yield { ...answer, idempotencyKey, terminalId, maskedPan: maskPan(pan) }
     }
   }
-}
-
-/** Microseconds up to two minutes, three significant digits; some 200 kB each. */
-function histogram(): Histogram {
-  return build({
-    bitBucketSize: 32,
-    autoResize: false,
-    lowestDiscernibleValue: 1,
-    highestTrackableValue: 120_000_000,
-    numberOfSignificantValueDigits: 3,
-    useWebAssembly: false,
-  })
-}
-
-function toMicros(ms: number): number {
-  return Math.min(119_000_000, Math.max(1, Math.round(ms * 1000)))
 }
 
 /** A refusal that may be none a second later. */

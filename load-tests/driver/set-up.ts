@@ -1,10 +1,14 @@
 // What a load run stands on: either a target that runs already, or issuers, Redis and a switch of
 // its own, on free ports below one folder, ended when the run is over.
 
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { randomFillSync } from 'node:crypto'
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { newKeyFile, parseKeyFile } from '#switch'
 import {
+  projectFolder,
+  type RunningIssuer,
   readLedger,
   readStatus,
   redisMissing,
@@ -14,27 +18,38 @@ import {
 } from '../processes/index.ts'
 import type { IssuerLedger } from './books.ts'
 import type { Target } from './door.ts'
+import { Faults } from './faults.ts'
+import { issuerPlan } from './issuer-plan.ts'
+import type { MixOptions } from './mix.ts'
+import type { Pids } from './observer.ts'
 import type { LoadOptions } from './options.ts'
+import { warmVelocity } from './warm-velocity.ts'
 
 export interface Stand {
   readonly target: Target
   /** For the report: which stores the switch uses, or whose switch it is. */
   readonly stores: string
-  readonly pids: {
-    readonly switch: number | null
-    readonly redis: number | null
-    readonly issuers: readonly number[]
-  }
+  readonly pids: Pids
+  /** Operations port; absent where it is not known. */
+  readonly adminUrl: string | undefined
+  /** What can be broken here; absent where nothing was started. */
+  readonly faults: Faults | undefined
   /** The issuers' ledgers from the start of the run on; null where none can be read. */
   readLedgers(): Promise<readonly IssuerLedger[] | null>
+  /** The ledger in which an issuer's approvals stand. */
+  ledgerOf(issuer: string): string
   /** Ends what was started, in reverse. */
   tearDown(): Promise<void>
 }
 
 /** `tell` takes one line at a time about what is being started. */
-export async function setUp(options: LoadOptions, tell: (line: string) => void): Promise<Stand> {
+export async function setUp(
+  options: LoadOptions,
+  mix: MixOptions,
+  tell: (line: string) => void,
+): Promise<Stand> {
   return options.target === undefined
-    ? startOwn(options, tell)
+    ? startOwn(options, mix, tell)
     : findTarget(options.target, options.issuerControls)
 }
 
@@ -46,12 +61,22 @@ async function findTarget(url: URL, controls: readonly string[]): Promise<Stand>
     target: { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 80) },
     stores: `of ${url.host}, not known here`,
     pids: { switch: null, redis: null, issuers: issuers.map(({ before }) => before.pid) },
+    adminUrl: undefined,
+    faults: undefined,
     readLedgers: () => (issuers.length === 0 ? Promise.resolve(null) : readLedgers(issuers)),
+    ledgerOf: (issuer) => issuer,
     tearDown: () => Promise.resolve(),
   }
 }
 
-async function startOwn(options: LoadOptions, tell: (line: string) => void): Promise<Stand> {
+/** Orders to the operations port of the switch that is started; known to nobody else. */
+const adminToken = 'load-test-admin-token'
+
+async function startOwn(
+  options: LoadOptions,
+  mix: MixOptions,
+  tell: (line: string) => void,
+): Promise<Stand> {
   const folder = await makeFolder(options.folder)
   const endings: (() => Promise<unknown>)[] = []
   if (options.folder === undefined) {
@@ -60,26 +85,25 @@ async function startOwn(options: LoadOptions, tell: (line: string) => void): Pro
   const tearDown = async () => {
     for (let end = endings.pop(); end !== undefined; end = endings.pop()) await end()
   }
+  const { scenario } = options
   try {
-    tell('starting two issuers')
-    const issuers = await Promise.all([
-      startIssuer({ name: 'demo-a', ledgerFile: path.join(folder, 'demo-a.ndjson') }),
-      startIssuer({
-        name: 'demo-b',
-        ledgerFile: path.join(folder, 'demo-b.ndjson'),
-        behaviour: { answers: 'cents' },
-      }),
-    ])
+    tell('starting issuers')
+    const issuers = await startIssuers(options, folder)
     for (const issuer of issuers) endings.push(() => issuer.stop())
     const redis = await startVelocityStore(options.redis, tell)
     if (redis !== undefined) endings.push(redis.stop)
+    await fillVelocity(options, folder, mix, redis, tell)
+    const rulesDir =
+      scenario.rules === undefined ? undefined : await rulesFolder(folder, scenario.rules)
     tell('starting the switch')
+    const plan = issuerPlan(scenario.issuers, issuers)
     const running = await startSwitch({
       folder,
       issuers,
       redisUrl: redis?.url,
       // Every line of the log costs the switch what an authorization does not.
-      config: { log: { oneLineIn: 100 } },
+      config: { log: { oneLineIn: 100 }, watchRules: false, ...plan.config, ...scenario.config },
+      env: { ADMIN_TOKEN: adminToken, RULES_DIR: rulesDir },
     })
     endings.push(() => running.stop())
     const url = new URL(running.url)
@@ -97,10 +121,17 @@ async function startOwn(options: LoadOptions, tell: (line: string) => void): Pro
         redis: redis?.pid ?? null,
         issuers: issuers.map((issuer) => issuer.pid),
       },
+      adminUrl: running.adminUrl,
+      faults: new Faults({
+        redis,
+        issuers,
+        reload: { adminUrl: running.adminUrl, adminToken, rulesDir },
+      }),
       readLedgers: () =>
         readLedgers(
           issuers.map(({ name, controlUrl }) => ({ controlUrl, before: { name, sequence: 0 } })),
         ),
+      ledgerOf: plan.ledgerOf,
       tearDown,
     }
   } catch (error) {
@@ -109,15 +140,66 @@ async function startOwn(options: LoadOptions, tell: (line: string) => void): Pro
   }
 }
 
+/** Their ledgers go to files only where somebody keeps them: a line a message is not free. */
+function startIssuers(options: LoadOptions, folder: string): Promise<RunningIssuer[]> {
+  const ledgerFile = (name: string) =>
+    options.folder === undefined ? {} : { ledgerFile: path.join(folder, `${name}.ndjson`) }
+  return Promise.all([
+    startIssuer({ name: 'demo-a', ...ledgerFile('demo-a') }),
+    startIssuer({ name: 'demo-b', ...ledgerFile('demo-b'), behaviour: { answers: 'cents' } }),
+  ])
+}
+
+/** Keys are made before the switch is: the counters stand under tokens of its keys. */
+async function fillVelocity(
+  options: LoadOptions,
+  folder: string,
+  mix: MixOptions,
+  redis: VelocityStore | undefined,
+  tell: (line: string) => void,
+): Promise<void> {
+  const { warmEvents = 0 } = options.scenario
+  if (warmEvents === 0) return
+  if (redis === undefined) throw new Error('warm counters need Redis: embedded ones begin at zero')
+  const text = newKeyFile({ fill: (bytes) => randomFillSync(bytes) })
+  const parsed = parseKeyFile(text)
+  if (!parsed.ok) throw new Error(parsed.problem)
+  const file = path.join(folder, 'keys', 'keys.json')
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+  await writeFile(file, text, { mode: 0o600 })
+  await warmVelocity({
+    ...{ redisUrl: redis.url, keys: parsed.keys, acquirer: 'demo', mix, tell },
+    eventsPerRing: warmEvents,
+  })
+}
+
+/** The shipped lists and degradation policy, and one pack in place of all others. */
+async function rulesFolder(folder: string, pack: string): Promise<string> {
+  const rules = path.join(folder, 'rules')
+  const shipped = path.join(projectFolder, 'rules')
+  await mkdir(path.join(rules, 'packs'), { recursive: true })
+  await cp(path.join(shipped, 'lists'), path.join(rules, 'lists'), {
+    recursive: true,
+    filter: (name) => !name.endsWith('.ts'),
+  })
+  const policy = path.join('packs', 'degradation.yaml')
+  await cp(path.join(shipped, policy), path.join(rules, policy))
+  await cp(path.resolve(projectFolder, pack), path.join(rules, 'packs', path.basename(pack)))
+  return rules
+}
+
 /** What the switch said at its start of the stores it uses, not what it was told to use. */
 function factOf(logs: string, name: string): string {
   const fact = new RegExp(`^ {2}${name} +([^,(\\n]+)`, 'm').exec(logs)?.[1]
   return fact?.trim() ?? 'not said'
 }
 
-interface VelocityStore {
+export interface VelocityStore {
   readonly url: string
   readonly pid: number | null
+  /** Stops it from running; absent where it is somebody else's. */
+  readonly pause?: () => void
+  readonly resume?: () => void
   readonly stop: () => Promise<unknown>
 }
 
@@ -136,7 +218,8 @@ async function startVelocityStore(
   }
   tell('starting redis-server')
   const server = await startRedis()
-  return { url: server.url, pid: server.pid, stop: () => server.stop() }
+  const { url, pid, pause, resume } = server
+  return { url, pid, pause, resume, stop: () => server.stop() }
 }
 
 async function makeFolder(wanted: string | undefined): Promise<string> {

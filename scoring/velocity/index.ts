@@ -15,5 +15,6 @@ export {
 export { type HostPort, parseRedisUrl, type RedisAddress } from './redis-address.ts'
 export { KeysMoved, type RedisConnection } from './redis-connection.ts'
 export type { RedisScript } from './redis-script.ts'
+export { RING_TTL_SECONDS, ringKey, writeRing } from './ring-image.ts'
 export * from './velocity.ts'
 export { VelocityError, type VelocityErrorCode } from './velocity-error.ts'

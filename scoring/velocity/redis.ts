@@ -84,7 +84,7 @@ export interface RedisVelocity extends Velocity {
   settled(): Promise<void>
 }
 
-const DEFAULT_KEY_PREFIX = 'switchyard:v'
+export const DEFAULT_KEY_PREFIX = 'switchyard:v'
 const TTL = `${ENTITY_TTL_SECONDS}`
 const ALL_KNOWN = new Uint8Array(BATCH_MAX).fill(1)
 /** The only one, where the connection does not tell servers apart. */

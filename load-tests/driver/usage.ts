@@ -1,0 +1,67 @@
+// The help text of `switchyard load-test`.
+
+export function usage(scenarios: readonly string[]): string {
+  return `Usage: switchyard load-test [options]
+
+Offers authorizations at the rates of a scenario, whatever the answers do, and balances the books
+from the issuers' own ledgers. Without --target it starts issuers, redis-server (where installed) and
+the switch on free ports and ends them. Latency counts from the intended send time.
+
+  --scenario NAME|FILE     ${wrapped(scenarios)}
+                           or a file of your own (load-tests/scenarios/ has examples)
+
+What is offered; each changes what the scenario says:
+  --rate N                 requests a second of the first measured phase, the others in
+                           proportion (500)
+  --duration S             seconds measured, of all measured phases together (10)
+  --warmup S               seconds before that, offered but not measured (5)
+  --protocol P             json, msgpack (HTTP), websocket or iso8583 (json)
+  --connections N          over HTTP, each with one request at a time (rate / 10, at least 32);
+                           WebSocket and ISO 8583 carry 512 on each (4)
+  --arrivals fixed|poisson evenly spaced, or independent (fixed)
+  --seed N                 of the requests and of Poisson arrivals (1)
+  --cards N                different cards (one for two requests, at least 10000)
+  --attack-percent N       share of requests that try out cards, on a few devices (0)
+  --second-issuer-percent N  share of cards in BIN 541333 (10)
+
+The switch that is started:
+  --redis URL|auto|none    velocity store of the switch that is started (auto)
+  --warm-events N          events in the rings of every card before the run (0)
+  --rules FILE             a pack in place of the shipped ones
+  --config JSON            laid over its configuration
+  --keep FOLDER            keep logs, store and ledgers of what was started there
+
+A switch that runs already:
+  --target URL             an acquirer address that runs already: http://HOST:PORT, or
+                           tcp://HOST:PORT with --protocol iso8583
+  --api-key KEY            (demo-key)
+  --issuer-control URL     control port of an issuer simulator behind the target; repeatable.
+                           Without it the books can't be balanced, and the report says so
+  --i-own-this-target      allow a target that is not on this machine
+
+  --settle S               how long reversals may take to arrive before the books are judged (30)
+  --json                   one JSON object on standard output
+  --help
+
+Exit code 0; 1 when the run is void (books that don't balance, nothing answered); 2 for wrong use.
+
+Examples:
+  switchyard load-test --rate 1000 --duration 20 --json
+  switchyard load-test --scenario steady
+  switchyard load-test --scenario steady --rate 9000
+`
+}
+
+function wrapped(names: readonly string[]): string {
+  const lines: string[] = []
+  let line = ''
+  for (const name of names) {
+    if (line.length + name.length > 68) {
+      lines.push(line)
+      line = ''
+    }
+    line += line === '' ? name : `, ${name}`
+  }
+  lines.push(line)
+  return lines.join(',\n                           ')
+}
