@@ -15,7 +15,7 @@ import {
   testTransactionStore,
 } from './conformance.ts'
 import { type EmbeddedStoreOptions, openEmbeddedStore } from './embedded-store.ts'
-import type { StoreLimits } from './limits.ts'
+import { PATIENT_MS, type StoreLimits } from './limits.ts'
 import { MemoryRecordIndex, type RecordIndex } from './record-index.ts'
 import { StoreFault, type TransactionStore } from './transaction-store.ts'
 
@@ -46,8 +46,14 @@ function optionsFor(
   }
 }
 
-/** Of a world that ends before any deadline: timers of a dead process must not keep this one. */
-const NO_TIMERS: Timers = { set: () => null, clear: () => {} }
+/**
+ * Of a world that ends before any deadline: timers of a dead process must not keep this one. What
+ * is patient waits a turn.
+ */
+const NO_DEADLINES: Timers = {
+  set: (delayMs, callback) => (delayMs > PATIENT_MS ? null : setImmediate(callback)),
+  clear: () => {},
+}
 
 async function openStore(options: EmbeddedStoreOptions): Promise<TransactionStore> {
   const opened = await openEmbeddedStore(options)
@@ -100,7 +106,7 @@ type Step = readonly [operation: number, transaction: number, variant: number]
 
 const KEYS = 3
 
-const TINY_WORLD = { limits: TINY, timers: NO_TIMERS }
+const TINY_WORLD = { limits: TINY, timers: NO_DEADLINES }
 
 /** One random operation; what it promises is noted once its promise has resolved. */
 async function act(

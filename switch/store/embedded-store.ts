@@ -416,10 +416,13 @@ class EmbeddedStore implements TransactionStore {
       throw new Error(`the ${step} delivery of ${transactionId} is acknowledged`)
     }
     const { state, sends, lastResponseCode } = change
+    // Nobody waits for an answer but the operator who queues a dead letter again.
+    const isPatient = delivery.state !== 'dead'
     return this.#write(
       { kind: 'delivery', transactionId, step, state, sends, lastResponseCode },
       entry,
       undefined,
+      isPatient,
     )
   }
 
@@ -535,18 +538,24 @@ class EmbeddedStore implements TransactionStore {
   }
 
   /** Resolves with `result` once the record is durable and the directory knows of it. */
-  #write<T>(record: LogRecord, entry: DirectoryEntry | null, result: T): Promise<T> {
+  #write<T>(
+    record: LogRecord,
+    entry: DirectoryEntry | null,
+    result: T,
+    isPatient = false,
+  ): Promise<T> {
     const payload = encodeRecord(record)
     if (entry !== null) entry.inFlight++
     return new Promise<T>((resolve, reject) => {
-      this.#commit.append(payload, {
-        durable: (position) => {
+      const waiter = {
+        durable: (position: number) => {
           if (entry !== null) entry.inFlight--
           this.#directory.apply(record, position)
           resolve(result)
         },
         failed: reject,
-      })
+      }
+      this.#commit.append(payload, waiter, isPatient)
     })
   }
 

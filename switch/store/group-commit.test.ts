@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createVirtualTime } from '../simulation/index.ts'
 import { type Flush, GroupCommit, type GroupCommitOptions } from './group-commit.ts'
-import { flushDeadlineFor } from './limits.ts'
+import { flushDeadlineFor, PATIENT_MS } from './limits.ts'
 import { FRAME_BYTES, frameLength, holdsFrame } from './segment.ts'
 import { StoreFault } from './transaction-store.ts'
 
@@ -62,9 +62,9 @@ function setUp(changes: Partial<GroupCommitOptions> = {}) {
     onFault: (reason) => faults.push(reason),
     ...changes,
   })
-  const write = (text: string) =>
+  const write = (text: string, isPatient = false) =>
     new Promise<number>((resolve, reject) => {
-      commit.append(Buffer.from(text), { durable: resolve, failed: reject })
+      commit.append(Buffer.from(text), { durable: resolve, failed: reject }, isPatient)
     })
   const written = () =>
     new Promise<number>((resolve, reject) => {
@@ -191,7 +191,7 @@ describe('group commit', () => {
   it('grows its buffer for a large group without losing what was in it', async () => {
     const { log, write } = setUp({ waitingRecordsMax: 5_000, waitingBytesMax: 5_000_000 })
     const texts = Array.from({ length: 3_000 }, (_, i) => `${i}${'z'.repeat(900)}`)
-    const all = Promise.all(texts.map(write))
+    const all = Promise.all(texts.map((text) => write(text)))
     await settle()
     await log.done()
     await all
@@ -215,6 +215,48 @@ describe('group commit', () => {
     assert.deepEqual(log.groups, [['a', 'b']])
     await log.done()
     await Promise.all([first, second])
+  })
+
+  it('starts no flush for what is patient, while there are others to go with', async () => {
+    const { log, time, write, written } = setUp()
+    const patient = write('p', true)
+    await time.advance(PATIENT_MS - 1)
+    assert.deepEqual(log.groups, [])
+    const first = write('a')
+    await settle()
+    assert.deepEqual(log.groups, [['p', 'a']])
+    // Behind a flush under way it waits for the next one that somebody starts, not for its end.
+    const second = write('q', true)
+    await log.done()
+    assert.deepEqual([await patient, await first], [0, FRAME_BYTES + 1])
+    assert.equal(log.groups.length, 1)
+    const asked = written()
+    await settle()
+    assert.deepEqual(log.groups[1], ['q'])
+    await log.done()
+    await Promise.all([second, asked])
+    assert.equal(time.pendingTimers, 0)
+  })
+
+  it('flushes what is patient after a while by itself, and at the end', async () => {
+    const { log, time, commit, write, faults } = setUp()
+    const patient = write('p', true)
+    const another = write('q', true)
+    await time.advance(PATIENT_MS)
+    assert.deepEqual(log.groups, [['p', 'q']])
+    await log.done()
+    await Promise.all([patient, another])
+    const last = write('r', true)
+    const closed = commit.close()
+    await settle()
+    await log.done()
+    await Promise.all([last, closed])
+    assert.equal(time.pendingTimers, 0)
+    const failing = setUp()
+    const refused = assert.rejects(failing.write('p', true), StoreFault)
+    failing.commit.fail('the disk is full')
+    await refused
+    assert.deepEqual([faults, failing.time.pendingTimers], [[], 0])
   })
 
   it('closes after what it took, and takes nothing more', async () => {

@@ -1,5 +1,7 @@
 // Group commit: while one append and its flush run, everything that arrives waits and goes in the
 // next group. No timer delays a group, and nothing is answered before the flush that covers it.
+// What nobody hurries for (`patient`: how a queued message's delivery goes on) starts no flush of
+// its own for a while: it goes in the next group of the others, so a backlog costs them no flush.
 //
 //   arrivals ──> filling ──swap──> flushing ──append + fdatasync──> waiters told, in log order
 //                   ^                  │
@@ -9,7 +11,7 @@
 // nothing is retried as if it hadn't happened.
 
 import type { Clock, TimerHandle, Timers } from '../ports.ts'
-import { GROUP_BUFFER_BYTES } from './limits.ts'
+import { GROUP_BUFFER_BYTES, PATIENT_MS } from './limits.ts'
 import { FRAME_BYTES, writeFrame } from './segment.ts'
 import { StoreFault } from './transaction-store.ts'
 
@@ -53,6 +55,8 @@ class Group {
   buffer = Buffer.allocUnsafe(GROUP_BUFFER_BYTES)
   bytes = 0
   records = 0
+  /** Something in it does not wait for others to start its flush. */
+  isDue = false
   /** A waiter and its record's offset in the group, side by side. */
   readonly waiters: Waiter[] = []
   readonly offsets: number[] = []
@@ -71,6 +75,7 @@ class Group {
     }
     this.bytes = 0
     this.records = 0
+    this.isDue = false
     this.waiters.length = 0
     this.offsets.length = 0
   }
@@ -84,6 +89,7 @@ export class GroupCommit {
   #isClosing = false
   #fault: StoreFault | null = null
   #onIdle: (() => void) | null = null
+  #patience: TimerHandle | undefined
   readonly #between: Between[] = []
 
   constructor(options: GroupCommitOptions) {
@@ -101,9 +107,10 @@ export class GroupCommit {
 
   /**
    * Takes one record, copied at once. Throws where a limit is broken, which is the caller's bug:
-   * admission keeps what is in flight below it.
+   * admission keeps what is in flight below it. `isPatient`: it may wait PATIENT_MS for a group
+   * that something else starts.
    */
-  append(payload: Uint8Array, waiter: Waiter): void {
+  append(payload: Uint8Array, waiter: Waiter, isPatient = false): void {
     if (!this.isWritable) {
       this.#refuse(waiter)
       return
@@ -123,7 +130,8 @@ export class GroupCommit {
     group.offsets.push(group.bytes)
     group.bytes += bytes
     group.records++
-    this.#start()
+    if (isPatient) this.#waitForOthers()
+    else this.#hurry()
   }
 
   /** Tells the waiter once everything that was appended so far is durable. */
@@ -139,6 +147,7 @@ export class GroupCommit {
     }
     group.waiters.push(waiter)
     group.offsets.push(-1)
+    if (group === this.#filling) this.#hurry()
   }
 
   /**
@@ -156,6 +165,7 @@ export class GroupCommit {
   /** Takes nothing more, and resolves when what was taken is durable or has failed. */
   async close(): Promise<void> {
     this.#isClosing = true
+    if (this.#filling.records > 0 && this.#fault === null) this.#hurry()
     if (this.#isRunning && this.#fault === null) {
       await new Promise<void>((resolve) => {
         this.#onIdle = resolve
@@ -167,6 +177,7 @@ export class GroupCommit {
   fail(reason: string): void {
     if (this.#fault !== null) return
     this.#fault = new StoreFault(reason)
+    this.#endPatience()
     for (const group of [this.#flushing, this.#filling]) {
       const waiters = group.waiters.splice(0)
       group.reset()
@@ -182,6 +193,27 @@ export class GroupCommit {
     waiter.failed(this.#fault ?? new StoreFault(CLOSED))
   }
 
+  /** The group that fills is flushed as soon as the one before it is. */
+  #hurry(): void {
+    this.#filling.isDue = true
+    this.#endPatience()
+    this.#start()
+  }
+
+  #waitForOthers(): void {
+    if (this.#filling.isDue) return
+    this.#patience ??= this.#options.timers.set(PATIENT_MS, () => {
+      this.#patience = undefined
+      if (this.#filling.records > 0) this.#hurry()
+    })
+  }
+
+  #endPatience(): void {
+    if (this.#patience === undefined) return
+    this.#options.timers.clear(this.#patience)
+    this.#patience = undefined
+  }
+
   #start(): void {
     if (this.#isRunning) return
     this.#isRunning = true
@@ -190,9 +222,9 @@ export class GroupCommit {
   }
 
   async #run(): Promise<void> {
-    while (this.#filling.records > 0 || this.#between.length > 0) {
+    while (this.#filling.isDue || this.#between.length > 0) {
       for (const { run } of this.#between.splice(0)) await run()
-      if (this.#filling.records === 0) continue
+      if (!this.#filling.isDue) continue
       const hold = this.#options.hold?.()
       if (hold !== undefined) await hold
       if (this.#fault !== null) break

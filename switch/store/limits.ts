@@ -86,6 +86,12 @@ export const OPEN_SEGMENTS_MAX = 32
 /** Bytes that the search behind a bad record may checksum before it gives up: about 2 s. */
 export const SEARCH_BYTES_MAX = 4 * 1024 * 1024 * 1024
 
+/**
+ * How long a record that nobody hurries for waits for a group of the others. Of 32 deliveries in
+ * flight each waits twice: 1,600 a second, far above what a lane sends.
+ */
+export const PATIENT_MS = 10
+
 /** First size of a group's buffer; it grows with the load, and shrinks back when it was a peak. */
 export const GROUP_BUFFER_BYTES = 1024 * 1024
 
