@@ -55,8 +55,7 @@ export async function startIssuer(options: StartIssuerOptions): Promise<RunningI
   const child = Child.start({
     title: `issuer ${options.name}`,
     args: [
-      '--import',
-      import.meta.resolve('tsx'),
+      'switch/commands/program.js',
       'load-tests/issuer/main.ts',
       '--name',
       options.name,

@@ -80,8 +80,9 @@ export class ScoringThreads implements BatchRunner {
     this.#channel.unref()
     this.#start = { ...start, channel }
     this.started = this.#awaitAll(start.edition, [], WORKER_START_TIMEOUT_MS)
+    const filename = fileURLToPath(new URL('../worker.ts', import.meta.url))
     this.#piscina = new Piscina({
-      filename: fileURLToPath(new URL('../worker.ts', import.meta.url)),
+      filename,
       name: 'scoreBatch',
       minThreads: workers,
       maxThreads: workers,
@@ -90,7 +91,7 @@ export class ScoringThreads implements BatchRunner {
       maxQueue: workers * CONCURRENT_BATCHES_PER_WORKER,
       atomics: 'disabled',
       recordTiming: false,
-      execArgv: ['--import', typeScriptInWorkers()],
+      execArgv: typeScriptInWorkers(filename),
       // The same object for threads that are started later.
       workerData: this.#start,
     })
@@ -303,12 +304,14 @@ export class ScoringThreads implements BatchRunner {
 }
 
 /**
- * A module that lets a worker import TypeScript as ES modules, whatever the working folder and
- * however the main thread was started. `--import tsx` in a worker hooks `require` only (Node.js
- * 20): the worker's code would silently run as CommonJS, and fail at the first top-level await.
+ * Arguments of a thread that runs `file`: they let it import TypeScript as ES modules, whatever the
+ * working folder and however the main thread was started. `--import tsx` in a worker hooks `require`
+ * only (Node.js 20): the worker's code would silently run as CommonJS, and fail at the first
+ * top-level await. A compiled file needs none.
  */
-export function typeScriptInWorkers(): string {
+export function typeScriptInWorkers(file: string): string[] {
+  if (!file.endsWith('.ts')) return []
   const tsx = JSON.stringify(import.meta.resolve('tsx/esm/api'))
   const code = `import { register } from ${tsx}; register()`
-  return `data:text/javascript,${encodeURIComponent(code)}`
+  return ['--import', `data:text/javascript,${encodeURIComponent(code)}`]
 }

@@ -64,7 +64,7 @@ export class RulesChecker {
     const { rulesDir, keptFolder } = this.#options
     const file = fileURLToPath(new URL('rules-check-thread.ts', import.meta.url))
     const thread = new Worker(file, {
-      execArgv: ['--import', typeScriptInWorkers()],
+      execArgv: typeScriptInWorkers(file),
       workerData: { rulesDir, keptFolder },
     })
     thread.unref()

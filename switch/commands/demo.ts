@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import { PROJECT_ROOT } from './run-tool.ts'
+import { programArguments } from './run-tool.ts'
 
 const ISSUERS = [
   { name: 'demo-a', behaviour: 'approve' },
@@ -26,9 +26,7 @@ export async function startDemo(dataDir: string): Promise<Demo> {
       const child = spawn(
         process.execPath,
         [
-          '--import',
-          import.meta.resolve('tsx'),
-          path.join(PROJECT_ROOT, 'load-tests/issuer/main.ts'),
+          ...programArguments('load-tests/issuer/main.ts'),
           ...['--name', name, '--port', '0', '--behaviour', behaviour, '--ledger', ledger],
         ],
         // Its standard input ends with this process, however this process ends.

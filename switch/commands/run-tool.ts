@@ -46,13 +46,18 @@ export function runNode(
   })
 }
 
+/** Arguments of Node.js that run a program of the project, as `compile.ts` lists them. */
+export function programArguments(program: string): string[] {
+  return [path.join(PROJECT_ROOT, 'switch/commands/program.js'), program]
+}
+
 /**
  * Runs a program of the project that starts processes of its own, in a process group apart: Ctrl-C
  * is handed to it alone, so that it can end its children in order and still report. Resolves with
  * its exit code.
  */
 export function runApart(file: string, args: readonly string[]): Promise<number> {
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), file, ...args], {
+  const child = spawn(process.execPath, [...programArguments(file), ...args], {
     cwd: PROJECT_ROOT,
     stdio: 'inherit',
     detached: true,

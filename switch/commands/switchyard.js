@@ -1,7 +1,5 @@
 #!/usr/bin/env node
-// The one plain JavaScript file: it lets Node.js take TypeScript as written, then hands over.
-import { register } from 'tsx/esm/api'
+import { importProgram } from './program.js'
 
-register()
-const { runCommand } = await import('./main.ts')
+const { runCommand } = await importProgram('switch/commands/main.ts')
 await runCommand(process.argv)
