@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { after } from 'node:test'
+import { lockFolder } from '../adapters/folder-lock.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'switchyard-doctor-'))
@@ -54,7 +57,21 @@ test('finds missing keys of a store, silent issuers, and their editions', () => 
   assert.match(say(findings, 'rules'), /^ok/)
 })
 
-test('finds keys that lie in the data folder, as the start would', () => {
-  const findings = doctor({ KEYS_FILE: path.join(folder, 'keys.json') })
+test('finds keys that lie in the data folder, and who runs there already', async () => {
+  const held = await lockFolder(path.join(folder, 'store'))
+  assert.ok(held.ok)
+  const server = createServer()
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  const http = `http://127.0.0.1:${port}`
+  const addresses = { pid: process.pid, http, admin: http, isoListeners: {} }
+  writeFileSync(path.join(folder, 'addresses.json'), JSON.stringify(addresses))
+  const findings = doctor({ KEYS_FILE: path.join(folder, 'keys.json'), PORT: String(port) })
   assert.match(say(findings, 'keys'), /^problem: .* lies in DATA_DIR/)
+  // It holds the folder and answers nobody: this process waits for the command.
+  const found = `^warning: process ${process.pid} runs on this DATA_DIR .*${port}, and does not answer`
+  assert.match(say(findings, 'switch'), new RegExp(found))
+  assert.match(say(findings, 'PORT'), /^ok: .* is the running switch's$/)
+  await held.lock.release()
+  server.close()
 })

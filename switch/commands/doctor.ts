@@ -17,6 +17,7 @@ import { DEFAULT_CONFIG_FILE, readConfigFile } from '../adapters/config-files.ts
 import { readDialect } from '../adapters/dialect-files.ts'
 import { holdsStore, isInside, parseKeyFileAt } from '../adapters/key-files.ts'
 import type { Config, IssuerConfig } from '../config/index.ts'
+import { findRunningSwitch, type RunningSwitch } from './operations-port.ts'
 
 interface Finding {
   readonly check: string
@@ -71,15 +72,16 @@ async function examine(): Promise<Finding[]> {
     return [examineNode(), ...findings]
   }
   const { config } = read
+  const running = await findRunningSwitch(config.dataDir)
+  const port = (check: string, at: At) => examinePort(check, at, running)
   return [
     examineNode(),
     fine('configuration', read.file),
-    await examinePort('PORT', config.http.host, config.http.port),
-    await examinePort('ADMIN_PORT', config.admin.host, config.admin.port),
+    ...(running === undefined ? [] : [await examineRunning(running)]),
+    await port('PORT', config.http),
+    await port('ADMIN_PORT', config.admin),
     ...(await Promise.all(
-      (config.iso?.listeners ?? []).map(({ name, host, port }) =>
-        examinePort(`ISO 8583 listener ${name}`, host, port),
-      ),
+      (config.iso?.listeners ?? []).map((one) => port(`ISO 8583 listener ${one.name}`, one)),
     )),
     examineDisk(config),
     examineKeys(config),
@@ -126,14 +128,45 @@ function examineNode(): Finding {
   return fine('Node.js', detail)
 }
 
-function examinePort(variable: string, host: string, port: number): Promise<Finding> {
+type At = { readonly host: string; readonly port: number }
+type Running = RunningSwitch | 'starting'
+
+/** One that holds the data folder: a second one would be refused. */
+async function examineRunning(running: Running): Promise<Finding> {
+  if (running === 'starting') return fine('switch', 'one is just starting on this DATA_DIR')
+  const { pid, http, admin } = running
+  const detail = `process ${pid} runs on this DATA_DIR and listens at ${http}`
+  const ready = await fetch(`${admin}/readyz`, {
+    signal: AbortSignal.timeout(ISSUER_ANSWER_MS),
+  }).catch(() => undefined)
+  if (ready?.ok === true) return fine('switch', `${detail}, ready`)
+  const why = ready === undefined ? 'does not answer' : 'is not ready'
+  return odd('switch', `${detail}, and ${why}`, `curl '${admin}/readyz?verbose' says why`)
+}
+
+function isOwn(running: Running | undefined, port: number): boolean {
+  if (running === undefined || running === 'starting') return false
+  const { http, admin, isoListeners } = running
+  const urls = [http, admin, ...Object.values(isoListeners ?? {})]
+  return urls.some((url) => url.endsWith(`:${port}`))
+}
+
+function examinePort(
+  variable: string,
+  { host, port }: At,
+  running: Running | undefined,
+): Promise<Finding> {
   return new Promise((resolve) => {
     const server = createServer()
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const advice =
-        error.code === 'EADDRINUSE'
-          ? `a switch may be running already; else set ${variable} to a free port`
-          : `choose another address or ${variable}`
+      const isTaken = error.code === 'EADDRINUSE'
+      if (isTaken && isOwn(running, port)) {
+        resolve(fine(variable, `${host}:${port} is the running switch's`))
+        return
+      }
+      const advice = isTaken
+        ? `another program has it, or a switch with another DATA_DIR: set ${variable} to a free port`
+        : `choose another address or ${variable}`
       resolve(bad(variable, `${host}:${port} can't be listened on (${error.code})`, advice))
     })
     server.listen(port, host, () => {

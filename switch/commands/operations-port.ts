@@ -13,16 +13,32 @@ export function configuredDataDir(): string | undefined {
   return undefined
 }
 
+/** A switch on a data folder, as it wrote down its addresses. */
+export interface RunningSwitch {
+  readonly pid: number
+  readonly http: string
+  readonly admin: string
+  readonly isoListeners: Readonly<Record<string, string>>
+}
+
 /** The operations port of the switch that holds a data folder; undefined where none runs. */
 export async function runningAdminUrl(dataDir: string): Promise<string | undefined> {
+  const running = await findRunningSwitch(dataDir)
+  if (running !== 'starting') return running?.admin
+  console.error('the switch is just starting: wait until it listens, then try again')
+  return undefined
+}
+
+/** `starting`: it holds the folder and does not listen yet. Undefined: none runs. */
+export async function findRunningSwitch(
+  dataDir: string,
+): Promise<RunningSwitch | 'starting' | undefined> {
   const holder = await findHolder(path.join(dataDir, 'store')).catch(() => undefined)
-  if (holder === undefined) return adminUrlBesideDatabase(dataDir)
+  if (holder === undefined) return runningBesideDatabase(dataDir)
   try {
-    const text = readFileSync(path.join(dataDir, 'addresses.json'), 'utf8')
-    return (JSON.parse(text) as { admin: string }).admin
+    return readAddresses(dataDir)
   } catch {
-    console.error('the switch is just starting: wait until it listens, then try again')
-    return undefined
+    return 'starting'
   }
 }
 
@@ -30,15 +46,20 @@ export async function runningAdminUrl(dataDir: string): Promise<string | undefin
  * With PostgreSQL no lock says who uses the folder: whoever wrote its addresses, if that process
  * lives and answers there.
  */
-async function adminUrlBesideDatabase(dataDir: string): Promise<string | undefined> {
+async function runningBesideDatabase(dataDir: string): Promise<RunningSwitch | undefined> {
   try {
-    const text = readFileSync(path.join(dataDir, 'addresses.json'), 'utf8')
-    const { admin, pid } = JSON.parse(text) as { admin: string; pid: number }
-    process.kill(pid, 0)
-    return (await fetch(`${admin}/livez`)).ok ? admin : undefined
+    const running = readAddresses(dataDir)
+    process.kill(running.pid, 0)
+    return (await fetch(`${running.admin}/livez`)).ok ? running : undefined
   } catch {
     return undefined
   }
+}
+
+/** Throws where there are none to read. */
+function readAddresses(dataDir: string): RunningSwitch {
+  const text = readFileSync(path.join(dataDir, 'addresses.json'), 'utf8')
+  return JSON.parse(text) as RunningSwitch
 }
 
 export interface PortAnswer {

@@ -227,10 +227,10 @@ function testClaims(inWorld: InWorld): void {
   inWorld('keys are found by how they begin, in memory and after a restart', async (world) => {
     const { store } = world
     const keys = [
-      'iso 010 000123 T ',
-      'iso 010 000123 T 1',
-      'iso 010 000123 U',
-      `iso 010 000123 T ${'x'.repeat(17)}`,
+      'iso 010 000123 1122100000 T ',
+      'iso 010 000123 1122100000 T 1',
+      'iso 010 000123 1122100000 U',
+      `iso 010 000123 1122100000 T ${'x'.repeat(17)}`,
     ]
     for (const [i, idempotencyKey] of keys.entries()) {
       await store.claim(sampleIntent(`auth_${i}`, { idempotencyKey }))
@@ -239,9 +239,9 @@ function testClaims(inWorld: InWorld): void {
     const check = async (opened: TransactionStore) => {
       const idsOf = async (acquirer: string, prefix: string) =>
         (await opened.lookUpKeys(acquirer, prefix, 5)).map((one) => one.transactionId).sort()
-      assert.deepEqual(await idsOf('demo', 'iso 010 000123 T '), ['auth_0', 'auth_1'])
-      assert.deepEqual(await idsOf('demo', 'iso 010 000123 V'), [])
-      assert.deepEqual(await idsOf('other', 'iso 010 000123 T '), [])
+      assert.deepEqual(await idsOf('demo', 'iso 010 000123 1122100000 T '), ['auth_0', 'auth_1'])
+      assert.deepEqual(await idsOf('demo', 'iso 010 000123 1122100000 V'), [])
+      assert.deepEqual(await idsOf('other', 'iso 010 000123 1122100000 T '), [])
     }
     await check(store)
     await check(await world.reopen())

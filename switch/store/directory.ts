@@ -24,6 +24,7 @@ import {
   NOWHERE,
 } from './directory-entry.ts'
 import { Fifo } from './fifo.ts'
+import { KeyHeads } from './key-heads.ts'
 import { KEY_TAIL_CHARACTERS_MAX, type StoreLimits } from './limits.ts'
 import type { DeliveryRecord, LogRecord } from './log-record.ts'
 import type { IndexPut, RecordIndex } from './record-index.ts'
@@ -70,6 +71,8 @@ export class Directory {
   readonly #logId: Uint8Array
   readonly #byId = new Map<string, DirectoryEntry>()
   readonly #byKey = new Map<string, DirectoryEntry>()
+  /** The same entries by how their keys begin. */
+  readonly #keyHeads = new KeyHeads<DirectoryEntry>()
   readonly #byRrn = new Map<string, DirectoryEntry[]>()
   readonly #byCard = new Map<string, DirectoryEntry>()
   readonly #open = new Set<DirectoryEntry>()
@@ -166,8 +169,16 @@ export class Directory {
     const entry = new DirectoryEntry(intent, (intent.attempt?.card ?? null) !== null)
     if (this.#byId.has(entry.id)) throw new Error(`transaction ${entry.id} exists already`)
     this.#byId.set(entry.id, entry)
-    this.#byKey.set(joinKey('k', entry.acquirer, entry.idempotencyKey), entry)
+    this.#holdKey(entry)
     return entry
+  }
+
+  #holdKey(entry: DirectoryEntry): void {
+    const key = joinKey('k', entry.acquirer, entry.idempotencyKey)
+    const before = this.#byKey.get(key)
+    if (before !== undefined) this.#keyHeads.remove(before)
+    this.#byKey.set(key, entry)
+    this.#keyHeads.add(entry)
   }
 
   find(id: string): DirectoryEntry | undefined {
@@ -191,13 +202,8 @@ export class Directory {
 
   /** Whose key begins with `prefix`, with at most KEY_TAIL_CHARACTERS_MAX characters behind it. */
   findByKeyPrefix(acquirer: string, prefix: string, limit: number): DirectoryEntry[] {
-    const found = new Set<DirectoryEntry>()
     const charactersMax = prefix.length + KEY_TAIL_CHARACTERS_MAX
-    for (const entry of this.#byKey.values()) {
-      const { acquirer: own, idempotencyKey: key } = entry
-      const fits = own === acquirer && key.length <= charactersMax && key.startsWith(prefix)
-      if (fits) found.add(entry)
-    }
+    const found = new Set(this.#keyHeads.find(acquirer, prefix, charactersMax))
     // The index has each key behind its length.
     for (let length = prefix.length; length <= charactersMax; length++) {
       const key = `${joinKey('k', acquirer)}${length}:${prefix}`
@@ -490,7 +496,10 @@ export class Directory {
   #forget(entry: DirectoryEntry): void {
     this.#byId.delete(entry.id)
     const key = joinKey('k', entry.acquirer, entry.idempotencyKey)
-    if (this.#byKey.get(key) === entry) this.#byKey.delete(key)
+    if (this.#byKey.get(key) === entry) {
+      this.#byKey.delete(key)
+      this.#keyHeads.remove(entry)
+    }
     const cardKey = joinKey('c', entry.acquirer, entry.cardToken)
     if (this.#byCard.get(cardKey) === entry) this.#byCard.delete(cardKey)
     const rrnKey = joinKey('r', entry.acquirer, entry.rrn)
@@ -520,7 +529,7 @@ export class Directory {
       for (const entry of this.#listed('o')) {
         entry.isListed = true
         if (entry.phase === 'open') this.#open.add(entry)
-        this.#byKey.set(joinKey('k', entry.acquirer, entry.idempotencyKey), entry)
+        this.#holdKey(entry)
       }
       for (const entry of this.#listed('d')) {
         for (const delivery of entry.deliveries) {

@@ -128,5 +128,8 @@ export const UPKEEP = {
   pauseMs: 2,
 } as const
 
+/** By so much of it at least a key is looked for: class, STAN and time sent of ISO 8583. */
+export const KEY_HEAD_CHARACTERS = 24
+
 /** What may stand behind the known part of a key that is looked for: DE41 has 8, 2003's 16. */
 export const KEY_TAIL_CHARACTERS_MAX = 16

@@ -333,7 +333,7 @@ export interface TransactionStore {
   lookUpKey(acquirer: string, idempotencyKey: string): Promise<KeyEntry | undefined>
   /**
    * The same of keys that begin with `prefix` and go on for at most KEY_TAIL_CHARACTERS_MAX further
-   * characters; `limit` at most. Costs a pass over what is in memory: for what is rare.
+   * characters; `limit` at most. Of keys with a space in them, and by KEY_HEAD_CHARACTERS at least.
    */
   lookUpKeys(acquirer: string, prefix: string, limit: number): Promise<readonly KeyEntry[]>
   /**
