@@ -167,7 +167,7 @@ async function superviseSwitch(
   const link = { host: '127.0.0.1', dialect: 'iso8583-1987-ascii', timeoutMs: issuerTimeoutMs }
   const config = {
     // What is decided matters here, not how fast: cores may be shared with the load.
-    deadlines: { scoreMs: 100, velocityMs: 80 },
+    deadlines: { scoreMs: 100, velocityMs: 80, durabilityMs: 4_000 },
     log: { oneLineIn: 0 },
     watchRules: false,
     issuers: ISSUERS.map((issuer, i) => ({ ...link, name: issuer, port: issuerLinks[i]?.port })),

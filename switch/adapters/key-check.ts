@@ -121,9 +121,18 @@ function parse(text: string): KeyCheck | undefined {
 export function forgetKey(dataDir: string, keyId: number): void {
   const file = path.join(dataDir, KEY_CHECK_FILE)
   const known = readCheck(file)
-  if (known === undefined) return
+  if (known !== undefined) writeCheck(file, withoutKey(known, keyId))
+}
+
+/** The same in the text of a check that the store keeps itself. */
+export function forgetKeyIn(text: string, keyId: number): string {
+  const known = parse(text)
+  return known === undefined ? text : JSON.stringify(withoutKey(known, keyId))
+}
+
+function withoutKey(known: KeyCheck, keyId: number): KeyCheck {
   const panKeys = Object.entries(known.panKeys).filter(([id]) => id !== String(keyId))
-  writeCheck(file, { ...known, panKeys: Object.fromEntries(panKeys) })
+  return { ...known, panKeys: Object.fromEntries(panKeys) }
 }
 
 /** Replaced whole, and durable before a card is sealed under a new key. */

@@ -4,7 +4,13 @@ import path from 'node:path'
 import type { Command } from 'commander'
 import { readConfigFile } from '../adapters/config-files.ts'
 import { addPanKey, parseKeyFileAt, removePanKeyProblem } from '../adapters/key-files.ts'
-import { readKeyUse, retireKey } from '../adapters/key-use.ts'
+import {
+  readKeyUse,
+  readSharedKeyUse,
+  retireKey,
+  retireSharedKey,
+  type SharedKeyUse,
+} from '../adapters/key-use.ts'
 import { createSystemRandom } from '../adapters/system-clock.ts'
 import type { Config } from '../config/index.ts'
 import { startProgress } from './progress.ts'
@@ -36,7 +42,7 @@ export function registerKeysLife(keys: Command): void {
     .argument('<id>', 'as `keys status` shows it')
     .addHelpText(
       'after',
-      '\nStop the switch first. Backups from before still need the key: keep a copy of it with ' +
+      '\nStop the switch first (with PostgreSQL every process). Backups from before still need the key: keep a copy of it with ' +
         'them.\n\nExample:\n  $ npx switchyard keys retire 1',
     )
     .action(async (id: string) => {
@@ -72,15 +78,12 @@ async function status(config: Config | undefined, asJson: boolean): Promise<numb
     console.error(`${keysFile}: ${parsed.problem}`)
     return 1
   }
-  if (databaseUrl !== undefined) {
-    console.error(`${POSTGRES}: its cards are not counted`)
-    return 2
-  }
-  const progress = startProgress('cards', 'MB')
-  const use = await readKeyUse(dataDir, (bytes, all) => {
-    progress.update(bytes / all, Math.floor(bytes / 1e6))
-  })
-  progress.stop()
+  const counting = startCounting(databaseUrl)
+  const use: SharedKeyUse =
+    databaseUrl === undefined
+      ? await readKeyUse(dataDir, counting.update)
+      : await readSharedKeyUse(databaseUrl, dataDir, counting.update)
+  counting.stop()
   if (!use.ok) {
     console.error(use.problem)
     return 1
@@ -126,20 +129,16 @@ async function retire(config: Config | undefined, text: string): Promise<number>
     console.error(`${text} is no key id: see \`switchyard keys status\``)
     return 2
   }
-  if (databaseUrl !== undefined) {
-    console.error(`${POSTGRES}: its cards are not brought under newer keys, so none can be retired`)
-    return 2
-  }
   const wrong = removePanKeyProblem(keysFile, id)
   if (wrong !== undefined) {
     console.error(`${keysFile}: ${wrong}`)
     return 1
   }
-  const progress = startProgress('cards', 'MB')
-  const retired = await retireKey(dataDir, keysFile, id, (bytes, all) => {
-    progress.update(bytes / all, Math.floor(bytes / 1e6))
-  })
-  progress.stop()
+  const counting = startCounting(databaseUrl)
+  const retired = await (databaseUrl === undefined
+    ? retireKey(dataDir, keysFile, id, counting.update)
+    : retireSharedKey(databaseUrl, dataDir, keysFile, id, counting.update))
+  counting.stop()
   if (!retired.ok) {
     console.error(retired.problem)
     return 1
@@ -148,4 +147,12 @@ async function retire(config: Config | undefined, text: string): Promise<number>
   return 0
 }
 
-const POSTGRES = 'the store is PostgreSQL (DATABASE_URL)'
+/** A folder is read by its bytes, a database day by day. */
+function startCounting(databaseUrl: string | undefined) {
+  const progress = startProgress('cards', databaseUrl === undefined ? 'MB' : 'days')
+  return {
+    update: (read: number, all: number) =>
+      progress.update(read / all, databaseUrl === undefined ? Math.floor(read / 1e6) : read),
+    stop: () => progress.stop(),
+  }
+}

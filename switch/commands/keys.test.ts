@@ -114,7 +114,7 @@ describe('switchyard keys', () => {
     assert.equal(old?.keyId, 1)
     assert.equal(second.vault.unseal(old).pan.masked, pan.masked)
     const held = await keys('retire', '1')
-    assert.match(held.err, /stop the switch first/)
+    assert.match(held.err, /held by process .* stop that process, or set another DATA_DIR$/m)
     await second.tend()
     const resealed = (await second.store.read('auth_1'))?.attempts[0]?.card
     assert.equal(resealed?.keyId, 2)

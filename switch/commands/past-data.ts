@@ -1,14 +1,9 @@
-// Where past payments come from: a file, or the store's folder. Both are only read, the store also
-// beside a running switch.
+// Where past payments come from: a file, or the store (stored-past.ts). Both are only read.
 
 import { createReadStream, existsSync, statSync } from 'node:fs'
-import path from 'node:path'
 import { createGunzip } from 'node:zlib'
-import type { BadLine, Label, PastPayment } from '#scoring'
+import type { BadLine, PastPayment } from '#scoring'
 import { loadBacktest } from '#scoring'
-import { openFileDiskForReading } from '../adapters/file-disk.ts'
-import type { Label as StoredLabel } from '../store/index.ts'
-import { readConfigured } from './configured.ts'
 
 export interface DataOptions {
   readonly data?: string
@@ -147,54 +142,9 @@ function pairs(
 }
 
 async function openStore({ store, asOf }: DataOptions): Promise<PastData | undefined> {
-  const folder = await storeFolder(store)
-  if (folder === undefined) return undefined
-  const { openHistory, readStoredLabels } = await import('../store/index.ts')
-  const { pastPaymentOf } = await import('../past-payment.ts')
-  const opened = await openHistory(openFileDiskForReading(folder))
-  if (!opened.ok) {
-    console.error(`${folder}: ${opened.problem.message}`)
-    return undefined
-  }
-  const stored = await readStoredLabels(openFileDiskForReading(folder))
-  if (!stored.ok) {
-    console.error(`${folder}: ${stored.problem.message}`)
-    return undefined
-  }
-  const labels = newestLabels(stored.labels, asOf ?? Number.POSITIVE_INFINITY)
-  const { history } = opened
-  async function* chunks() {
-    for await (const chunk of history.transactions()) {
-      yield chunk.map((past) => ({ ...pastPaymentOf(past), label: labels.get(past.intent.id) }))
-    }
-  }
-  return {
-    name: folder,
-    chunks: chunks(),
-    progress: () => Math.min(1, history.bytesRead / Math.max(1, history.bytes)),
-    bad: new BadLines(0),
-    problem: () => history.problem?.message,
-    notes: () => [],
-  }
-}
-
-/** Of several labels the one that was known last, by then. */
-function newestLabels(labels: readonly StoredLabel[], asOfMs: number): ReadonlyMap<string, Label> {
-  const newest = new Map<string, Label>()
-  for (const { transactionId, kind, knownAtMs } of labels) {
-    const known = newest.get(transactionId)
-    if (knownAtMs > asOfMs || (known?.knownAtMs ?? knownAtMs) > knownAtMs) continue
-    newest.set(transactionId, { kind, knownAtMs })
-  }
-  return newest
-}
-
-/** The folder of the store that is meant; undefined after saying why there is none. */
-export async function storeFolder(named: string | undefined): Promise<string | undefined> {
-  const config = named === undefined ? await readConfigured() : undefined
-  const folder = named ?? (config && path.join(config.dataDir, 'store'))
-  if (folder === undefined) return undefined
-  if (existsSync(folder)) return folder
-  console.error(`${folder} does not exist: start the switch once, or give --data FILE`)
-  return undefined
+  const { openStoredPast, storePlace } = await import('./stored-past.ts')
+  const place = await storePlace(store)
+  if (place === undefined) return undefined
+  const past = await openStoredPast(place, asOf ?? Number.POSITIVE_INFINITY)
+  return past && { ...past, bad: new BadLines(0) }
 }

@@ -2,18 +2,27 @@
 // reads, also beside a running switch; requeue goes through the running switch, or into the folder
 // of one that is stopped.
 
-import { existsSync } from 'node:fs'
-import path from 'node:path'
 import type { Command } from 'commander'
 import { openFileDiskForReading } from '../adapters/file-disk.ts'
 import { findHolder } from '../adapters/folder-lock.ts'
+import { openPostgresDatabase } from '../adapters/postgres-database.ts'
 import { openStoreFolder } from '../adapters/store-folder.ts'
 import { createSystemRandom, systemClock, systemTimers } from '../adapters/system-clock.ts'
+import type { Config } from '../config/index.ts'
 import { KEY_RETENTION_MS } from '../limits.ts'
 import { requeue } from '../requeue.ts'
-import { type Delivery, listQueue } from '../store/index.ts'
+import {
+  DEFAULT_LEASE_MS,
+  type Delivery,
+  listQueue,
+  listSharedQueue,
+  openPostgresStore,
+  type TransactionStore,
+} from '../store/index.ts'
 import { IdentifierSource } from '../ulid.ts'
-import { configuredDataDir, order, runningAdminUrl } from './operations-port.ts'
+import { readConfigured } from './configured.ts'
+import { order, runningAdminUrl } from './operations-port.ts'
+import { type StorePlace, sayDatabaseError, storePlace } from './stored-past.ts'
 
 interface ListOptions {
   readonly json?: boolean
@@ -42,30 +51,18 @@ export function registerQueue(program: Command): void {
     .action(requeueAll)
 }
 
-function dataDir(): string | undefined {
-  const configured = configuredDataDir()
-  if (configured === undefined) return undefined
-  if (existsSync(path.join(configured, 'store'))) return configured
-  console.error(
-    `${configured} holds no embedded store: start the switch once, or set DATA_DIR; ` +
-      'with PostgreSQL ask its table switchyard.delivery',
-  )
-  return undefined
-}
-
 async function list(options: ListOptions): Promise<void> {
-  const folder = dataDir()
-  if (folder === undefined) {
+  const place = await storePlace(undefined)
+  if (place === undefined) {
     process.exitCode = 2
     return
   }
-  const result = await listQueue(openFileDiskForReading(path.join(folder, 'store')))
-  if (!result.ok) {
-    console.error(result.problem.message)
+  const deliveries = await deliveriesOf(place)
+  if (deliveries === undefined) {
     process.exitCode = 1
     return
   }
-  const shown = result.deliveries.filter(
+  const shown = deliveries.filter(
     ({ message, state }) =>
       (options.issuer === undefined || message.issuer === options.issuer) &&
       (options.dead !== true || state === 'dead'),
@@ -75,6 +72,22 @@ async function list(options: ListOptions): Promise<void> {
     console.error(options.dead === true ? 'nothing is dead' : 'nothing is queued')
   }
   if (shown.some(({ state }) => state === 'dead')) process.exitCode = 1
+}
+
+/** What is not acknowledged; undefined after saying why the store can't be read. */
+async function deliveriesOf(place: StorePlace): Promise<readonly Delivery[] | undefined> {
+  if (place.kind === 'database') {
+    try {
+      return await listSharedQueue(place.database)
+    } catch (error) {
+      sayDatabaseError(place.database, error)
+      return undefined
+    }
+  }
+  const result = await listQueue(openFileDiskForReading(place.folder))
+  if (result.ok) return result.deliveries
+  console.error(result.problem.message)
+  return undefined
 }
 
 function jsonOf({ message, state, sends, lastResponseCode }: Delivery): string {
@@ -99,16 +112,8 @@ function lineOf({ message, state, sends, lastResponseCode }: Delivery): string {
 }
 
 async function requeueAll(transactions: readonly string[]): Promise<void> {
-  const configured = configuredDataDir()
-  const isRunning = configured !== undefined && (await isHeld(configured))
-  const folder = isRunning ? configured : dataDir()
-  if (folder === undefined) {
-    process.exitCode = 2
-    return
-  }
-  const results = isRunning
-    ? await throughTheSwitch(folder, transactions)
-    : await intoTheFolder(folder, transactions)
+  const config = await readConfigured()
+  const results = config && (await requeueIn(config, transactions))
   if (results === undefined) {
     process.exitCode = 2
     return
@@ -120,11 +125,21 @@ async function requeueAll(transactions: readonly string[]): Promise<void> {
   if (results.some((count) => count === undefined || count === 0)) process.exitCode = 1
 }
 
-/** By an embedded store, or by a process that keeps its store in PostgreSQL. */
-async function isHeld(folder: string): Promise<boolean> {
-  const store = path.join(folder, 'store')
-  if (!existsSync(store)) return (await runningAdminUrl(folder)) !== undefined
-  return (await findHolder(store)) !== undefined
+/** Through the switch of this data folder where one runs, else into the store. */
+async function requeueIn(config: Config, transactions: readonly string[]): Promise<Results> {
+  const { dataDir, databaseUrl } = config
+  if (databaseUrl !== undefined) {
+    const isRunning = (await runningAdminUrl(dataDir)) !== undefined
+    return isRunning
+      ? throughTheSwitch(dataDir, transactions)
+      : intoTheDatabase(databaseUrl, config, transactions)
+  }
+  const place = await storePlace(undefined)
+  if (place?.kind !== 'folder') return undefined
+  const isHeld = (await findHolder(place.folder)) !== undefined
+  return isHeld
+    ? throughTheSwitch(dataDir, transactions)
+    : intoTheFolder(place.folder, transactions)
 }
 
 type Results = readonly (number | undefined)[] | undefined
@@ -144,24 +159,49 @@ async function throughTheSwitch(folder: string, transactions: readonly string[])
 
 async function intoTheFolder(folder: string, transactions: readonly string[]): Promise<Results> {
   const random = createSystemRandom()
-  const opened = await openStoreFolder(path.join(folder, 'store'), {
-    clock: systemClock,
-    timers: systemTimers,
-    random,
-    owner: new IdentifierSource(systemClock, random).next('queue_'),
-    keyRetentionMs: KEY_RETENTION_MS,
+  const opened = await openStoreFolder(folder, { ...commonOptions(), random })
+  if (!opened.ok) {
+    console.error(opened.problem.message)
+    return undefined
+  }
+  return requeueInto(opened.store, transactions)
+}
+
+/** As a process of its own for a moment: others go on, and their lanes send what it queues. */
+async function intoTheDatabase(
+  url: string,
+  config: Config,
+  transactions: readonly string[],
+): Promise<Results> {
+  const opened = await openPostgresStore({
+    ...commonOptions(),
+    database: openPostgresDatabase(url, 'switchyard queue'),
+    issuers: [],
+    limits: { leaseMs: config.database?.leaseMs ?? DEFAULT_LEASE_MS },
   })
   if (!opened.ok) {
     console.error(opened.problem.message)
     return undefined
   }
+  return requeueInto(opened.store, transactions)
+}
+
+function commonOptions() {
+  const owner = new IdentifierSource(systemClock, createSystemRandom()).next('queue_')
+  return { clock: systemClock, timers: systemTimers, owner, keyRetentionMs: KEY_RETENTION_MS }
+}
+
+async function requeueInto(
+  store: TransactionStore,
+  transactions: readonly string[],
+): Promise<Results> {
   const results: (number | undefined)[] = []
   try {
     for (const transaction of transactions) {
-      results.push(await requeue(opened.store, transaction, () => {}))
+      results.push(await requeue(store, transaction, () => {}))
     }
   } finally {
-    await opened.store.close()
+    await store.close()
   }
   return results
 }

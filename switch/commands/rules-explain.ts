@@ -1,16 +1,15 @@
-// `switchyard rules explain`: one stored decision as a person reads it. It reads the store's folder,
-// also beside a running switch, and decides again under the rule set that the decision names.
+// `switchyard rules explain`: one stored decision as a person reads it. It reads the store, also
+// beside a running switch, and decides again under the rule set that the decision names.
 
 import type { Command } from 'commander'
 import { explainRules, type RuleExplanation, type RuleInput } from '#rules'
 import { type Decision, factSource, type Replay, replay, replayedInput } from '#scoring'
-import { openFileDiskForReading } from '../adapters/file-disk.ts'
 import { pastPaymentOf } from '../past-payment.ts'
-import { findInHistory, type PastTransaction } from '../store/index.ts'
+import type { PastTransaction } from '../store/index.ts'
 import { money } from './backtest-text.ts'
 import { maskedValue } from './masked.ts'
-import { storeFolder } from './past-data.ts'
 import { type OpenedRules, openRules } from './rule-sets.ts'
+import { findStoredPast, nameOf, storePlace } from './stored-past.ts'
 
 interface ExplainOptions {
   readonly rule?: string
@@ -40,19 +39,16 @@ export function registerRulesExplain(rules: Command): void {
 }
 
 async function explain(id: string, options: ExplainOptions): Promise<number> {
-  const folder = await storeFolder(options.store)
-  if (folder === undefined) return 2
-  const result = await findInHistory(openFileDiskForReading(folder), id)
-  if (!result.ok) {
-    console.error(`${folder}: ${result.problem.message}`)
-    return 1
-  }
-  if (result.found.length === 0) {
-    console.error(`no authorization with the id or RRN ${id} in ${folder}`)
+  const place = await storePlace(options.store)
+  if (place === undefined) return 2
+  const found = await findStoredPast(place, id)
+  if (found === undefined) return 1
+  if (found.length === 0) {
+    console.error(`no authorization with the id or RRN ${id} in ${nameOf(place)}`)
     return 1
   }
   let code = 0
-  for (const past of result.found) code = Math.max(code, await explainOne(past, options))
+  for (const past of found) code = Math.max(code, await explainOne(past, options))
   return code
 }
 

@@ -294,12 +294,7 @@ async function countInto(
   velocity: Parameters<Awaited<ReturnType<typeof loadBacktest>>['countPast']>[0],
   onPayment: (source: EntitySource, atMs: number) => void = () => undefined,
 ): Promise<number | undefined> {
-  const { dataDir, databaseUrl } = ground.config
-  if (databaseUrl !== undefined) {
-    console.error('the store is PostgreSQL (DATABASE_URL): payments are counted from a folder only')
-    return undefined
-  }
-  const data = await openPastData({ store: path.join(dataDir, 'store'), ...NOTHING })
+  const data = await openPastData(NOTHING)
   if (data === undefined) return undefined
   const { countPast } = await loadBacktest()
   const progress = startProgress('counting')

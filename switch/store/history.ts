@@ -20,7 +20,7 @@ export interface History {
   readonly bytes: number
   readonly bytesRead: number
   /** Set once reading has stopped at it. */
-  readonly problem: LogProblem | undefined
+  readonly problem: { readonly message: string } | undefined
   /** Yields authorizations and advices, some hundred at a time, steps of a payment left out. */
   transactions(): AsyncGenerator<readonly PastTransaction[], void, undefined>
 }

@@ -41,6 +41,39 @@ export async function countSharedCards(
   }
 }
 
+const KEY_CHECK: Statement = {
+  name: 'key_check_1',
+  text: "SELECT value FROM switchyard.setting WHERE name = 'key_check'",
+}
+
+/** Only where it is still what was read, and nobody runs who might seal under it. */
+const REPLACE_KEY_CHECK: Statement = {
+  name: 'replace_key_check_1',
+  text: `UPDATE switchyard.setting SET value = $2 WHERE name = 'key_check' AND value = $1
+    AND NOT EXISTS (SELECT 1 FROM switchyard.owner o
+      WHERE o.ended_at IS NULL AND o.lease_until > now())
+    RETURNING name`,
+}
+
+/**
+ * Changes what the database keeps of its keys. False: a process runs, or noted others meanwhile.
+ * Rejects with DatabaseError.
+ */
+export async function replaceKeyCheck(
+  database: Database,
+  change: (text: string) => string,
+): Promise<boolean> {
+  const session = await database.connect(POSTGRES_LIMITS.connectTimeoutMs)
+  try {
+    const [row] = await session.query(KEY_CHECK, [])
+    if (row === undefined) return true
+    const known = String(row.value)
+    return (await session.query(REPLACE_KEY_CHECK, [known, change(known)])).length > 0
+  } finally {
+    await session.close()
+  }
+}
+
 async function countDay(
   session: DatabaseSession,
   day: number,

@@ -1,3 +1,4 @@
+export { countSharedCards, replaceKeyCheck, type SharedCardUse } from './card-use.ts'
 export {
   type Database,
   DatabaseError,
@@ -12,6 +13,12 @@ export {
   findUnfitness,
   schemaVersion,
 } from './fitness.ts'
+export {
+  findInSharedHistory,
+  listSharedQueue,
+  openSharedHistory,
+  readSharedLabels,
+} from './history.ts'
 export { DEFAULT_LEASE_MS, POSTGRES_LIMITS, type PostgresLimits, TRACE_SLOTS } from './limits.ts'
 export { type MigrationReport, migrate, pendingMigrations } from './migrate.ts'
 export { SCHEMA_VERSION } from './migrations.ts'

@@ -85,17 +85,18 @@ const OPEN: Statement = {
     WHERE o.owner = $1 ORDER BY o.position`,
 }
 
-const PENDING_COLUMNS = `d.message, d.state, d.sends, d.last_response_code`
+/** Of `delivery` d: what `deliveryOf` reads. */
+export const OPEN_DELIVERY_COLUMNS = `d.message, d.state, d.sends, d.last_response_code`
 
 const PENDING: Statement = {
   name: 'pending_1',
-  text: `SELECT ${PENDING_COLUMNS} FROM switchyard.delivery d
+  text: `SELECT ${OPEN_DELIVERY_COLUMNS} FROM switchyard.delivery d
     WHERE d.state = 0 ORDER BY d.position`,
 }
 
 const PENDING_SINCE: Statement = {
   name: 'pending_since_1',
-  text: `SELECT ${PENDING_COLUMNS} FROM switchyard.delivery d
+  text: `SELECT ${OPEN_DELIVERY_COLUMNS} FROM switchyard.delivery d
     WHERE d.state = 0 AND d.issuer = ANY ($1::text[]) AND d.queued_by >= $2::text::xid8
     ORDER BY d.position`,
 }
@@ -347,7 +348,7 @@ function messageOf(bytes: Uint8Array): QueuedMessage {
   return record.message
 }
 
-function deliveryOf(row: Row): Delivery {
+export function deliveryOf(row: Row): Delivery {
   return {
     message: messageOf(row.message as Uint8Array),
     state: deliveryStateOf(Number(row.state)),
