@@ -158,6 +158,30 @@ describe('group commit', () => {
     await commit.close()
   })
 
+  it('has the time again in which the whole process stood still, but not twice', async () => {
+    let stillMs = 0
+    const { log, time, commit, write } = setUp({
+      clock: { now: () => 0, monotonic: () => time.clock.monotonic() + stillMs },
+    })
+    const woken = write('a')
+    await settle()
+    stillMs = 5_000
+    await time.advance(150)
+    assert.equal(commit.fault, null)
+    await log.done()
+    await woken
+    const late = assert.rejects(write('b'), /longer than 100 ms/)
+    await settle()
+    stillMs = 10_000
+    await time.advance(199)
+    assert.equal(commit.fault, null)
+    stillMs = 15_000
+    await time.advance(1)
+    await late
+    await log.done()
+    await commit.close()
+  })
+
   it('a record is durable or refused within the time that the deadline was made for', async () => {
     const durabilityMs = 200
     const { log, time, write } = setUp({ flushDeadlineMs: flushDeadlineFor(durabilityMs) })

@@ -133,3 +133,6 @@ export const KEY_HEAD_CHARACTERS = 24
 
 /** What may stand behind the known part of a key that is looked for: DE41 has 8, 2003's 16. */
 export const KEY_TAIL_CHARACTERS_MAX = 16
+
+/** A timer that comes so late says that the process stood still: others come within a few ms. */
+export const STOOD_STILL_MS = 50

@@ -12,6 +12,7 @@
 
 import type { Clock, TimerHandle, Timers } from '../../ports.ts'
 import type { Flush } from '../group-commit.ts'
+import { STOOD_STILL_MS } from '../limits.ts'
 import { StoreFault } from '../transaction-store.ts'
 import { Batch, type Exceptions } from './batch.ts'
 import { DatabaseError, type DatabaseSession, isPassing } from './database.ts'
@@ -172,7 +173,14 @@ export class BatchCommit {
       if (group.writes.length < batchWritesMax) return group
     }
     const group = new Group()
-    group.deadline = this.#options.timers.set(commitDeadlineMs, () => this.#tooLate())
+    const { clock, timers } = this.#options
+    const startedAt = clock.monotonic()
+    group.deadline = timers.set(commitDeadlineMs, () => {
+      // As for a flush to a disk: time in which this process stood still is not the database's.
+      const stillMs = clock.monotonic() - startedAt - commitDeadlineMs
+      if (stillMs < STOOD_STILL_MS) this.#tooLate()
+      else group.deadline = timers.set(Math.min(stillMs, commitDeadlineMs), () => this.#tooLate())
+    })
     this.#waiting.push(group)
     return group
   }
