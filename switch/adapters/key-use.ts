@@ -1,5 +1,5 @@
-// Adapter: which PAN keys are in use: by the cards of the store, a folder or a database, and by what
-// acquirers sent in key exchanges, which is in the data folder.
+// Adapter: which PAN keys are in use: by the cards of the store, a folder or a database, and by
+// what acquirers sent in key exchanges, which is in the data folder.
 
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
