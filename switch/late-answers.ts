@@ -26,9 +26,13 @@ export async function takeLateAnswer(
       responseCode: late.answer.responseCode,
       approved,
     })
-    if (approved) world.storeAndForward.lateApproval(late.attempt)
   } catch (error) {
     // The store says so itself and the process ends; the next start has the reversal in its log.
-    if (!(error instanceof StoreFault)) throw error
+    if (error instanceof StoreFault) return
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === undefined) throw error
+    // A record that does not read is the disk's fault: the reversal is told all the same.
+    world.journal.log.error({ code, error: message, transactionId }, "a late answer can't be kept")
   }
+  if (approved) world.storeAndForward.lateApproval(late.attempt)
 }
