@@ -103,7 +103,7 @@ async function readFirst(
 }
 
 /** Over a limit: refused here, at once, before the claim; what is admitted keeps its latency. */
-function refuseAtTheDoor(world: World, work: Work): Refusal | undefined {
+export function refuseAtTheDoor(world: World, work: Work): Refusal | undefined {
   if (!world.store.status.writable) {
     world.journal.shed('store')
     return refuseForNow(

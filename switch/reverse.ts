@@ -2,8 +2,8 @@
 // then told to the issuer (0420) until it has it. Of an authorization that is still in flight it
 // decides the outcome: declined, and whatever the issuer does is undone.
 
-import { refuseForNow } from './errors.ts'
-import { RETRY_AFTER_SECONDS, TOMBSTONE_MINUTES } from './limits.ts'
+import { refuseAtTheDoor, refuseRunning } from './admit.ts'
+import { TOMBSTONE_MINUTES } from './limits.ts'
 import { isReversedAlready, queuedReversal } from './record.ts'
 import { answeredOf } from './recover.ts'
 import { answerBody, type Reply, respondUnknown } from './respond.ts'
@@ -49,22 +49,45 @@ export async function reverseOriginal(
   }
   const absent = match.code === 'not_found' ? absentOriginal(world, reversal) : undefined
   if (absent === undefined) return match
-  if (!world.door.isOpen || !world.store.status.writable) return refuseAbsent(world)
+  const refusal = await keepAbsent(world, acquirer, absent)
+  return refusal ?? reverseOriginal(world, acquirer, idempotencyKey, reversal)
+}
+
+/**
+ * Undefined: something is known of the original now. It counts as in flight while it is written,
+ * so that a flood of reversals is turned away at the door like any other.
+ */
+async function keepAbsent(
+  world: World,
+  acquirer: Acquirer,
+  absent: AbsentOriginal,
+): Promise<Reply | undefined> {
+  // No key begins with a new line: this is nobody else's place.
+  const place = `${acquirer.id}\n\n${absent.idempotencyKey}`
+  if (world.inFlight.find(place) !== undefined) return awaitKept(world, place)
+  const refusal = refuseAtTheDoor(world, 'accepted')
+  if (refusal !== undefined) return refusal
+  world.inFlight.enter(place, NO_FINGERPRINT)
+  let unknown: Reply | undefined
   try {
     await leaveTombstone(world, acquirer, absent)
   } catch (error) {
-    if (error instanceof StoreFault) return respondUnknown()
-    throw error
+    if (!(error instanceof StoreFault)) throw error
+    unknown = respondUnknown()
   }
-  return reverseOriginal(world, acquirer, idempotencyKey, reversal)
+  world.inFlight.leave(place, unknown ?? refuseRunning())
+  return unknown
 }
 
-/** Not 404: another process, or this one later, may keep it. */
-function refuseAbsent(world: World): Reply {
-  const code = world.door.isOpen ? 'store_unavailable' : 'draining'
-  const detail = 'nothing can be kept of this reversal now: retry with the same Idempotency-Key'
-  return refuseForNow(code, detail, RETRY_AFTER_SECONDS)
+/** Another reversal of it is being kept: it ends with a flush, or its deadline. */
+function awaitKept(world: World, place: string): Promise<Reply | undefined> {
+  return new Promise((resolve) => {
+    const waiting = world.inFlight.wait(place, () => resolve(undefined))
+    if (waiting === undefined) resolve(refuseRunning())
+  })
 }
+
+const NO_FINGERPRINT = new Uint8Array(0)
 
 /** Undefined: not enough is known of it, or it would have come long ago. */
 function absentOriginal(

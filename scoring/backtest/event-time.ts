@@ -11,13 +11,13 @@ import type {
 
 export interface EventTimeVelocity extends Velocity {
   /** Tells beforehand what will become of an attempt, by the hash of its event. */
-  expect(eventHash: string, ending: Ending): void
+  expect(eventHash: string, ending: EventEnding): void
   /** Counts what became of the last attempts, after which none comes. */
   settle(): Promise<void>
 }
 
 /** A decline; approvals are counted nowhere. */
-export interface Ending {
+export interface EventEnding {
   readonly atMs: number
   readonly responseCode: string | undefined
 }
@@ -35,7 +35,7 @@ export function eventTimeVelocity(velocity: Velocity): EventTimeVelocity {
 
 class InEventTime implements EventTimeVelocity {
   readonly #velocity: Velocity
-  readonly #endings = new Map<string, Ending>()
+  readonly #endings = new Map<string, EventEnding>()
   /** Of attempts that were observed, in order of their time. */
   readonly #due: VelocityOutcomeEvent[] = []
 
@@ -43,7 +43,7 @@ class InEventTime implements EventTimeVelocity {
     this.#velocity = velocity
   }
 
-  expect(eventHash: string, ending: Ending): void {
+  expect(eventHash: string, ending: EventEnding): void {
     this.#endings.set(eventHash, ending)
   }
 

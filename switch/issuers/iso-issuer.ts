@@ -12,7 +12,7 @@ import {
   expectedOf,
   expectedOfQueued,
 } from './exchange.ts'
-import { InFlight, type Unmatched } from './in-flight.ts'
+import { Exchanges, type Unmatched } from './exchanges.ts'
 import type { BadMac, IsoLinkOptions, IsoLinkPorts, LinkDownReason } from './iso-link.ts'
 import type {
   AskResult,
@@ -76,7 +76,7 @@ export class IsoIssuer implements Issuer {
   readonly #clock: Clock
   readonly #book: TraceBook
   readonly #room: DialectRoom
-  readonly #inFlight: InFlight
+  readonly #inFlight: Exchanges
   readonly #lines: readonly Line[]
   #nextLine = 0
   readonly #counters = createIssuerCounters()
@@ -97,7 +97,7 @@ export class IsoIssuer implements Issuer {
     )
     this.#room = roomOf(options.link.dialect)
     const window = options.lateAnswerWindowMs
-    this.#inFlight = new InFlight(ports.clock, ports.timers, this.#book, window, (exchange) =>
+    this.#inFlight = new Exchanges(ports.clock, ports.timers, this.#book, window, (exchange) =>
       this.#timedOut(exchange),
     )
     const owner = {

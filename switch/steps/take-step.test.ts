@@ -9,7 +9,12 @@ import { authorize } from '../authorize.ts'
 import { capture } from '../capture.ts'
 import { increment } from '../increment.ts'
 import type { IsoMessage } from '../iso8583/index.ts'
-import { AUTHORIZATION_VALID_MS, IN_FLIGHT_MAX, PAYMENT_STEPS_MAX } from '../limits.ts'
+import {
+  ACCEPTED_RESERVED,
+  AUTHORIZATION_VALID_MS,
+  IN_FLIGHT_MAX,
+  PAYMENT_STEPS_MAX,
+} from '../limits.ts'
 import { parseAuthorization } from '../message.ts'
 import { refund } from '../refund.ts'
 import type { Reply } from '../respond.ts'
@@ -617,6 +622,27 @@ test('a crash in a refund: declined 91 at the next start, with one reversal of i
   )
   assert.equal(bodyOf(await take(second.world, 'refund', id, 'f2')).amount, 2599)
   await second.close()
+})
+
+test('reversals of what has not come count as in flight while they are kept', async () => {
+  const rig = await createRig()
+  const { inFlight } = rig.world
+  const of = (idempotencyKey: string) => ({
+    amount: 2599,
+    currency: 'EUR',
+    original: { idempotencyKey, transmittedAt: new Date().toISOString() },
+  })
+  const kept = ['r1', 'r2'].map((key) => reverseNamed(rig.world, key, of('k1')))
+  const bodies = (await Promise.all(kept)).map(bodyOf)
+  assert.deepEqual(new Set(bodies.map((one) => one.responseCode)), new Set(['00']))
+  assert.equal(new Set(bodies.map((one) => one.authorization)).size, 1)
+  assert.equal(inFlight.size, 0)
+  for (let i = 0; !inFlight.isFullFor(ACCEPTED_RESERVED); i++) {
+    inFlight.enter(`x${i}`, new Uint8Array(0))
+  }
+  assert.equal(codeOf(await reverseNamed(rig.world, 'r3', of('k3'))), 'overloaded')
+  assert.equal(rig.world.store.findKey('demo', 'k3'), undefined)
+  await rig.close()
 })
 
 test('a house full of authorizations still takes captures and reversals', async () => {

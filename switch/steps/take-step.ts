@@ -76,18 +76,18 @@ export async function takeStep(
   if (admission.kind === 'refused') return admission
   if (admission.kind === 'later') return admission.reply
   const startedMs = world.clock.monotonic()
-  const asked: Asked = { acquirer, idempotencyKey, fingerprint, request, startedMs }
+  const asked: AskedStep = { acquirer, idempotencyKey, fingerprint, request, startedMs }
   const reply = await seeThrough(world, asked, story)
   world.inFlight.leave(admission.place, reply)
   return reply
 }
 
-type Asked = Pick<
+type AskedStep = Pick<
   RunningStep,
   'acquirer' | 'idempotencyKey' | 'fingerprint' | 'request' | 'startedMs'
 >
 
-async function seeThrough(world: World, asked: Asked, story: StepStory): Promise<Reply> {
+async function seeThrough(world: World, asked: AskedStep, story: StepStory): Promise<Reply> {
   try {
     for (let tries = 0; tries < STEP_TRIES_MAX; tries++) {
       const step = await judgeOrRefuse(world, asked)
@@ -107,7 +107,7 @@ async function seeThrough(world: World, asked: Asked, story: StepStory): Promise
 }
 
 /** A record that does not read is the disk's fault, and nothing was stored yet. */
-async function judgeOrRefuse(world: World, asked: Asked): Promise<RunningStep | Reply> {
+async function judgeOrRefuse(world: World, asked: AskedStep): Promise<RunningStep | Reply> {
   try {
     return await judge(world, asked)
   } catch (error) {
@@ -125,7 +125,7 @@ export function refuseUnreadable(world: World, error: unknown): Refusal {
 }
 
 /** The payment as its records have it now, and whether this step may be taken. */
-async function judge(world: World, asked: Asked): Promise<RunningStep | Reply> {
+async function judge(world: World, asked: AskedStep): Promise<RunningStep | Reply> {
   const { acquirer, request } = asked
   const named = await readOwn(world, acquirer, request.paymentId)
   const target = named !== undefined && canBeTakenBack(request, named) ? named : undefined
@@ -224,7 +224,7 @@ export async function readSteps(
 }
 
 /** A payment remembers the keys of its steps for its whole life, longer than other keys are. */
-function replyAgain(world: World, asked: Asked, known: Transaction): Reply | Promise<Reply> {
+function replyAgain(world: World, asked: AskedStep, known: Transaction): Reply | Promise<Reply> {
   if (!timingSafeEqual(known.intent.fingerprint, asked.fingerprint)) {
     const detail = 'this Idempotency-Key belongs to another step: use a new one'
     return refuse('idempotency_key_reused', detail, 'Idempotency-Key')

@@ -28,7 +28,7 @@ export type Match = Exchange | 'duplicate' | Unmatched
 const TIMED_OUT: AskResult = { kind: 'unknown', why: 'timeout' }
 const LOST: AskResult = { kind: 'unknown', why: 'connection_lost' }
 
-export class InFlight {
+export class Exchanges {
   readonly #clock: Clock
   readonly #book: TraceBook
   readonly #lateAnswerWindowMs: number

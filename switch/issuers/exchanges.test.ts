@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createVirtualTime } from '../simulation/index.ts'
 import type { Attempt } from '../store/index.ts'
 import { Exchange } from './exchange.ts'
-import { InFlight } from './in-flight.ts'
+import { Exchanges } from './exchanges.ts'
 import type { AskResult } from './issuer.ts'
 import type { ParsedAnswer } from './issuer-message.ts'
 import { GIVEN_UP_MAX } from './limits.ts'
@@ -17,7 +17,7 @@ const otherLine = { link: { dial: 1 } } as Line
 function createWorld() {
   const time = createVirtualTime({ startMs: 0, settle: () => Promise.resolve() })
   const book = new TraceBook(time.clock, NO_STAN, 0)
-  const inFlight = new InFlight(time.clock, time.timers, book, 600_000, () => {})
+  const inFlight = new Exchanges(time.clock, time.timers, book, 600_000, () => {})
   const start = (stan: number, results: AskResult[] = [], on: Line = line) => {
     const text = String(stan).padStart(6, '0')
     const rrn = `632610${text}`
