@@ -1,9 +1,11 @@
 // `switchyard load-test`: sets up, runs, balances the books, reports.
 
+import { compareCommand } from './compare.ts'
 import { measure } from './measure.ts'
 import { type LoadOptions, readLoadOptions } from './options.ts'
 import { ProgressLine } from './progress-line.ts'
-import { makeReport, reportText } from './report.ts'
+import { makeReport, measuredTally, reportText } from './report.ts'
+import { describeRun, writeReport } from './report-files.ts'
 
 /** Runs the command; the exit code: 0 fine, 1 void, 2 wrong use. */
 export async function loadTest(args: readonly string[]): Promise<number> {
@@ -16,24 +18,36 @@ export async function loadTest(args: readonly string[]): Promise<number> {
     process.stderr.write(`${read.message}\n(--help says what there is)\n`)
     return 2
   }
+  if (read.kind === 'compare') return compareCommand(read.one, read.other, read.json)
   const stop = new AbortController()
   // The first Ctrl-C ends the load and still reports; the second ends at once.
   const onSignal = () => (stop.signal.aborted ? process.exit(130) : stop.abort())
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   try {
-    return await runOnce(read.options, stop.signal)
+    return await runOnce(read.options, args, stop.signal)
   } finally {
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)
   }
 }
 
-async function runOnce(options: LoadOptions, signal: AbortSignal): Promise<number> {
+async function runOnce(
+  options: LoadOptions,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
   const progress = new ProgressLine(options)
   try {
     const measured = await measure(options, signal, progress)
     const report = await makeReport(measured)
+    if (options.reportFolder !== undefined) {
+      progress.say('writing the report')
+      const latency = measuredTally(measured.result).latencyMicros
+      const made = await describeRun(args)
+      const { notes } = await writeReport(options.reportFolder, report, latency, made)
+      for (const note of notes) progress.say(note)
+    }
     progress.end()
     process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : reportText(report))
     return report.void.length > 0 ? 1 : 0

@@ -28,12 +28,20 @@ export interface LoadOptions {
   readonly settleSeconds: number
   /** Keep everything that the run wrote in this folder; it must be empty or absent. */
   readonly folder: string | undefined
+  /** Where report.html and its kin are written; absent: nowhere. */
+  readonly reportFolder: string | undefined
   readonly json: boolean
 }
 
 export type OptionsResult =
   | { readonly kind: 'run'; readonly options: LoadOptions }
   | { readonly kind: 'help'; readonly text: string }
+  | {
+      readonly kind: 'compare'
+      readonly one: string
+      readonly other: string
+      readonly json: boolean
+    }
   | { readonly kind: 'wrong'; readonly message: string }
 
 const flags = {
@@ -54,6 +62,8 @@ const flags = {
   redis: { type: 'string' },
   settle: { type: 'string', default: '30' },
   keep: { type: 'string' },
+  report: { type: 'string' },
+  compare: { type: 'boolean', default: false },
   target: { type: 'string' },
   'api-key': { type: 'string', default: 'demo-key' },
   'issuer-control': { type: 'string', multiple: true, default: [] as string[] },
@@ -62,7 +72,7 @@ const flags = {
   help: { type: 'boolean', default: false },
 } as const
 
-type Flags = ReturnType<typeof parseFlags>
+type Flags = ReturnType<typeof parseFlags>['values']
 
 /** What is offered where no scenario is named. */
 const plainScenario: Scenario = {
@@ -77,12 +87,23 @@ const plainScenario: Scenario = {
 /** Reads the arguments; a wrong one is named. */
 export function readLoadOptions(args: readonly string[]): OptionsResult {
   let values: Flags
+  let places: readonly string[]
   try {
-    values = parseFlags(args)
+    const parsed = parseFlags(args)
+    values = parsed.values
+    places = parsed.positionals
   } catch (error) {
     return { kind: 'wrong', message: (error as Error).message }
   }
   if (values.help) return { kind: 'help', text: usage(scenarioNames()) }
+  if (values.compare) {
+    const [one, other] = places
+    if (one === undefined || other === undefined || places.length > 2) {
+      return { kind: 'wrong', message: '--compare takes two reports: --compare BEFORE AFTER' }
+    }
+    return { kind: 'compare', one, other, json: values.json }
+  }
+  if (places.length > 0) return { kind: 'wrong', message: `what is ${places.join(' ')}?` }
   const read: ReturnType<typeof readScenario> =
     values.scenario === undefined
       ? { ok: true, scenario: plainScenario }
@@ -95,7 +116,7 @@ export function readLoadOptions(args: readonly string[]): OptionsResult {
 }
 
 function parseFlags(args: readonly string[]) {
-  return parseArgs({ args: [...args], options: flags }).values
+  return parseArgs({ args: [...args], options: flags, allowPositionals: true })
 }
 
 type NumberOf = (name: keyof Flags & string, min: number, max: number, whole?: boolean) => number
@@ -148,6 +169,7 @@ function optionsFrom(values: Flags, file: Scenario, problems: string[]): LoadOpt
     issuerControls: values['issuer-control'],
     redis: values.redis ?? file.redis ?? 'auto',
     folder: values.keep,
+    reportFolder: values.report,
     json: values.json,
   }
   checkRelations(options, problems)

@@ -40,6 +40,7 @@ export interface SecondReport {
   readonly atSeconds: number
   readonly offered: number
   readonly served: number
+  readonly approved: number
   readonly errors: number
   readonly unsent: number
   readonly inFlight: number

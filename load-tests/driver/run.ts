@@ -225,7 +225,7 @@ export class LoadRun {
       if (answer.isOpen) this.#unanswered.push(token)
     } else {
       this.#remember(token, answer)
-      this.#timeline.answered(micros)
+      this.#timeline.answered(micros, answer.outcome)
       this.#answered[this.#phase] = (this.#answered[this.#phase] ?? 0) + 1
       if (nowMs < (this.#startsMs[phase + 1] as number)) tally.served++
       tally.outcomes[answer.outcome]++

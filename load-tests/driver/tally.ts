@@ -58,6 +58,8 @@ export interface Second {
   readonly atSeconds: number
   readonly offered: number
   readonly served: number
+  /** Of those served. */
+  readonly approved: number
   readonly errors: number
   readonly unsent: number
   readonly inFlight: number
@@ -73,11 +75,13 @@ export class Timeline {
   readonly #latency = histogram()
   offered = 0
   served = 0
+  approved = 0
   errors = 0
   unsent = 0
 
-  answered(micros: number): void {
+  answered(micros: number, outcome: OutcomeName): void {
     this.served++
+    if (outcome === 'approved') this.approved++
     this.#latency.recordValue(micros)
   }
 
@@ -86,14 +90,15 @@ export class Timeline {
     const latency = this.#latency
     const ms = (percentile: number) =>
       latency.totalCount === 0 ? null : latency.getValueAtPercentile(percentile) / 1000
-    const { offered, served, errors, unsent } = this
+    const { offered, served, approved, errors, unsent } = this
     this.rows.push({
-      ...{ atSeconds, offered, served, errors, unsent, inFlight },
+      ...{ atSeconds, offered, served, approved, errors, unsent, inFlight },
       ...{ p50Ms: ms(50), p99Ms: ms(99), maxMs: ms(100) },
     })
     latency.reset()
     this.offered = 0
     this.served = 0
+    this.approved = 0
     this.errors = 0
     this.unsent = 0
   }

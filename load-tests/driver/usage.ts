@@ -40,6 +40,9 @@ A switch that runs already:
   --i-own-this-target      allow a target that is not on this machine
 
   --settle S               how long reversals may take to arrive before the books are judged (30)
+  --report FOLDER          write report.html, report.json, latency.hgrm and, where a Chromium is
+                           found, report.png; Ctrl-C ends the load and still writes them
+  --compare A B            two such folders side by side, as ratios; nothing is run
   --json                   one JSON object on standard output
   --help
 
@@ -47,8 +50,9 @@ Exit code 0; 1 when the run is void (books that don't balance, nothing answered)
 
 Examples:
   switchyard load-test --rate 1000 --duration 20 --json
-  switchyard load-test --scenario steady
+  switchyard load-test --scenario steady --report /tmp/steady
   switchyard load-test --scenario steady --rate 9000
+  switchyard load-test --compare /tmp/before /tmp/after
 `
 }
 
