@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { DriftWatch, drifted } from './drift.ts'
-import { DRIFT_ALERT_PSI, DRIFT_HOUR_MS, DRIFT_HOURS, DRIFT_SAMPLES_MIN } from './limits.ts'
+import { type DriftReport, DriftWatch, drifted } from './drift.ts'
+import {
+  DRIFT_ALERT_PSI,
+  DRIFT_HOUR_MS,
+  DRIFT_HOURS,
+  DRIFT_SAMPLES_MIN,
+  DRIFT_WEEK_HOURS,
+} from './limits.ts'
 import type { PsiBaseline } from './onnx/index.ts'
 import { createRandom } from './training/index.ts'
 
@@ -80,16 +86,26 @@ test('every hour tells of the last 24, once there is enough of them', () => {
   assert.equal(watch.report(afterMs(DRIFT_HOURS + 1)), undefined)
 })
 
-test('the weekend is no drift', () => {
+test('a weekend is no drift: it is told of whole weeks', () => {
   const weekend = { name: 'weekend', edges: [0], shares: [5 / 7, 2 / 7], missingShare: 0 }
   const watch = new DriftWatch({ ...baseline, features: [weekend] }, START_MS)
-  const saturday = { features: Float32Array.of(1), score: 0.1, degraded: [] as const }
-  for (let i = 0; i < 2_000; i++) watch.observe(saturday, START_MS)
-  const { psi } = watch.soFar(START_MS)
-  assert.deepEqual(
-    psi.map(({ name }) => name),
-    ['score'],
-  )
+  const play = (hour: number, isWeekend: boolean) => {
+    const decision = { features: Float32Array.of(isWeekend ? 1 : 0), score: 0.1, degraded: [] }
+    for (let i = 0; i < 50; i++) watch.observe(decision, START_MS + hour * DRIFT_HOUR_MS)
+    return watch.report(START_MS + (hour + 1) * DRIFT_HOUR_MS)
+  }
+  const psiOf = (report: DriftReport | undefined) =>
+    report?.psi.find(({ name }) => name === 'weekend')?.psi
+  const isWeekend = (hour: number) => hour % DRIFT_WEEK_HOURS >= 5 * DRIFT_HOURS
+  for (let hour = 0; hour < DRIFT_WEEK_HOURS - 1; hour++) {
+    assert.equal(psiOf(play(hour, isWeekend(hour))), undefined)
+  }
+  for (let hour = DRIFT_WEEK_HOURS - 1; hour < 2 * DRIFT_WEEK_HOURS; hour++) {
+    assert.ok((psiOf(play(hour, isWeekend(hour))) ?? 1) < 0.001)
+  }
+  let last: DriftReport | undefined
+  for (let hour = 0; hour < 4 * DRIFT_HOURS; hour++) last = play(2 * DRIFT_WEEK_HOURS + hour, true)
+  assert.ok(last !== undefined && drifted(last).includes('weekend'))
 })
 
 test('decisions without velocity or model are left out', () => {

@@ -4,11 +4,17 @@
 //   PSI = sum over bins of (now - then) * ln(now / then)
 //
 // Missing is a bin of its own. Below 0.1 nothing moved, above 0.25 something did (the customary
-// marks). Told every hour of the last 24, so that night and day are both in it; the weekend, which
-// no day has in the share of a week, is left out. Too few decisions tell nothing: a PSI of n rows
-// is about bins / n by chance alone.
+// marks). Told every hour of the last 24, so that night and day are both in it; of the weekend,
+// which no day has in the share of a week, of the last 168, once there are as many. Too few
+// decisions tell nothing: a PSI of n rows is about bins / n by chance alone.
 
-import { DRIFT_ALERT_PSI, DRIFT_HOUR_MS, DRIFT_HOURS, DRIFT_SAMPLES_MIN } from './limits.ts'
+import {
+  DRIFT_ALERT_PSI,
+  DRIFT_HOUR_MS,
+  DRIFT_HOURS,
+  DRIFT_SAMPLES_MIN,
+  DRIFT_WEEK_HOURS,
+} from './limits.ts'
 import type { Baseline, PsiBaseline } from './onnx/index.ts'
 import type { Decision } from './request.ts'
 
@@ -17,7 +23,7 @@ export interface DriftReport {
   readonly untilMs: number
   /** Decisions that were counted. */
   readonly samples: number
-  /** One a feature in the manifest's order, then the score. */
+  /** One a feature in the manifest's order, then the score; the weekend's after a week. */
   readonly psi: readonly { readonly name: string; readonly psi: number }[]
 }
 
@@ -50,7 +56,7 @@ export class DriftWatch {
   readonly #counts: readonly Uint32Array[]
   #samples = 0
   #fromMs: number
-  /** The last complete ones, oldest first: 24 of 50 features by 11 bins are 53 kB. */
+  /** The last complete ones, oldest first: 168 of 50 features by 11 bins are 370 kB. */
   readonly #hours: Hour[] = []
   #last: DriftReport | undefined
 
@@ -82,24 +88,28 @@ export class DriftWatch {
 
   /** What was counted since the last complete hour, whether or not it is enough. */
   soFar(nowMs: number): DriftReport {
-    return this.#reportOf([this.#hour()], nowMs)
+    const all = [this.#hour()]
+    return this.#reportOf(all, all, nowMs)
   }
 
   #hour(): Hour {
     return { fromMs: this.#fromMs, samples: this.#samples, counts: this.#counts }
   }
 
-  #reportOf(hours: readonly Hour[], untilMs: number): DriftReport {
-    const samples = hours.reduce((sum, hour) => sum + hour.samples, 0)
+  /** `week`: what the weekend is told of; empty: not at all. */
+  #reportOf(hours: readonly Hour[], week: readonly Hour[], untilMs: number): DriftReport {
+    const samples = samplesOf(hours)
     const psi = this.#baselines.flatMap((baseline, i) => {
-      if (baseline.name === OF_THE_CALENDAR) return []
+      const told = baseline.name === OF_THE_CALENDAR ? week : hours
+      if (told.length === 0) return []
       const counts = new Uint32Array(baseline.shares.length + 1)
-      for (const hour of hours) {
+      for (const hour of told) {
         hour.counts[i]?.forEach((count, bin) => {
           counts[bin] = (counts[bin] as number) + count
         })
       }
-      return [{ name: baseline.name, psi: psiOf(baseline, counts, samples) }]
+      const counted = told === hours ? samples : samplesOf(told)
+      return [{ name: baseline.name, psi: psiOf(baseline, counts, counted) }]
     })
     return { fromMs: hours[0]?.fromMs ?? untilMs, untilMs, samples, psi }
   }
@@ -118,13 +128,18 @@ export class DriftWatch {
   #roll(nowMs: number): void {
     if (nowMs - this.#fromMs < DRIFT_HOUR_MS) return
     this.#hours.push({ ...this.#hour(), counts: this.#counts.map((counts) => counts.slice()) })
-    if (this.#hours.length > DRIFT_HOURS) this.#hours.shift()
-    const report = this.#reportOf(this.#hours, nowMs)
+    if (this.#hours.length > DRIFT_WEEK_HOURS) this.#hours.shift()
+    const week = this.#hours.length < DRIFT_WEEK_HOURS ? [] : this.#hours
+    const report = this.#reportOf(this.#hours.slice(-DRIFT_HOURS), week, nowMs)
     this.#last = report.samples < DRIFT_SAMPLES_MIN ? undefined : report
     for (const counts of this.#counts) counts.fill(0)
     this.#samples = 0
     this.#fromMs = nowMs
   }
+}
+
+function samplesOf(hours: readonly Hour[]): number {
+  return hours.reduce((sum, hour) => sum + hour.samples, 0)
 }
 
 /** `counts` has a bin a share, then one for missing. NaN without samples. */

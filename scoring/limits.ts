@@ -95,6 +95,7 @@ export const CLOSE_TIMEOUT_MS = 5_000
  */
 export const DRIFT_HOUR_MS = 3_600_000
 export const DRIFT_HOURS = 24
+export const DRIFT_WEEK_HOURS = 7 * DRIFT_HOURS
 export const DRIFT_SAMPLES_MIN = 1_000
 
 /** The customary mark above which a population is another one. */

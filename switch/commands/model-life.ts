@@ -155,11 +155,16 @@ function statusText(status: ModelStatus): string {
   ].join('\n')
 }
 
+/** Its rule is in switch/ops/alerts.yaml; it fires once this has held for two hours. */
+const DRIFT_ALERT = 'SwitchyardFeatureDrift'
+
 function driftText(report: DriftReport): string {
   const moved = drifted(report)
   const worst = [...report.psi].sort((one, other) => other.psi - one.psi).slice(0, 8)
   return [
-    `drift over ${report.samples} decisions: ${moved.length === 0 ? 'none' : moved.join(', ')}`,
+    moved.length === 0
+      ? `no drift over ${report.samples} decisions: nothing raises ${DRIFT_ALERT}`
+      : `drift over ${report.samples} decisions raises ${DRIFT_ALERT}: ${moved.join(', ')}`,
     ...worst.map(({ name, psi }) => `  ${psi.toFixed(3)}  ${name}`),
   ].join('\n')
 }

@@ -8,6 +8,7 @@ import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import pino from 'pino'
 import { parse } from 'yaml'
+import { drifted } from '#scoring'
 import { Journal } from '../observe/index.ts'
 
 const folder = fileURLToPath(new URL('./', import.meta.url))
@@ -99,6 +100,16 @@ test('every alert has a series that raises it and one that must not', () => {
     assert.ok(names.includes(`${alert} fires`), alert)
     assert.ok(names.includes(`${alert} stays silent`), alert)
   }
+})
+
+test('the alert of drift has the marks by which drift is told', () => {
+  const rule = alerts.find(({ alert }) => alert === 'SwitchyardFeatureDrift')
+  const [, psi, samples] = /psi > ([\d.]+) and .* >= (\d+)$/.exec(rule?.expr ?? '') ?? []
+  const report = (value: number, count: number) =>
+    drifted({ fromMs: 0, untilMs: 0, samples: count, psi: [{ name: 'x', psi: value }] }).length
+  const [mark, fewest] = [Number(psi), Number(samples)]
+  assert.deepEqual([report(mark, fewest), report(mark + 1e-9, fewest)], [0, 1])
+  assert.equal(report(mark + 1, fewest - 1), 0)
 })
 
 const hasPromtool = spawnSync('promtool', ['--version']).status === 0
