@@ -48,6 +48,19 @@ test('a file is read in order of time, gzipped or not', async () => {
   assert.deepEqual(await readTransactions(zipped), plain)
 })
 
+test('rows in any order, after a byte order mark or more columns, are the same transactions', async () => {
+  const together = ['13', '14'].map((id) => FIRST.replace(/^12/, id))
+  const rows = [FIRST, ...together, SECOND]
+  const sorted = await readTransactions(await written('b.csv', [HEADER, ...rows].join('\n')))
+  assert.deepEqual(
+    sorted.map(({ id }) => id),
+    [12, 13, 14, 11],
+  )
+  const other = [HEADER, ...rows.toReversed()].map((row, i) => `${i === 0 ? '' : i},${row}`)
+  const shuffled = await written('c.csv', `\uFEFF${other.join('\n')}`)
+  assert.deepEqual(await readTransactions(shuffled), sorted)
+})
+
 test('a file of another layout is refused with the line', async () => {
   const cases: [string, RegExp][] = [
     ['', /holds no transactions/],
@@ -56,6 +69,8 @@ test('a file of another layout is refused with the line', async () => {
     [`${HEADER}\n${FIRST}\n1,yesterday,1,1,1,1,1,0,0`, /:3: not a transaction/],
     [`${HEADER}\n${FIRST.replace('29.32', 'much')}`, /:2: not a transaction/],
     [`${HEADER}\n${FIRST.replace(',0,0', ',maybe,0')}`, /:2: not a transaction/],
+    [`${HEADER}\n${FIRST.replace('12,', '-12,')}`, /:2: not a transaction/],
+    [`${HEADER}\n${FIRST}\n${FIRST}`, /:3: transaction 12 is there twice/],
   ]
   for (const [text, message] of cases) {
     await assert.rejects(readTransactions(await written('bad.csv', text)), message)

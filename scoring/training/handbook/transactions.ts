@@ -37,6 +37,7 @@ const TIME = /^(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2}):(\d{2})$/
  */
 export async function readTransactions(file: string): Promise<readonly HandbookTransaction[]> {
   const transactions: HandbookTransaction[] = []
+  const ids = new Set<number>()
   let columns: readonly number[] | undefined
   let line = 0
   for await (const text of linesOf(file)) {
@@ -48,11 +49,15 @@ export async function readTransactions(file: string): Promise<readonly HandbookT
     if (text === '') continue
     const transaction = transactionOf(text.split(','), columns)
     if (transaction === undefined) throw new Error(`${file}:${line}: not a transaction: ${text}`)
+    if (ids.has(transaction.id)) {
+      throw new Error(`${file}:${line}: transaction ${transaction.id} is there twice`)
+    }
+    ids.add(transaction.id)
     transactions.push(transaction)
   }
   if (transactions.length === 0) throw new Error(`${file}: holds no transactions`)
-  // Stable, so that what happens in the same second stays in the file's order.
-  return transactions.sort((one, other) => one.atMs - other.atMs)
+  // Their numbers are in the order of time, too: so rows in any order give the same figures.
+  return transactions.sort((one, other) => one.atMs - other.atMs || one.id - other.id)
 }
 
 async function* linesOf(file: string): AsyncGenerator<string, void, undefined> {
@@ -64,7 +69,7 @@ async function* linesOf(file: string): AsyncGenerator<string, void, undefined> {
 }
 
 function columnsOf(header: string, file: string): readonly number[] {
-  const names = header.split(',')
+  const names = header.replace(/^\uFEFF/, '').split(',')
   const missing = NAMES.filter((name) => !names.includes(name))
   if (missing.length > 0) {
     throw new Error(`${file}: the first line lacks ${missing.join(', ')}`)
@@ -82,7 +87,7 @@ function transactionOf(
   const parts = TIME.exec(time)?.slice(1).map(Number)
   if (parts === undefined || customer === '' || terminal === '') return undefined
   if (amount === '' || !Number.isFinite(Number(amount)) || !/^[01]$/.test(fraud)) return undefined
-  if (!Number.isInteger(Number(id))) return undefined
+  if (!/^\d{1,15}$/.test(id)) return undefined
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts
   return {
     id: Number(id),
