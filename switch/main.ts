@@ -26,7 +26,7 @@ import { createHttpClient } from './adapters/undici-http-client.ts'
 import { assemble, recoverWorld } from './assemble.ts'
 import type { KeyRing } from './card-data/index.ts'
 import type { Config } from './config/index.ts'
-import type { HttpServer } from './ingress/index.ts'
+import { assertIngressRelations, type HttpServer } from './ingress/index.ts'
 import { assertRelations } from './limits.ts'
 import { Journal } from './observe/index.ts'
 import { type Addresses, addressFacts, type Facts, facts, gauges } from './operations/index.ts'
@@ -57,6 +57,7 @@ export async function startSwitch(
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<StartResult> {
   assertRelations()
+  assertIngressRelations()
   const random = createSystemRandom()
   const output = createLogger(config.log.level)
   const keyFile = readKeyFile({

@@ -1,4 +1,12 @@
-// The limits of the acquirers' side, with the arithmetic beside each.
+// The limits of the acquirers' side, with the arithmetic beside each. `main.ts` asserts relations.
+
+import assert from 'node:assert/strict'
+import {
+  ACCEPTED_RESERVED,
+  BODY_BYTES_MAX,
+  IDEMPOTENCY_KEY_CHARACTERS_MAX,
+  IN_FLIGHT_MAX,
+} from '../limits.ts'
 
 /** A signature is taken up to this long after, or before, its `created`. */
 export const SIGNATURE_SKEW_SECONDS = 300
@@ -68,3 +76,29 @@ export const ISO_UNREADABLE_IN_A_ROW_MAX = 3
 
 /** Bytes that a peer has not taken: 2 MiB are 4,096 answers of 512 bytes; beyond it is closed. */
 export const ISO_BUFFERED_BYTES_MAX = 2 * 1_048_576
+
+/** An answer over ISO 8583 with all that it repeats. */
+const ISO_ANSWER_BYTES = 512
+
+/** Relations to each other and to the message path. Throws: a wrong number must not start. */
+export function assertIngressRelations(): void {
+  const oneOf = 'one connection must leave room to others'
+  assert.ok(STREAM_IN_FLIGHT_MAX <= IN_FLIGHT_MAX / 2, oneOf)
+  assert.ok(ISO_IN_FLIGHT_MAX <= IN_FLIGHT_MAX / 2, oneOf)
+  assert.ok(ISO_ACCEPTED_RESERVED <= ACCEPTED_RESERVED / 2, oneOf)
+  const frame = BODY_BYTES_MAX + 2 * IDEMPOTENCY_KEY_CHARACTERS_MAX
+  assert.ok(frame <= STREAM_FRAME_BYTES_MAX, 'a frame must hold a body, an id and a key')
+  assert.ok(
+    2 * STREAM_IN_FLIGHT_MAX <= STREAM_WAITING_ANSWERS_MAX,
+    'all in flight may be answered, and as many refused, before any answer is taken',
+  )
+  assert.ok(
+    STREAM_BUFFERED_BYTES_HIGH + STREAM_FRAME_BYTES_MAX < STREAM_BUFFERED_BYTES_MAX,
+    'answers must wait before the peer is closed',
+  )
+  assert.ok(
+    (ISO_IN_FLIGHT_MAX + ISO_ACCEPTED_RESERVED) * ISO_ANSWER_BYTES < ISO_BUFFERED_BYTES_MAX,
+    'all that is in flight on a connection may be answered at once',
+  )
+  assert.ok(NONCES_PER_ACQUIRER_MAX / SIGNATURE_SKEW_SECONDS > 1_000, 'a thousand signed a second')
+}

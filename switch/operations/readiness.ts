@@ -32,7 +32,7 @@ export function readiness(world: World, decidesWith: DecidesWith): readonly Read
       isReady: status.writable,
       detail: status.writable
         ? `writable, ${status.openClaims} open claims, ${status.queuedDeliveries} queued`
-        : `not writable: ${status.fault ?? 'closed'}; the process stops, recovery decides`,
+        : `not writable: ${status.fault ?? 'closed'}; ${whatFollows(status.fault)}`,
     },
     diskCheck(status),
     {
@@ -60,6 +60,13 @@ export function readiness(world: World, decidesWith: DecidesWith): readonly Read
       detail: `signed on: ${up.join(', ') || 'none'}; down: ${down.join(', ') || 'none'}`,
     },
   ]
+}
+
+/** A database may come back in time; after a failed flush nobody knows what is there. */
+function whatFollows(fault: string | null): string {
+  return fault?.startsWith('no database') === true
+    ? 'nothing new is let in until it answers'
+    : 'the process stops, recovery decides'
 }
 
 /** Room for what is to come; a store that can't tell is not asked. */
