@@ -15,8 +15,8 @@
 // 22
 // characters: 2^64 values are needed before two are expected to meet.
 
-import { createHmac } from 'node:crypto'
 import type { Entity } from '#rules'
+import { KeyedHash } from './keyed-hash.ts'
 import { TOKEN_CACHE_ENTRIES_MAX, TOKEN_CACHE_TEXT_MAX } from './limits.ts'
 import type { EntityKeys } from './velocity/index.ts'
 
@@ -43,7 +43,8 @@ export function createEntityKeys(
   cacheEntriesMax = TOKEN_CACHE_ENTRIES_MAX,
 ): EntityKeyMaker {
   if (key.length < 16) throw new RangeError('the entity key has fewer than 16 bytes')
-  const tokensOf = (entity: Entity) => createTokens(key, entity, cacheEntriesMax)
+  const keyed = new KeyedHash(key)
+  const tokensOf = (entity: Entity) => createTokens(keyed, entity, cacheEntriesMax)
   const customers = tokensOf('customer')
   const devices = tokensOf('device')
   const ips = tokensOf('ip')
@@ -90,7 +91,7 @@ function readable(tokens: (text: string) => string, owner: string, id: string): 
  * and what is still in use moves over when it is asked for. Never more than twice the limit.
  */
 function createTokens(
-  key: Uint8Array,
+  keyed: KeyedHash,
   entity: Entity,
   entriesMax: number,
 ): (text: string) => string {
@@ -101,8 +102,7 @@ function createTokens(
     if (token !== undefined) return token
     token = old.get(text)
     if (token === undefined) {
-      const digest = createHmac('sha256', key).update(`${entity}\0${text}`).digest()
-      token = digest.toString('base64url', 0, 16)
+      token = keyed.token(`${entity}\0${text}`)
     }
     if (text.length > TOKEN_CACHE_TEXT_MAX) return token
     if (young.size >= entriesMax) {

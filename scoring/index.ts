@@ -16,6 +16,7 @@ export {
   featureSlots,
   fillFeatures,
 } from './features.ts'
+export { KeyedHash } from './keyed-hash.ts'
 export { limitsFit as scoringLimitsFit } from './limits.ts'
 export {
   createScorerPool,

@@ -1,7 +1,8 @@
 // Step: was this asked before? One synchronous look: running, recorded, or new. A new one takes its
 // key before anything else can happen, so the same key never starts twice.
 
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
+import type { KeyedHash } from '#scoring'
 import type { Pan } from './card-data/index.ts'
 import { type Refusal, refuse, refuseForNow } from './errors.ts'
 import { ACCEPTED_RESERVED, RETRY_AFTER_SECONDS, SCORING_QUEUE_MAX } from './limits.ts'
@@ -24,13 +25,12 @@ export interface Admitted {
   readonly place: string
 }
 
-/** Keyed HMAC-SHA-256 over path and normalized fields: what "the same request" means. */
-export function fingerprintOf(key: Uint8Array, path: string, normalized: unknown): Uint8Array {
-  return createHmac('sha256', key)
-    .update(path)
-    .update('\n')
-    .update(JSON.stringify(normalized))
-    .digest()
+/**
+ * Keyed HMAC-SHA-256 over path and normalized fields: what "the same request" means. `normalized`:
+ * the fields as JSON.
+ */
+export function fingerprintOf(keyed: KeyedHash, path: string, normalized: string): Uint8Array {
+  return keyed.digest(`${path}\n${normalized}`)
 }
 
 /**

@@ -149,7 +149,8 @@ function compare(
   const stored = storedRequest(request, cardToken, pan)
   const told = [stored, request.card.expiry, responseCode, approvalCode, reasonCode]
   const same = compared === undefined ? told : [cardToken, ...compared]
-  return { stored, fingerprint: fingerprintOf(world.keys.fingerprintKey, ADVICES_PATH, same) }
+  const text = JSON.stringify(same)
+  return { stored, fingerprint: fingerprintOf(world.fingerprints, ADVICES_PATH, text) }
 }
 
 function tokenOf({ authorization: { card } }: AdviceRequest): string {

@@ -1,7 +1,7 @@
 // Puts the world together on the ports that it is given: production's adapters in `main.ts`,
 // simulated ones in tests. Everything that happens on the message path happens in here.
 
-import type { Clock, Timers } from '#scoring'
+import { type Clock, KeyedHash, type Timers } from '#scoring'
 import { CardVault, type KeyRing } from './card-data/index.ts'
 import { type Config, type IssuerConfig, macKeyOf } from './config/index.ts'
 import { InFlight } from './in-flight.ts'
@@ -59,6 +59,7 @@ export function assemble(parts: Parts): World {
     timers,
     keys,
     vault,
+    fingerprints: new KeyedHash(keys.fingerprintKey),
     identifiers: new IdentifierSource(clock, random),
     store,
     scorer: parts.scorer,

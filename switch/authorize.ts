@@ -2,8 +2,8 @@
 
 import { admit, admitWithoutCard, fingerprintOf } from './admit.ts'
 import { ask } from './ask.ts'
-import { identifyCard, type OpenCard, type Pan, refuseStrayCardNumber } from './card-data/index.ts'
-import { type Asked, claim, hasTraceNumber, prepare } from './claim.ts'
+import { identifyCard, type Pan, refuseStrayCardNumber } from './card-data/index.ts'
+import { claim, hasTraceNumber, prepare } from './claim.ts'
 import { answerOfFirst, KeyTaken } from './first-answer.ts'
 import { type AuthorizationRequest, storedRequest } from './message.ts'
 import { publish } from './publish.ts'
@@ -41,15 +41,18 @@ export async function authorize(
     return admitWithoutCard(world, acquirer.id, idempotencyKey, again, card)
   }
 
-  const asked = askedOf(world, acquirer, idempotencyKey, request, card, traceparent, compared)
+  const cardToken = world.vault.tokenOf(card.pan)
+  const { stored, text, fingerprint } = compare(world, request, cardToken, card.pan, compared)
   // Keys made from ISO 8583 numbers join digits that are no card's.
   const ownKey = compared === undefined ? idempotencyKey : ''
-  const stray = refuseStrayCardNumber(asked.stored, ownKey, world.router)
+  const stray = refuseStrayCardNumber(stored, ownKey, world.router, text)
   if (stray !== undefined) return stray
-  const admission = admit(world, acquirer.id, idempotencyKey, asked.fingerprint)
+  const admission = admit(world, acquirer.id, idempotencyKey, fingerprint)
   if (admission.kind === 'refused') return admission
   if (admission.kind === 'later') return admission.reply
 
+  const who = { acquirer, idempotencyKey, fingerprint, traceparent }
+  const asked = { ...who, request, card, cardToken, stored }
   const running = prepare(world, asked, world.router.routeOf(card.pan))
   const reply = hasTraceNumber(running)
     ? await seeThrough(world, running)
@@ -92,22 +95,10 @@ function respondWith(outcome: Outcome, ending: Ending): Reply {
   return passThrough === undefined ? reply : { ...reply, passThrough }
 }
 
-/** The request in the one form that is compared and stored: no PAN, no expiry, no CVV. */
-function askedOf(
-  world: World,
-  acquirer: Acquirer,
-  idempotencyKey: string,
-  request: AuthorizationRequest,
-  card: OpenCard,
-  traceparent: string | undefined,
-  compared: readonly string[] | undefined,
-): Asked {
-  const cardToken = world.vault.tokenOf(card.pan)
-  const { stored, fingerprint } = compare(world, request, cardToken, card.pan, compared)
-  return { acquirer, idempotencyKey, fingerprint, request, card, cardToken, stored, traceparent }
-}
-
-/** What is stored, and what makes it the same request. */
+/**
+ * The request in the one form that is compared and stored, without PAN, expiry and CVV; that form
+ * as JSON, made once for all who search it; and what makes it the same request.
+ */
 function compare(
   world: World,
   request: AuthorizationRequest,
@@ -116,9 +107,13 @@ function compare(
   compared: readonly string[] | undefined,
 ) {
   const stored = storedRequest(request, cardToken, pan)
+  const text = JSON.stringify(stored)
   // The expiry that came, not the one of a token's newest card: that may be another by the retry.
-  const same = compared === undefined ? [stored, request.card.expiry] : [cardToken, ...compared]
-  return { stored, fingerprint: fingerprintOf(world.keys.fingerprintKey, PATH, same) }
+  const same =
+    compared === undefined
+      ? `[${text},${JSON.stringify(request.card.expiry ?? null)}]`
+      : JSON.stringify([cardToken, ...compared])
+  return { stored, text, fingerprint: fingerprintOf(world.fingerprints, PATH, same) }
 }
 
 function tokenOf({ card }: AuthorizationRequest): string {

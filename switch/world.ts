@@ -1,6 +1,6 @@
 // What the message path works with: everything outside it, handed in once at the start.
 
-import type { Clock, Scorer, Timers } from '#scoring'
+import type { Clock, KeyedHash, Scorer, Timers } from '#scoring'
 import type { CardVault, KeyRing } from './card-data/index.ts'
 import type { AcquirerConfig, Config } from './config/index.ts'
 import type { InFlight } from './in-flight.ts'
@@ -17,6 +17,8 @@ export interface World {
   readonly timers: Timers
   readonly keys: KeyRing
   readonly vault: CardVault
+  /** Under the key for this purpose: what tells the same request from another one. */
+  readonly fingerprints: KeyedHash
   readonly identifiers: IdentifierSource
   readonly store: TransactionStore
   readonly scorer: Scorer & { readonly queueDepth: number }

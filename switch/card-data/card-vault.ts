@@ -1,6 +1,7 @@
 // What may be kept of a card: a keyed token, and its PAN and expiry sealed with AES-256-GCM.
 
-import { createCipheriv, createDecipheriv, createHmac, hash } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hash } from 'node:crypto'
+import { KeyedHash } from '#scoring'
 import { TOKEN_CACHE_MAX } from '../limits.ts'
 import type { SealedCard } from '../store/index.ts'
 import type { KeyRing } from './keys.ts'
@@ -24,12 +25,14 @@ export interface OpenCard {
 export class CardVault {
   readonly #keys: KeyRing
   readonly #ivPrefix: Uint8Array
+  readonly #cardTokens: KeyedHash
   #counter = 0
   /** PAN digits to token: in memory only, so that a card seen again costs no HMAC. */
   readonly #tokens = new Map<string, string>()
 
   constructor(keys: KeyRing, owner: string) {
     this.#keys = keys
+    this.#cardTokens = new KeyedHash(keys.cardTokenKey)
     this.#ivPrefix = hash('sha256', owner, 'buffer').subarray(0, IV_PREFIX_BYTES)
   }
 
@@ -38,8 +41,7 @@ export class CardVault {
     const digits = pan.reveal()
     const known = this.#tokens.get(digits)
     if (known !== undefined) return known
-    const mac = createHmac('sha256', this.#keys.cardTokenKey).update(digits).digest()
-    const token = `tok_${mac.subarray(0, 16).toString('base64url')}`
+    const token = `tok_${this.#cardTokens.token(digits)}`
     if (this.#tokens.size >= TOKEN_CACHE_MAX) this.#forgetOldest()
     this.#tokens.set(digits, token)
     return token

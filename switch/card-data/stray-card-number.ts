@@ -11,18 +11,20 @@ const DIGITS = /[0-9](?:[ -]?[0-9]){12,18}/g
 /**
  * Refuses a request whose stored fields or key hold a number that passes Luhn and has a route: its
  * own PAN or another's. Long ids and times that happen to pass Luhn are let through by their BIN.
- * The usual cost is one pass of the expression over the text.
+ * The usual cost is one pass of the expression over the text. `text`: `stored` as JSON, where the
+ * caller has it.
  */
 export function refuseStrayCardNumber(
   stored: object,
   idempotencyKey: string,
   router: Router,
+  text: string = JSON.stringify(stored),
 ): Refusal | undefined {
   if (holdsCardNumber(idempotencyKey, router)) {
     const detail = 'the Idempotency-Key holds a card number: use a random one'
     return refuse('idempotency_key_invalid', detail, 'Idempotency-Key')
   }
-  if (!holdsCardNumber(JSON.stringify(stored), router)) return undefined
+  if (!holdsCardNumber(text, router)) return undefined
   const param = fieldWithCardNumber(stored, router)
   return refuse('invalid_field', `${param} holds a card number: it belongs in card.pan`, param)
 }

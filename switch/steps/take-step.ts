@@ -70,7 +70,8 @@ export async function takeStep(
 ): Promise<Reply> {
   const { kind, paymentId, amount, currency, stan, transmittedAt, wire } = request
   const same = wire?.compared ?? [amount, currency, stan, transmittedAt]
-  const fingerprint = fingerprintOf(world.keys.fingerprintKey, `${kind} ${paymentId}`, same)
+  const text = JSON.stringify(same)
+  const fingerprint = fingerprintOf(world.fingerprints, `${kind} ${paymentId}`, text)
   const work = kind === 'capture' || kind === 'reversal' ? 'accepted' : 'asked'
   const admission = admit(world, acquirer.id, idempotencyKey, fingerprint, work)
   if (admission.kind === 'refused') return admission

@@ -88,6 +88,8 @@ export class Directory {
   readonly #residents = new Fifo<DirectoryEntry>()
   #appliedAt: number
   #leaseEpoch = 0
+  /** The key that was looked for last and is not in the index; whatever is taken ends it. */
+  #absentKey: string | undefined
 
   private constructor(index: RecordIndex, limits: StoreLimits, extent: LogExtent) {
     this.#index = index
@@ -170,6 +172,7 @@ export class Directory {
     if (this.#byId.has(entry.id)) throw new Error(`transaction ${entry.id} exists already`)
     this.#byId.set(entry.id, entry)
     this.#holdKey(entry)
+    this.#absentKey = undefined
     return entry
   }
 
@@ -196,7 +199,10 @@ export class Directory {
     const key = joinKey('k', acquirer, idempotencyKey)
     const known = this.#byKey.get(key)
     if (known !== undefined) return known
+    // Admission has just looked: the claim that follows need not read the index again.
+    if (key === this.#absentKey) return undefined
     const id = this.#index.get(key)
+    if (id === undefined) this.#absentKey = key
     return id === undefined ? undefined : this.find(textOf(id))
   }
 
