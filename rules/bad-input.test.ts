@@ -7,7 +7,8 @@ import fc from 'fast-check'
 import { lintRuleFiles } from './lint/index.ts'
 import { compileRuleSet } from './load.ts'
 import type { RuleFile } from './problem.ts'
-import type { RuleFacts, RuleInput, RuleVerdict } from './rule-set.ts'
+import type { RuleFacts, RuleVerdict } from './rule-set.ts'
+import { sampleFacts, sampleInput } from './sample-facts.ts'
 
 const policy: RuleFile = {
   name: 'packs/degradation.yaml',
@@ -143,23 +144,7 @@ describe('conditions', () => {
   })
 })
 
-const absent = undefined
-const facts: RuleFacts = {
-  type: 'authorization',
-  amount: 2_599,
-  currency: 'EUR',
-  baseAmount: 2_599,
-  channel: 'pos',
-  acquirer: 'demo',
-  localHour: Number.NaN,
-  localWeekday: Number.NaN,
-  card: { bin: '47617390', country: 'DE', token: 'tok-1', expiry: absent },
-  merchant: { id: 'M-1', mcc: '5411', name: absent, city: absent, country: absent },
-  terminal: { id: absent, entryMode: absent },
-  device: { id: absent, ip: absent, ipCountry: absent, userAgent: absent },
-  customer: { id: absent, email: absent, country: absent },
-  threeDs: { version: absent, eci: absent, status: absent },
-}
+const facts: RuleFacts = { ...sampleFacts, channel: 'pos' }
 
 function evaluate(
   conditions: readonly string[],
@@ -168,14 +153,8 @@ function evaluate(
 ): RuleVerdict {
   const result = compileRuleSet([packOf(...conditions), policy])
   assert.ok(result.ok, JSON.stringify(result.problems))
-  const { aggregates } = result.ruleSet
-  const input: RuleInput = {
-    facts: { ...facts, ...more },
-    aggregates: new Float64Array(aggregates.length).fill(aggregate),
-    saturated: new Uint8Array(aggregates.length),
-    score: Number.NaN,
-  }
-  return result.ruleSet.evaluate(input)
+  const changes = { facts: { ...facts, ...more } }
+  return result.ruleSet.evaluate(sampleInput(result.ruleSet, aggregate, changes))
 }
 
 describe('at run time', () => {

@@ -1,6 +1,7 @@
 // What must hold before a rule set may decide: it compiles, and the packs' own tests pass.
 
-import { compileRuleSet, readRules } from './load.ts'
+import { type FilesRead, withDigests } from './files-read.ts'
+import { compileRuleSet, readDecidingRules } from './load.ts'
 import { createProblemList, type RuleFile } from './problem.ts'
 import type { RuleProblem, RuleSet } from './rule-set.ts'
 import { runPackTests } from './run-pack-tests.ts'
@@ -14,11 +15,15 @@ export type CheckedRuleSet =
   /** Errors only; a test that fails is one, at the line of its case. */
   | { readonly ok: false; readonly problems: readonly RuleProblem[] }
 
-/** Compiles the files of a rules folder and runs its tests. Never throws for what a file holds. */
-export function checkRuleSet(files: readonly RuleFile[]): CheckedRuleSet {
-  const compiled = compileRuleSet(files)
+/**
+ * Compiles the files of a rules folder and runs its tests. Never throws for what a file holds. With
+ * `filesRead` only what changed since is compiled and tested.
+ */
+export function checkRuleSet(given: readonly RuleFile[], filesRead?: FilesRead): CheckedRuleSet {
+  const files = withDigests(given)
+  const compiled = compileRuleSet(files, filesRead)
   if (!compiled.ok) return { ok: false, problems: errorsOf(compiled.problems) }
-  const { problems, results } = runPackTests(files)
+  const { problems, results } = runPackTests(files, filesRead)
   const failed = results.flatMap(({ file, line, name, ok, differences }): RuleProblem[] => {
     if (ok) return []
     const message = `the test "${name}" fails: ${differences.join('; ')}`
@@ -44,8 +49,12 @@ export interface RuleChanges {
 }
 
 /** Compares two folders, each sound by itself. */
-export function ruleChanges(before: readonly RuleFile[], after: readonly RuleFile[]): RuleChanges {
-  const [old, now] = [rulesById(before), rulesById(after)]
+export function ruleChanges(
+  before: readonly RuleFile[],
+  after: readonly RuleFile[],
+  filesRead?: FilesRead,
+): RuleChanges {
+  const [old, now] = [rulesById(before, filesRead), rulesById(after, filesRead)]
   const inBoth = [...now.keys()].filter((id) => old.has(id))
   const [oldFiles, nowFiles] = [otherFiles(before), otherFiles(after)]
   const names = new Set([...oldFiles.keys(), ...nowFiles.keys()])
@@ -57,8 +66,11 @@ export function ruleChanges(before: readonly RuleFile[], after: readonly RuleFil
   }
 }
 
-function rulesById(files: readonly RuleFile[]): ReadonlyMap<string, string> {
-  const { rules } = readRules(files, createProblemList())
+function rulesById(
+  files: readonly RuleFile[],
+  filesRead: FilesRead | undefined,
+): ReadonlyMap<string, string> {
+  const { rules } = readDecidingRules(files, createProblemList(), filesRead)
   return new Map(
     rules.map(({ data, pack }) => {
       const { acquirers, channels, disclose } = pack

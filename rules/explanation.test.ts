@@ -6,24 +6,14 @@ import fc from 'fast-check'
 import { explainRules } from './explanation.ts'
 import { compileRuleSet } from './load.ts'
 import type { RuleFile } from './problem.ts'
-import type { RuleFacts, RuleInput } from './rule-set.ts'
+import type { RuleInput } from './rule-set.ts'
+import { sampleFacts } from './sample-facts.ts'
 
-const absent = undefined
-const facts: RuleFacts = {
-  type: 'authorization',
+const facts = {
+  ...sampleFacts,
   amount: 600,
-  currency: 'EUR',
   baseAmount: 600,
-  channel: 'ecommerce',
-  acquirer: 'demo',
-  localHour: Number.NaN,
-  localWeekday: Number.NaN,
-  card: { bin: '47617390', country: 'DE', token: 'tok-1', expiry: absent },
-  merchant: { id: 'M-1', mcc: '5411', name: absent, city: absent, country: absent },
-  terminal: { id: absent, entryMode: absent },
-  device: { id: 'D-1', ip: absent, ipCountry: absent, userAgent: absent },
-  customer: { id: absent, email: absent, country: absent },
-  threeDs: { version: absent, eci: absent, status: absent },
+  device: { ...sampleFacts.device, id: 'D-1' },
 }
 
 function pack(when: string, more = ''): RuleFile {

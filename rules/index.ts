@@ -30,6 +30,7 @@ export {
   type RuleExplanation,
   type TruthValue,
 } from './explanation.ts'
+export { FilesRead } from './files-read.ts'
 export { generatedFiles } from './generated.ts'
 export { ENTITY_PATHS, type FactName, factByPath } from './language/index.ts'
 export {

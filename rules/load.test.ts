@@ -4,7 +4,8 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { compileRuleSet } from './load.ts'
 import type { RuleFile } from './problem.ts'
-import type { RuleFacts, RuleInput, RuleSet } from './rule-set.ts'
+import type { RuleInput, RuleSet } from './rule-set.ts'
+import { sampleInput } from './sample-facts.ts'
 
 interface RuleWords {
   readonly id?: string
@@ -50,27 +51,8 @@ function problemsOf(files: readonly RuleFile[]): string[] {
     .map(({ file, line, column, code }) => `${file}:${line}:${column} ${code}`)
 }
 
-const absent = undefined
-const facts: RuleFacts = {
-  type: 'authorization',
-  amount: 2_599,
-  currency: 'EUR',
-  baseAmount: 2_599,
-  channel: 'ecommerce',
-  acquirer: 'demo',
-  localHour: Number.NaN,
-  localWeekday: Number.NaN,
-  card: { bin: '47617390', country: 'DE', token: 'tok-1', expiry: absent },
-  merchant: { id: 'M-1', mcc: '5411', name: absent, city: absent, country: absent },
-  terminal: { id: absent, entryMode: absent },
-  device: { id: absent, ip: absent, ipCountry: absent, userAgent: absent },
-  customer: { id: absent, email: absent, country: absent },
-  threeDs: { version: absent, eci: absent, status: absent },
-}
-
 function inputFor(ruleSet: RuleSet, value: number, score = Number.NaN): RuleInput {
-  const aggregates = new Float64Array(ruleSet.aggregates.length).fill(value)
-  return { facts, aggregates, saturated: new Uint8Array(aggregates.length), score }
+  return sampleInput(ruleSet, value, { score })
 }
 
 describe('outcomes', () => {

@@ -12,7 +12,9 @@ import {
   outcomeWhenMissing,
 } from './degradation.ts'
 import { type ActiveRule, createEvaluate } from './evaluate.ts'
+import { type FilesRead, readOnce, readOnceWhole } from './files-read.ts'
 import {
+  type ConditionChecker,
   compileConditions,
   compileExplanations,
   createConditionChecker,
@@ -27,15 +29,15 @@ import {
 } from './limits.ts'
 import { createLists, type Lists } from './lists/index.ts'
 import { compareText, createProblemList, type ProblemList, type RuleFile } from './problem.ts'
-import { type LoadedRule, readPack } from './read-pack.ts'
+import { type LoadedRule, type ReadRule, readPack } from './read-pack.ts'
 import { filesOfBundle, type RuleBundle } from './rule-bundle.ts'
 import type { RuleDescription, RuleProblem, RuleSet, RuleSetResult } from './rule-set.ts'
 import { atOnce, inSlices, type Steps } from './steps.ts'
 import { readYaml } from './yaml/index.ts'
 
 /** What a folder holds, read and checked but not yet compiled. */
-export interface LoadedRules {
-  readonly rules: readonly LoadedRule[]
+export interface LoadedRules<Rule extends ReadRule = LoadedRule> {
+  readonly rules: readonly Rule[]
   readonly lists: Lists
   readonly plan: AggregatePlan
   readonly policy: readonly DegradationEntry[]
@@ -44,28 +46,34 @@ export interface LoadedRules {
 
 /**
  * Compiles the files of a rules folder (`packs/*.yaml`, `lists/*.csv`; names relative to the folder).
- * Refused as a whole when anything in it is an error; never throws for what a file holds.
+ * Refused as a whole when anything in it is an error; never throws for what a file holds. Files that
+ * are in `filesRead` are not read again.
  */
-export function compileRuleSet(files: readonly RuleFile[]): RuleSetResult {
-  return atOnce(compile(files))
+export function compileRuleSet(files: readonly RuleFile[], filesRead?: FilesRead): RuleSetResult {
+  return atOnce(compile(files, undefined, filesRead))
 }
 
 /**
  * The same, slice by slice: `pause` is asked between steps, and a promise that it gives is waited
  * for. `hash` is that of a set which was compiled from the same files before; it is not computed
- * again, nor are card numbers searched for again.
+ * again, nor are sizes and card numbers looked at again.
  */
 export function compileRuleSetInSlices(
   files: readonly RuleFile[],
   hash: string,
   pause: () => Promise<void> | undefined,
+  filesRead?: FilesRead,
 ): Promise<RuleSetResult> {
-  return inSlices(compile(files, hash), pause)
+  return inSlices(compile(files, hash, filesRead), pause)
 }
 
-function* compile(files: readonly RuleFile[], hash?: string): Steps<RuleSetResult> {
+function* compile(
+  files: readonly RuleFile[],
+  hash?: string,
+  filesRead?: FilesRead,
+): Steps<RuleSetResult> {
   const problems = createProblemList()
-  const loaded = yield* readInSteps(files, problems, hash)
+  const loaded = yield* readInSteps(files, problems, readDeciding(filesRead), filesRead, hash)
   if (problems.hasErrors) return { ok: false, problems: problems.sorted() }
   yield
   return {
@@ -76,29 +84,80 @@ function* compile(files: readonly RuleFile[], hash?: string): Steps<RuleSetResul
   }
 }
 
-/** Reads the files of a rules folder; what is sound comes back even where something else is not. */
-export function readRules(files: readonly RuleFile[], problems: ProblemList): LoadedRules {
-  return atOnce(readInSteps(files, problems))
-}
-
-function* readInSteps(
+/**
+ * Reads the files of a rules folder; what is sound comes back even where something else is not. Of
+ * `filesRead` only lists are taken: the rules are to know their places.
+ */
+export function readRules(
   files: readonly RuleFile[],
   problems: ProblemList,
+  filesRead?: FilesRead,
+): LoadedRules {
+  return atOnce(readInSteps(files, problems, readPack, filesRead))
+}
+
+/** The same without the places of the rules, and mostly without reading. */
+export function readDecidingRules(
+  files: readonly RuleFile[],
+  problems: ProblemList,
+  filesRead: FilesRead | undefined,
+): LoadedRules<ReadRule> {
+  return atOnce(readInSteps(files, problems, readDeciding(filesRead), filesRead))
+}
+
+type PackReader<Rule> = (
+  file: RuleFile,
+  checker: ConditionChecker,
+  places: Map<string, string>,
+  problems: ProblemList,
+) => Steps<readonly Rule[]>
+
+/** Reads packs to what decides alone; what a pack was read to before is taken. */
+function readDeciding(filesRead: FilesRead | undefined): PackReader<ReadRule> {
+  if (filesRead === undefined) return readPack
+  return function* (file, checker, places, problems) {
+    const read = function* () {
+      const loaded = yield* readPack(file, checker, places, problems)
+      return loaded.map(({ data, pack, condition, scoped, place }) => {
+        const { line, column } = place('id')
+        const at = `${file.name}:${line}:${column}`
+        return { rule: { data, pack, condition, scoped, file: file.name }, at }
+      })
+    }
+    const reading = { file, purpose: `pack ${checker.listNames.join()}`, problems }
+    const problemsBefore = problems.total
+    const known = yield* readOnce(filesRead, reading, read)
+    if (problems.total > problemsBefore) return known.map(({ rule }) => rule)
+    // Another pack may have taken one of its ids since: then it is read again, and says so.
+    const isTaken = ({ rule, at }: (typeof known)[number]) =>
+      (places.get(rule.data.id) ?? at) !== at
+    if (known.some(isTaken)) return (yield* read()).map(({ rule }) => rule)
+    for (const { rule, at } of known) places.set(rule.data.id, at)
+    return known.map(({ rule }) => rule)
+  }
+}
+
+function* readInSteps<Rule extends ReadRule>(
+  files: readonly RuleFile[],
+  problems: ProblemList,
+  readPackFile: PackReader<Rule>,
+  filesRead: FilesRead | undefined,
   knownHash?: string,
-): Steps<LoadedRules> {
-  const sound = soundFiles(files, problems, knownHash === undefined)
+): Steps<LoadedRules<Rule>> {
+  const sound = knownHash === undefined ? soundFiles(files, problems, filesRead) : byName(files)
   const lists = yield* createLists(
     sound.filter((file) => file.name.startsWith('lists/')),
     problems,
+    filesRead,
   )
   const checker = createConditionChecker([...lists.named.keys()])
-  const rules: LoadedRule[] = []
+  const rules: Rule[] = []
   const places = new Map<string, string>()
   let policy: readonly DegradationEntry[] | undefined
   for (const file of sound) {
     if (!file.name.startsWith('packs/') || file.name.endsWith('.test.yaml')) continue
     if (file.name === degradationFile) policy = readPolicy(file, problems)
-    else rules.push(...(yield* readPack(file, checker, places, problems)))
+    else rules.push(...(yield* readPackFile(file, checker, places, problems)))
     yield
   }
   if (!sound.some((file) => file.name === degradationFile)) {
@@ -123,11 +182,13 @@ function note(
   problems.add({ file, line: 1, column: 1, severity, code, message })
 }
 
+const noCardNumbers = {}
+
 /** The files that may be read, by name. Too big, too many, or with a card number: noted. */
 function soundFiles(
   files: readonly RuleFile[],
   problems: ProblemList,
-  isNew: boolean,
+  filesRead: FilesRead | undefined,
 ): readonly RuleFile[] {
   if (files.length > ruleFilesMax) {
     const message = `a rules folder may have ${ruleFilesMax} files, this one has ${files.length}`
@@ -148,10 +209,18 @@ function soundFiles(
       note(problems, file.name, 'error', 'bad_file_name', 'a pack is a file packs/<typology>.yaml')
       continue
     }
-    if (isNew) refuseCardNumbers(file, problems)
+    const reading = { file, purpose: 'card numbers', problems }
+    readOnceWhole(filesRead, reading, () => {
+      refuseCardNumbers(file, problems)
+      return noCardNumbers
+    })
     sound.push(file)
   }
-  return sound.sort((a, b) => compareText(a.name, b.name))
+  return byName(sound)
+}
+
+function byName(files: readonly RuleFile[]): readonly RuleFile[] {
+  return [...files].sort((a, b) => compareText(a.name, b.name))
 }
 
 function readPolicy(
@@ -162,7 +231,7 @@ function readPolicy(
   return yaml.sound ? (yaml.data as { policy: DegradationEntry[] }).policy : undefined
 }
 
-function planOf(rules: readonly LoadedRule[]): AggregatePlan {
+function planOf(rules: readonly ReadRule[]): AggregatePlan {
   const plan = new Map<string, Aggregate>()
   for (const { data, condition } of rules) {
     if (data.mode === 'disabled') continue
@@ -175,7 +244,7 @@ function planOf(rules: readonly LoadedRule[]): AggregatePlan {
   return [...plan.values()]
 }
 
-function pathsOf(rules: readonly LoadedRule[]): readonly string[] {
+function pathsOf(rules: readonly ReadRule[]): readonly string[] {
   const paths = new Set<string>()
   for (const { condition } of rules) {
     for (const { expression } of condition.readings) {
@@ -188,11 +257,7 @@ function pathsOf(rules: readonly LoadedRule[]): readonly string[] {
   return [...paths]
 }
 
-function checkSizes(
-  rules: readonly LoadedRule[],
-  plan: AggregatePlan,
-  problems: ProblemList,
-): void {
+function checkSizes(rules: readonly ReadRule[], plan: AggregatePlan, problems: ProblemList): void {
   const last = rules.at(-1)
   if (last === undefined) {
     if (problems.hasErrors) return
@@ -211,7 +276,13 @@ function checkSizes(
 }
 
 /** Compiles what was read without an error. */
-export function createRuleSet({ rules: loaded, plan, lists, policy, hash }: LoadedRules): RuleSet {
+export function createRuleSet({
+  rules: loaded,
+  plan,
+  lists,
+  policy,
+  hash,
+}: LoadedRules<ReadRule>): RuleSet {
   const active = loaded.filter(({ data }) => data.mode !== 'disabled')
   const explanations = compileExplanations(
     active.map(({ condition }) => condition.readings),
@@ -285,7 +356,7 @@ function* readFallback(files: readonly RuleFile[], hash: string): Steps<Fallback
  * Names what decides: rules as data (so a comment or a line break changes nothing), lists and
  * policy without comment lines. Tests are left out.
  */
-function hashOf(files: readonly RuleFile[], rules: readonly LoadedRule[]): string {
+function hashOf(files: readonly RuleFile[], rules: readonly ReadRule[]): string {
   const hash = createHash('sha256')
   for (const { data, pack } of rules) {
     const { id, mode, when, outcome, reason, overrides, rollout, active, snooze } = data

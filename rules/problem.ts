@@ -8,6 +8,8 @@ import type { RuleProblem } from './rule-set.ts'
 export interface RuleFile {
   readonly name: string
   readonly text: string
+  /** SHA-256 of the text, where it is known. */
+  readonly digest?: string
 }
 
 export interface ProblemList {
@@ -15,6 +17,8 @@ export interface ProblemList {
   /** By file, line and column. */
   sorted(): readonly RuleProblem[]
   readonly hasErrors: boolean
+  /** How many were added, those beyond the limit too. */
+  readonly total: number
 }
 
 export function createProblemList(): ProblemList {
@@ -40,6 +44,9 @@ export function createProblemList(): ProblemList {
     },
     get hasErrors() {
       return hasErrors
+    },
+    get total() {
+      return problems.length + dropped
     },
   }
 }

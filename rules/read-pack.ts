@@ -9,14 +9,18 @@ import type { Steps } from './steps.ts'
 import { untilMs } from './until.ts'
 import { type DataPath, type Place, readYaml, type YamlData } from './yaml/index.ts'
 
-/** A rule with its checked condition and where it stands. */
-export interface LoadedRule {
+/** A rule with its checked condition: what decides. */
+export interface ReadRule {
   readonly data: RuleData
   readonly pack: PackData
   readonly condition: CheckedCondition
   /** The condition and the rule's scope, as they are compiled. */
   readonly scoped: Expression
   readonly file: string
+}
+
+/** The same with where it stands: it holds the whole YAML document. */
+export interface LoadedRule extends ReadRule {
   /** Where a field of the rule stands. */
   place(...path: DataPath): Place
   /** Where the character at `offset` of its condition stands. */

@@ -1,13 +1,21 @@
 // The files of a rules folder as one block of shared memory: every worker gets the same bytes, and
 // handing them over copies nothing, whatever the lists weigh.
 
+import { digestOf } from './files-read.ts'
 import type { RuleFile } from './problem.ts'
+
+export interface BundledFile {
+  readonly name: string
+  readonly digest: string
+  /** Where its UTF-8 text lies. */
+  readonly from: number
+  readonly to: number
+}
 
 export interface RuleBundle {
   /** Of the rule set that these files were compiled to. */
   readonly hash: string
-  /** Each file's name with where its UTF-8 text lies in `bytes`. */
-  readonly files: readonly { readonly name: string; readonly from: number; readonly to: number }[]
+  readonly files: readonly BundledFile[]
   readonly bytes: SharedArrayBuffer
 }
 
@@ -18,19 +26,22 @@ export function bundleRuleFiles(files: readonly RuleFile[], hash: string): RuleB
   const bytes = new SharedArrayBuffer(texts.reduce((sum, text) => sum + text.length, 0))
   const all = new Uint8Array(bytes)
   let at = 0
-  const placed = deciding.map(({ name }, index) => {
+  const placed = deciding.map((file, index) => {
     const text = texts[index] as Buffer
     all.set(text, at)
     at += text.length
-    return { name, from: at - text.length, to: at }
+    return { name: file.name, digest: digestOf(file), from: at - text.length, to: at }
   })
   return { hash, files: placed, bytes }
 }
 
-/** The files of a bundle again. */
+/** The files of a bundle again. A text is decoded when it is asked for: mostly it is known. */
 export function filesOfBundle({ files, bytes }: RuleBundle): readonly RuleFile[] {
-  return files.map(({ name, from, to }) => ({
+  return files.map(({ name, digest, from, to }) => ({
     name,
-    text: Buffer.from(bytes, from, to - from).toString('utf8'),
+    digest,
+    get text() {
+      return Buffer.from(bytes, from, to - from).toString('utf8')
+    },
   }))
 }

@@ -6,6 +6,7 @@ import { type Confusion, confusionOf } from './confusion.ts'
 import { type Coverage, type CoverageMeter, createCoverageMeter, joinCoverage } from './coverage.ts'
 import { degradationFile } from './degradation.ts'
 import { type AttemptEvent, aggregateOver } from './event-list.ts'
+import { FilesRead, readOnceWhole, withDigests } from './files-read.ts'
 import { createConditionChecker, ENTITY_PATHS } from './language/index.ts'
 import { testEventsMax } from './limits.ts'
 import type { Lists } from './lists/index.ts'
@@ -20,7 +21,7 @@ import {
   type TestEvent,
   type TestRequest,
 } from './pack-test.ts'
-import { createProblemList, type RuleFile } from './problem.ts'
+import { createProblemList, type ProblemList, type RuleFile } from './problem.ts'
 import type { RuleFacts, RuleInput, RuleProblem, RuleSet, RuleVerdict } from './rule-set.ts'
 import { readYaml } from './yaml/index.ts'
 
@@ -55,53 +56,86 @@ const defaults: TestRequest = {
 
 const defaultAt = '2026-11-22T10:00:00Z'
 
-/** Runs every packs/*.test.yaml of a rules folder. */
-export function runPackTests(files: readonly RuleFile[]): PackTestReport {
+/** What the tests of one pack came to. */
+interface PackTested {
+  readonly results: readonly PackTestResult[]
+  readonly samples: readonly Sample[]
+  readonly coverage: Coverage | undefined
+}
+
+interface Sample {
+  readonly fraud: boolean
+  readonly outcome: RiskOutcome
+}
+
+/**
+ * Runs every packs/*.test.yaml of a rules folder. With `filesRead` a pack is tested again only where
+ * it, its tests, a list or the policy for missing parts changed.
+ */
+export function runPackTests(
+  given: readonly RuleFile[],
+  filesRead: FilesRead = new FilesRead(),
+): PackTestReport {
+  const files = withDigests(given)
   const problems = createProblemList()
-  const results: PackTestResult[] = []
-  const coverage: Coverage[] = []
-  const samples: { fraud: boolean; outcome: RiskOutcome }[] = []
   const others = files.filter(
     (file) => file.name.startsWith('lists/') || file.name === degradationFile,
   )
+  const ofOthers = others.map((file) => `${file.name} ${file.digest}`).join()
   for (const file of files.filter(({ name }) => name.endsWith('.test.yaml'))) {
     const pack = packOf(file.name)
     if (files.some(({ name }) => name === pack)) continue
     const message = `there is no ${pack} to test`
     problems.add({ ...error(file.name, 1), code: 'no_pack', message })
   }
-  for (const pack of files.filter(isPack)) {
+  const tested = files.filter(isPack).map((pack) => {
     const testFile = files.find(({ name }) => packOf(name) === pack.name)
-    const yaml = testFile && readYaml(testFile, packTestShape, problems)
-    if (testFile !== undefined && yaml?.sound === false) continue
-    const own = createProblemList()
-    const loaded = readRules([pack, ...others], own)
-    if (own.hasErrors) {
-      if (testFile !== undefined) for (const problem of own.sorted()) problems.add(problem)
-      continue
-    }
-    const data = yaml?.data as PackTestData | undefined
-    const bench = new TestBench(loaded, data?.given ?? {})
-    data?.cases.forEach((testCase, index) => {
-      const { line } = yaml?.place(['cases', index]) ?? { line: 1 }
-      const { name } = testFile ?? pack
-      const report = (code: string, message: string) =>
-        problems.add({ ...error(name, line), code, message })
-      const { differences, outcome } = bench.run(testCase, report)
-      if (testCase.fraud !== undefined && outcome !== undefined) {
-        samples.push({ fraud: testCase.fraud, outcome })
-      }
-      const ok = differences.length === 0
-      results.push({ file: name, line, name: testCase.name, ok, differences })
-    })
-    coverage.push(bench.coverage())
-  }
+    const purpose = `tests ${testFile?.digest} ${ofOthers}`
+    return readOnceWhole(filesRead, { file: pack, purpose, problems }, () =>
+      testPack([pack, ...others], testFile, problems, filesRead),
+    )
+  })
   return {
-    results,
+    results: tested.flatMap(({ results }) => results),
     problems: problems.sorted(),
-    coverage: joinCoverage(coverage),
-    confusion: confusionOf(samples),
+    coverage: joinCoverage(tested.flatMap(({ coverage }) => coverage ?? [])),
+    confusion: confusionOf(tested.flatMap(({ samples }) => samples)),
   }
+}
+
+/** Tests one pack, the first of `files`, with the lists and the policy behind it. */
+function testPack(
+  files: readonly [RuleFile, ...RuleFile[]],
+  testFile: RuleFile | undefined,
+  problems: ProblemList,
+  filesRead: FilesRead,
+): PackTested {
+  const nothing: PackTested = { results: [], samples: [], coverage: undefined }
+  const yaml = testFile && readYaml(testFile, packTestShape, problems)
+  if (testFile !== undefined && yaml?.sound === false) return nothing
+  const own = createProblemList()
+  const loaded = readRules(files, own, filesRead)
+  if (own.hasErrors) {
+    if (testFile !== undefined) for (const problem of own.sorted()) problems.add(problem)
+    return nothing
+  }
+  const data = yaml?.data as PackTestData | undefined
+  const bench = new TestBench(loaded, data?.given ?? {})
+  const results: PackTestResult[] = []
+  const samples: Sample[] = []
+  const { name } = testFile ?? files[0]
+  data?.cases.forEach((testCase, index) => {
+    const { line } = yaml?.place(['cases', index]) ?? { line: 1 }
+    const report = (code: string, message: string) =>
+      problems.add({ ...error(name, line), code, message })
+    const { differences, outcome } = bench.run(testCase, report)
+    if (testCase.fraud !== undefined && outcome !== undefined) {
+      samples.push({ fraud: testCase.fraud, outcome })
+    }
+    const ok = differences.length === 0
+    results.push({ file: name, line, name: testCase.name, ok, differences })
+  })
+  return { results, samples, coverage: bench.coverage() }
 }
 
 function isPack({ name }: RuleFile): boolean {

@@ -3,25 +3,8 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { shareOf, shareSalt } from './language/index.ts'
 import { compileRuleSet } from './load.ts'
-import type { RuleFacts, RuleInput, RuleVerdict } from './rule-set.ts'
-
-const absent = undefined
-const facts: RuleFacts = {
-  type: 'authorization',
-  amount: 2_599,
-  currency: 'EUR',
-  baseAmount: 2_599,
-  channel: 'ecommerce',
-  acquirer: 'demo',
-  localHour: Number.NaN,
-  localWeekday: Number.NaN,
-  card: { bin: '47617390', country: 'DE', token: 'tok-1', expiry: absent },
-  merchant: { id: 'M-1', mcc: '5411', name: absent, city: absent, country: absent },
-  terminal: { id: absent, entryMode: absent },
-  device: { id: absent, ip: absent, ipCountry: absent, userAgent: absent },
-  customer: { id: absent, email: absent, country: absent },
-  threeDs: { version: absent, eci: absent, status: absent },
-}
+import type { RuleFacts, RuleVerdict } from './rule-set.ts'
+import { sampleFacts as facts, sampleInput } from './sample-facts.ts'
 
 const policy = {
   name: 'packs/degradation.yaml',
@@ -40,14 +23,9 @@ function evaluator(rule: string, pack = '', list?: string): Evaluate {
   const result = compileRuleSet(filesOf(rule, pack, list))
   assert.ok(result.ok, JSON.stringify(result.problems))
   return (more = {}, at) => {
-    const input: RuleInput = {
-      facts: { ...facts, ...more },
-      aggregates: new Float64Array(),
-      saturated: new Uint8Array(),
-      score: 0,
-      ...(at === undefined ? {} : { atMs: Date.parse(at) }),
-    }
-    return result.ruleSet.evaluate(input)
+    const atMs = at === undefined ? {} : { atMs: Date.parse(at) }
+    const changes = { facts: { ...facts, ...more }, score: 0, ...atMs }
+    return result.ruleSet.evaluate(sampleInput(result.ruleSet, 0, changes))
   }
 }
 

@@ -10,6 +10,7 @@
 import {
   aggregateKey,
   compileRuleSetInSlices,
+  FilesRead,
   filesOfBundle,
   type RuleBundle,
   type RuleSetResult,
@@ -65,6 +66,8 @@ export class Editions {
   readonly #options: EditionsOptions
   readonly #keysOf: EntityKeyMaker
   readonly #ready = new Map<number, Ready>()
+  /** Of the edition before: of a change only the files that changed are read. */
+  readonly #filesRead = new FilesRead()
   /** Scores the batches that warm a start up; gone with the first retirement. */
   #warmUp: Scoring | undefined
   /** One preparation after the other. */
@@ -145,14 +148,19 @@ export class Editions {
   }
 
   /** What is compiled already stays: a change of the model does not touch the rules. */
-  #compile(
+  async #compile(
     bundle: RuleBundle,
     pause: (() => Promise<void> | undefined) | undefined,
-  ): Promise<RuleSetResult> | Compiled {
+  ): Promise<RuleSetResult> {
     for (const { edition, rules } of this.#ready.values()) {
       if (edition.rules.hash === bundle.hash) return rules
     }
-    return compileRuleSetInSlices(filesOfBundle(bundle), bundle.hash, pause ?? (() => undefined))
+    const files = filesOfBundle(bundle)
+    const noPause = () => undefined
+    const { hash } = bundle
+    const compiled = await compileRuleSetInSlices(files, hash, pause ?? noPause, this.#filesRead)
+    this.#filesRead.forgetUnused()
+    return compiled
   }
 
   /** Champion and challengers, or what is wrong: then nothing new stays in memory. */

@@ -123,8 +123,11 @@ export function assertRelations(): void {
 /** A check of rules that takes longer is given up: a list of a million entries takes about 5 s. */
 export const RULE_CHECK_TIMEOUT_MS = 60_000
 
-/** The thread that checks rules ends when nobody has asked for so long: it holds about 40 MB. */
-export const RULE_CHECK_IDLE_MS = 30_000
+/**
+ * The thread that checks rules ends when nobody has asked for so long: it holds about 40 MB. Until
+ * then a change costs what changed; the first one starts a thread and reads all, half a second.
+ */
+export const RULE_CHECK_IDLE_MS = 600_000
 
 /** The files must rest for this long: an editor writes one in several steps, git many. */
 export const RULES_SETTLE_MS = 300

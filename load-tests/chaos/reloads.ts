@@ -1,39 +1,27 @@
 // What reloads cost the traffic: the same open-loop load in turns without and with reloads, on one
 // running switch. Real processes: two issuers and a switch.
 //
-//   node --import tsx load-tests/chaos/reloads.ts [reloads, 100] [messages a second, 200]
+//   node --import tsx load-tests/chaos/reloads.ts [reloads, 100] [messages a second, 200] [every ms, 2500]
 //
-// Turns alternate, A without and B with an even part of the reloads, so that a noisy machine hits
-// both. Every reload changes a rule, so that it is compiled, tested, prepared and switched over.
+// Every reload changes a rule, so that it is compiled, tested, prepared and switched over. Turns come
+// in pairs, A without and B with its part of the reloads, and every other pair begins with B: what a
+// noisy machine does to one side it does to the other. So two turns of one kind stand side by side
+// between the pairs, and how much their p99 differ (`p99Noise`) says what a ratio of B to A means.
 // Latency counts from the intended send time. Prints one line of JSON; exit 1 where a message
 // failed or a reload was refused.
 
-import { cp, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { post, purchase } from '../e2e/system.ts'
-import { pause, projectFolder, startIssuer, startSwitch } from '../processes/index.ts'
+import { pause } from '../processes/index.ts'
+import { type Reloaded, startReloaded } from './reloaded.ts'
 
-const TURNS = 4
-/** A reload a third of a second: a hundred of them in turns of eight seconds. */
-const RELOAD_EVERY_MS = 320
-const TOKEN = 'an-admin-token'
+/** Reloads of one turn: 25 s at the usual pace, 5,000 messages, so 50 of them beyond the p99. */
+const RELOADS_A_TURN = 10
 
 interface Turn {
   readonly latenciesMs: number[]
   failed: number
   degraded: number
 }
-
-const packOf = (number: number) => `typology: reloaded
-rules:
-  - id: reloaded.one
-    title: Changes with every reload
-    mode: live
-    when: merchant.id == "M-reloaded-${number}"
-    outcome: review
-    reason: reloaded
-`
 
 /** Open loop: a message is sent when it is due, however late the ones before it are. */
 async function drive(url: string, perSecond: number, durationMs: number, first: number) {
@@ -67,112 +55,123 @@ async function send(url: string, number: number, dueMs: number, turn: Turn): Pro
   }
 }
 
+const atShare = (sorted: readonly number[], share: number) =>
+  sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN
+const rounded = (value: number, digits = 1) => Math.round(value * 10 ** digits) / 10 ** digits
+const ascending = (values: readonly number[]) => [...values].sort((a, b) => a - b)
+const p99Of = ({ latenciesMs }: Turn) => atShare(ascending(latenciesMs), 0.99)
+
 function figures(turns: readonly Turn[]) {
-  const all = turns.flatMap(({ latenciesMs }) => latenciesMs).sort((a, b) => a - b)
-  const at = (share: number) =>
-    Math.round((all[Math.floor(share * (all.length - 1))] ?? Number.NaN) * 10) / 10
+  const all = ascending(turns.flatMap(({ latenciesMs }) => latenciesMs))
   const sum = (read: (turn: Turn) => number) => turns.reduce((total, turn) => total + read(turn), 0)
   return {
     messages: all.length,
     failed: sum(({ failed }) => failed),
     degraded: sum(({ degraded }) => degraded),
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    p999Ms: at(0.999),
-    p99MsByTurn: turns.map(({ latenciesMs }) => {
-      const sorted = [...latenciesMs].sort((a, b) => a - b)
-      return Math.round((sorted[Math.floor(0.99 * (sorted.length - 1))] ?? 0) * 10) / 10
-    }),
+    p50Ms: rounded(atShare(all, 0.5)),
+    p99Ms: rounded(atShare(all, 0.99)),
+    p999Ms: rounded(atShare(all, 0.999)),
+    p99MsByTurn: turns.map((turn) => rounded(p99Of(turn))),
   }
 }
 
-async function measure(reloads: number, perSecond: number): Promise<boolean> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'switchyard-reloads-'))
-  const rulesDir = path.join(folder, 'rules')
-  for (const part of ['packs', 'lists']) {
-    await cp(path.join(projectFolder, 'rules', part), path.join(rulesDir, part), {
-      recursive: true,
-    })
-  }
-  const file = path.join(rulesDir, 'packs', 'reloaded.yaml')
-  await writeFile(file, packOf(0))
-  const issuers = await Promise.all([
-    startIssuer({ name: 'demo-a' }),
-    startIssuer({ name: 'demo-b' }),
-  ])
-  const running = await startSwitch({
-    folder,
-    issuers,
-    config: { log: { oneLineIn: 0 }, watchRules: false },
-    env: { RULES_DIR: rulesDir, ADMIN_TOKEN: TOKEN },
+/** Median and spread of ratios; all null where there is none. */
+function ratiosOf(pairs: readonly (readonly [Turn, Turn])[]) {
+  const ratios = ascending(pairs.map(([one, other]) => p99Of(other) / p99Of(one)))
+  const at = (share: number) => rounded(atShare(ratios, share), 2)
+  return { pairs: ratios.length, median: at(0.5), lowest: at(0), highest: at(1) }
+}
+
+interface Kind {
+  readonly withReloads: boolean
+  readonly turn: Turn
+  /** Of the switch's process, all of its threads. */
+  readonly cpuSeconds: number
+}
+
+/** What neighbours of one kind differ by, the larger p99 over the smaller. */
+function noiseOf(turns: readonly Kind[]) {
+  const alike = turns.flatMap(({ withReloads, turn }, index): (readonly [Turn, Turn])[] => {
+    const next = turns[index + 1]
+    if (next?.withReloads !== withReloads) return []
+    return p99Of(turn) > p99Of(next.turn) ? [[next.turn, turn]] : [[turn, next.turn]]
   })
-  let number = 0
-  let refused = 0
-  const tookMs: number[] = []
-  const reload = async () => {
-    await writeFile(`${file}.draft`, packOf(++number))
-    await rename(`${file}.draft`, file)
-    const startedMs = performance.now()
-    const response = await fetch(`${running.adminUrl}/v1/rules/reload`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${TOKEN}` },
-    })
-    const report = (await response.json()) as { result: string }
-    tookMs.push(performance.now() - startedMs)
-    if (report.result !== 'taken') refused++
+  return ratiosOf(alike)
+}
+
+interface Measured {
+  readonly reloads: number
+  readonly perSecond: number
+  readonly everyMs: number
+}
+
+/** The turns, in order. The first reload, which starts a thread, comes before them. */
+async function takeTurns(
+  { reloads, perSecond, everyMs }: Measured,
+  reloaded: Reloaded,
+): Promise<readonly Kind[]> {
+  const count = Math.min(reloads, RELOADS_A_TURN)
+  const durationMs = count * everyMs
+  let first = 0
+  const next = (ms: number) => {
+    const from = first
+    first += Math.ceil((perSecond * ms) / 1_000) + 1
+    return drive(reloaded.url, perSecond, ms, from)
   }
+  await next(Math.min(5_000, durationMs))
+  await reloaded.reload()
+  const turns: Kind[] = []
+  for (let pair = 0; pair < Math.ceil(reloads / count); pair++) {
+    for (const withReloads of pair % 2 === 0 ? [false, true] : [true, false]) {
+      const cpuBefore = await reloaded.metric('process_cpu_seconds_total')
+      const driving = next(durationMs)
+      if (withReloads) await reloaded.reloadEvery(everyMs, count)
+      const turn = await driving
+      const cpuSeconds = (await reloaded.metric('process_cpu_seconds_total')) - cpuBefore
+      turns.push({ withReloads, turn, cpuSeconds })
+      console.error(`${withReloads ? 'with   ' : 'without'} reloads, turn ${turns.length}`)
+    }
+  }
+  return turns
+}
+
+/** What the turns with reloads took more than those without. */
+function cpuMsAReload(turns: readonly Kind[], { reloads }: Measured): number {
+  const more = turns.reduce(
+    (sum, { withReloads, cpuSeconds }) => sum + (withReloads ? cpuSeconds : -cpuSeconds),
+    0,
+  )
+  const pairs = turns.length / 2
+  return rounded((1_000 * more) / (pairs * Math.min(reloads, RELOADS_A_TURN)))
+}
+
+async function measure(asked: Measured): Promise<boolean> {
+  const reloaded = await startReloaded()
   try {
-    const each = Math.ceil(reloads / TURNS)
-    const durationMs = each * RELOAD_EVERY_MS
-    let first = 0
-    const next = () => {
-      first += Math.ceil((perSecond * durationMs) / 1_000) + 1
-      return first
-    }
-    await drive(running.url, perSecond, Math.min(5_000, durationMs), 0)
-    await reload()
-    const [without, during]: [Turn[], Turn[]] = [[], []]
-    const residentBefore = await residentMegabytes(running.adminUrl)
-    for (let turn = 0; turn < TURNS; turn++) {
-      without.push(await drive(running.url, perSecond, durationMs, next()))
-      const driving = drive(running.url, perSecond, durationMs, next())
-      for (let i = 0; i < each; i++) {
-        const dueMs = performance.now() + RELOAD_EVERY_MS
-        await reload()
-        await pause(Math.max(0, dueMs - performance.now()))
-      }
-      during.push(await driving)
-    }
+    const turns = await takeTurns(asked, reloaded)
+    const kind = (wanted: boolean) =>
+      turns.filter(({ withReloads }) => withReloads === wanted).map(({ turn }) => turn)
+    const [without, during] = [kind(false), kind(true)]
+    const tookMs = ascending(reloaded.tookMs)
+    const pairs = without.map((turn, index) => [turn, during[index] as Turn] as const)
     const [a, b] = [figures(without), figures(during)]
-    tookMs.sort((one, other) => one - other)
-    const residentAfter = await residentMegabytes(running.adminUrl)
     const report = {
-      perSecond,
-      reloads: number,
-      refused,
-      reloadMs: {
-        p50: Math.round(tookMs[tookMs.length >> 1] ?? 0),
-        max: Math.round(tookMs.at(-1) ?? 0),
-      },
+      ...asked,
+      reloads: tookMs.length,
+      refused: reloaded.refused,
+      reloadMs: { p50: rounded(atShare(tookMs, 0.5)), max: rounded(atShare(tookMs, 1)) },
       without: a,
       during: b,
-      p99Ratio: Math.round((100 * b.p99Ms) / a.p99Ms) / 100,
-      residentMegabytes: { before: residentBefore, after: residentAfter },
+      p99Ratio: ratiosOf(pairs),
+      p99Noise: noiseOf(turns),
+      cpuMsAReload: cpuMsAReload(turns, asked),
     }
     console.log(JSON.stringify(report))
-    return refused === 0 && a.failed + b.failed === 0
+    return reloaded.refused === 0 && a.failed + b.failed === 0
   } finally {
-    await running.stop()
-    await Promise.all(issuers.map((issuer) => issuer.stop()))
-    await rm(folder, { recursive: true, force: true })
+    await reloaded.stop()
   }
 }
 
-async function residentMegabytes(adminUrl: string): Promise<number> {
-  const text = await (await fetch(`${adminUrl}/metrics`)).text()
-  const bytes = /^switchyard_process_resident_memory_bytes (\S+)/m.exec(text)?.[1]
-  return Math.round(Number(bytes) / 1e6)
-}
-
-const [reloads = 100, perSecond = 200] = process.argv.slice(2).map(Number)
-process.exitCode = (await measure(reloads, perSecond)) ? 0 : 1
+const [reloads = 100, perSecond = 200, everyMs = 2_500] = process.argv.slice(2).map(Number)
+process.exitCode = (await measure({ reloads, perSecond, everyMs })) ? 0 : 1

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { projectFolder } from '../processes/index.ts'
 
 test('reloads under load drop nothing, and each of them is taken', async () => {
-  const args = ['--import', 'tsx', 'load-tests/chaos/reloads.ts', '8', '40']
+  const args = ['--import', 'tsx', 'load-tests/chaos/reloads.ts', '8', '40', '500']
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: projectFolder })
   const report = JSON.parse(stdout)
   assert.ok(report.reloads >= 8)
@@ -15,4 +15,5 @@ test('reloads under load drop nothing, and each of them is taken', async () => {
     assert.equal(turns.failed, 0)
     assert.ok(turns.p99Ms > 0)
   }
+  assert.equal(report.p99Ratio.pairs, 1)
 })

@@ -58,12 +58,17 @@ const kindWords: Readonly<Record<ValueKind, string>> = {
 
 /** Checks conditions against the vocabulary and the names of the lists that exist. */
 export interface ConditionChecker {
+  readonly listNames: readonly string[]
   check(text: string): ConditionResult
 }
 
+let environment: Environment | undefined
+
 export function createConditionChecker(listNames: readonly string[]): ConditionChecker {
-  const environment = celEnvironment()
-  return { check: (text) => checkCondition(environment, listNames, text) }
+  // One for all: it holds no values, and making it costs as much as checking a pack.
+  environment ??= celEnvironment()
+  const checking = environment
+  return { listNames, check: (text) => checkCondition(checking, listNames, text) }
 }
 
 function checkCondition(

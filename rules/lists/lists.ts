@@ -1,5 +1,6 @@
 // The lists that rules and scoring look values up in, read from lists/*.csv.
 
+import { type FilesRead, readOnce } from '../files-read.ts'
 import type { ProblemList, RuleFile } from '../problem.ts'
 import type { Steps } from '../steps.ts'
 import { createCountryOfBin, createCountryOfIp } from './countries.ts'
@@ -24,16 +25,34 @@ export interface Lists {
 
 /** The tables that scoring reads; no condition asks them. */
 export function isReservedList(name: string): boolean {
-  return name === 'fx' || name === 'bins' || name === 'ip-countries'
+  return Object.hasOwn(RESERVED, name)
 }
 
 /** Small letters, digits and dashes: `open-proxies`. */
 export const listNamePattern = /^[a-z0-9][a-z0-9-]{0,63}$/
 
-/** Reads the files under lists/. Everything wrong is noted, with its line. */
-export function* createLists(files: readonly RuleFile[], problems: ProblemList): Steps<Lists> {
-  const tables = new Map<string, Table | undefined>()
+type Reserved = Pick<Lists, 'baseAmount' | 'countryOfBin' | 'countryOfIp'>
+
+/** What a reserved table is read to, by its name. */
+const RESERVED: Readonly<
+  Record<string, (table: Table | undefined, problems: ProblemList) => Partial<Reserved>>
+> = {
+  fx: (table, problems) => ({ baseAmount: createBaseAmount(table, problems) }),
+  bins: (table, problems) => ({ countryOfBin: createCountryOfBin(table, problems) }),
+  'ip-countries': (table, problems) => ({ countryOfIp: createCountryOfIp(table, problems) }),
+}
+
+/**
+ * Reads the files under lists/. Everything wrong is noted, with its line. With `filesRead` what was
+ * read before is not read again.
+ */
+export function* createLists(
+  files: readonly RuleFile[],
+  problems: ProblemList,
+  filesRead?: FilesRead,
+): Steps<Lists> {
   const named = new Map<string, NamedList>()
+  const reserved: Partial<Reserved> = {}
   for (const file of files) {
     yield
     const name = file.name.replace(/^lists\//, '').replace(/\.csv$/, '')
@@ -42,13 +61,29 @@ export function* createLists(files: readonly RuleFile[], problems: ProblemList):
       listProblem(problems, file.name, 1, message, 'bad_list_name')
       continue
     }
-    if (isReservedList(name)) tables.set(name, yield* readTable(file, problems))
-    else named.set(name, yield* createNamedList(file, problems))
+    const reading = { file, purpose: 'list', problems }
+    const create = isReservedList(name) ? RESERVED[name] : undefined
+    if (create === undefined) {
+      const read = () => createNamedList(file, problems)
+      named.set(name, yield* readOnce(filesRead, reading, read))
+    } else {
+      const read = () => readReserved(file, create, problems)
+      Object.assign(reserved, yield* readOnce(filesRead, reading, read))
+    }
   }
   return {
-    baseAmount: createBaseAmount(tables.get('fx'), problems),
-    countryOfBin: createCountryOfBin(tables.get('bins'), problems),
-    countryOfIp: createCountryOfIp(tables.get('ip-countries'), problems),
+    baseAmount: reserved.baseAmount ?? createBaseAmount(undefined, problems),
+    countryOfBin: reserved.countryOfBin ?? createCountryOfBin(undefined, problems),
+    countryOfIp: reserved.countryOfIp ?? createCountryOfIp(undefined, problems),
     named,
   }
+}
+
+function* readReserved(
+  file: RuleFile,
+  create: (table: Table | undefined, problems: ProblemList) => Partial<Reserved>,
+  problems: ProblemList,
+): Steps<Partial<Reserved>> {
+  const table = yield* readTable(file, problems)
+  return create(table, problems)
 }

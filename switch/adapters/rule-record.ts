@@ -1,7 +1,7 @@
 // What happened to the rules of this switch, and what is pinned: `history.ndjson` and `pinned.json`
 // beside the kept sets. Small files, durable before anybody is told.
 
-import { mkdir, open, readFile, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { writeDurably } from '#rules'
 import { RULE_HISTORY_BYTES_MAX } from '../limits.ts'
@@ -15,11 +15,11 @@ export async function appendRuleEvent(folder: string, event: RuleEvent): Promise
   await mkdir(folder, { recursive: true })
   const file = path.join(folder, HISTORY)
   const line = `${JSON.stringify(event)}\n`
-  const handle = await open(file, 'a')
+  const handle = await open(file, 'a+')
   let bytes: number
   try {
     // A line that a crash cut short is ended first, so that it spoils no other.
-    const torn = await endsWithin(file)
+    const torn = await endsWithin(handle)
     await handle.appendFile(torn ? `\n${line}` : line)
     await handle.sync()
     bytes = (await handle.stat()).size
@@ -32,9 +32,11 @@ export async function appendRuleEvent(folder: string, event: RuleEvent): Promise
   await writeDurably(folder, file, kept.map((one) => `${JSON.stringify(one)}\n`).join(''))
 }
 
-async function endsWithin(file: string): Promise<boolean> {
-  const text = await readFile(file, 'utf8')
-  return text !== '' && !text.endsWith('\n')
+async function endsWithin(handle: FileHandle): Promise<boolean> {
+  const { size } = await handle.stat()
+  if (size === 0) return false
+  const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1)
+  return buffer.toString('latin1') !== '\n'
 }
 
 /** Every event, oldest first; lines that a crash cut short are left out. */

@@ -7,6 +7,7 @@ import {
   bundleRuleFiles,
   checkRuleSet,
   compileRuleSet,
+  FilesRead,
   keepSet,
   type RuleFile,
   type RuleProblem,
@@ -21,12 +22,16 @@ const { rulesDir, keptFolder } = workerData as { rulesDir: string; keptFolder: s
 
 // On Linux the priority is that of the calling thread alone: where cores are short, messages go
 // first. Elsewhere it would be that of the whole process.
-if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW)
+
+/** Of the last check: the next one reads, compiles and tests what changed since. */
+const filesRead = new FilesRead()
 
 parentPort?.on('message', (order: CheckOrder) => void answer(order))
 
 async function answer(order: CheckOrder): Promise<void> {
   const reply: CheckAnswer = { number: order.number, checked: await check(order) }
+  filesRead.forgetUnused()
   parentPort?.postMessage(reply)
 }
 
@@ -34,7 +39,7 @@ async function check(order: CheckOrder): Promise<CheckedRules> {
   try {
     if (order.kept !== undefined) return await checkKept(order.kept, order)
     const files = await readRuleFiles(rulesDir)
-    const checked = checkRuleSet(files)
+    const checked = checkRuleSet(files, filesRead)
     if (!checked.ok) return checked
     const { hash, rules } = checked.ruleSet
     const bundle = bundleRuleFiles(files, hash)
@@ -52,7 +57,7 @@ async function checkKept(hash: string, order: CheckOrder): Promise<CheckedRules>
   const kept = await readKeptSet(keptFolder, hash)
   if (!kept.ok) return refuse(kept.code, kept.message)
   const { files } = kept.set
-  const compiled = compileRuleSet(files)
+  const compiled = compileRuleSet(files, filesRead)
   if (!compiled.ok) {
     const problems = compiled.problems.filter(({ severity }) => severity === 'error')
     return { ok: false, problems }
@@ -69,7 +74,7 @@ async function checkKept(hash: string, order: CheckOrder): Promise<CheckedRules>
 
 async function changesTo(files: readonly RuleFile[], live: string) {
   const before = await readKeptSet(keptFolder, live)
-  return before.ok ? ruleChanges(before.set.files, files) : null
+  return before.ok ? ruleChanges(before.set.files, files, filesRead) : null
 }
 
 function refuse(code: string, message: string): CheckedRules {
