@@ -45,9 +45,9 @@ export interface LoadedRules<Rule extends ReadRule = LoadedRule> {
 }
 
 /**
- * Compiles the files of a rules folder (`packs/*.yaml`, `lists/*.csv`; names relative to the folder).
- * Refused as a whole when anything in it is an error; never throws for what a file holds. Files that
- * are in `filesRead` are not read again.
+ * Compiles the files of a rules folder (`packs/*.yaml`, `lists/*.csv`; names relative to it).
+ * Refused as a whole when anything in it is an error; never throws for what a file holds. What
+ * is in `filesRead` is not read again.
  */
 export function compileRuleSet(files: readonly RuleFile[], filesRead?: FilesRead): RuleSetResult {
   return atOnce(compile(files, undefined, filesRead))

@@ -1,11 +1,20 @@
 // A thousand reloads of a rule set: how long one takes, and whether the memory comes back.
 
-import { compileRuleSet } from '#rules'
+import { compileRuleSet, type RuleFile } from '#rules'
 import { inputFor, measuredRules, ruleFileOf } from './three-comparisons.ts'
 
 const reloads = 1_000
-const rules = measuredRules(100)
-const file = ruleFileOf(rules)
+const size = 100
+let number = 0
+
+/** Other thresholds each time, as reloads have: what is the same might be remembered somewhere. */
+function nextFile(): RuleFile {
+  number++
+  const rules = measuredRules(size).map((rule) =>
+    rule.least === 1 ? rule : { ...rule, least: rule.least + number },
+  )
+  return ruleFileOf(rules)
+}
 
 /** Megabytes in use after a collection; `switchyard bench` exposes it. */
 function heapMegabytes(): number {
@@ -15,7 +24,7 @@ function heapMegabytes(): number {
 
 /** Compiles, and evaluates often enough that V8 compiles too. */
 function reload(): void {
-  const result = compileRuleSet([file])
+  const result = compileRuleSet([nextFile()])
   if (!result.ok) throw new Error(result.problems[0]?.message)
   const input = inputFor(result.ruleSet)
   for (let call = 0; call < 50; call++) result.ruleSet.evaluate(input)
@@ -34,7 +43,7 @@ millis.sort()
 const at = (share: number) => Math.round((millis[Math.floor(share * (reloads - 1))] ?? 0) * 1_000)
 const mean = millis.reduce((sum, value) => sum + value, 0) / reloads
 const row = {
-  name: `rules reload of ${rules.length} rules`,
+  name: `rules reload of ${size} rules`,
   opsPerSecond: Math.round(1_000 / mean),
   p50Micros: at(0.5),
   p99Micros: at(0.99),

@@ -3,8 +3,8 @@
 //
 //   node --import tsx load-tests/chaos/reload-memory.ts [reloads, 1000]
 //
-// The heaps of three threads grow until they are collected, so the first tenths rise; what counts is
-// that the last do not. Prints one line of JSON; exit 1 where a reload was refused.
+// The heaps of three threads grow until they are collected, so the first tenths rise; what counts
+// is that the last do not. Prints one line of JSON; exit 1 where a reload was refused.
 
 import { startReloaded } from './reloaded.ts'
 

@@ -1,12 +1,13 @@
 // What reloads cost the traffic: the same open-loop load in turns without and with reloads, on one
 // running switch. Real processes: two issuers and a switch.
 //
-//   node --import tsx load-tests/chaos/reloads.ts [reloads, 100] [messages a second, 200] [every ms, 2500]
+//   node --import tsx load-tests/chaos/reloads.ts [reloads] [messages a second] [every ms]
 //
-// Every reload changes a rule, so that it is compiled, tested, prepared and switched over. Turns come
-// in pairs, A without and B with its part of the reloads, and every other pair begins with B: what a
-// noisy machine does to one side it does to the other. So two turns of one kind stand side by side
-// between the pairs, and how much their p99 differ (`p99Noise`) says what a ratio of B to A means.
+// 100, 200 and 2,500 where nothing is said. Every reload changes a rule, so that it is compiled,
+// tested, prepared and switched over. Turns come in pairs, A without and B with its part of the
+// reloads, and every other pair begins with B: a noisy machine does the same to both. So two turns
+// of one kind stand side by side between the pairs, and how much their p99 differ (`p99Noise`) says
+// what a ratio of B to A means.
 // Latency counts from the intended send time. Prints one line of JSON; exit 1 where a message
 // failed or a reload was refused.
 

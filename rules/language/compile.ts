@@ -22,6 +22,7 @@
 import { type AggregatePlan, aggregateKey } from '../aggregate.ts'
 import { createLocalTime } from '../local-time.ts'
 import type { RuleFacts } from '../rule-set.ts'
+import { createFunction } from './create-function.ts'
 import { children, type Expression, withChildren } from './expression.ts'
 import { shareOf } from './share.ts'
 
@@ -95,7 +96,7 @@ out.counts[0] = 0; out.counts[1] = 0
 ${calls}
 }`
   // Every text inside is a JSON literal and every number a number: a rule can't write code.
-  const make = new Function('constants', 'share', 'localTime', source)
+  const make = createFunction(['constants', 'share', 'localTime'], source)
   return make(constants.values, shareOf, createLocalTime()) as CompiledConditions
 }
 

@@ -4,6 +4,7 @@
 import { type AggregatePlan, aggregateKey } from '../aggregate.ts'
 import type { RuleFacts } from '../rule-set.ts'
 import type { ListMembership } from './compile.ts'
+import { createFunction } from './create-function.ts'
 import type { Reading } from './expression.ts'
 
 export type ReadingValues = Readonly<Record<string, number | string | boolean | null>>
@@ -51,7 +52,7 @@ export function compileExplanations(
     (readings) => `(facts, a, score, at) => ({ ${readings.map(fieldOf).join(', ')} })`,
   )
   const source = `${prologue}return [\n${functions.join(',\n')}\n]`
-  return new Function('lists', source)([...lists.values()]) as readonly Explain[]
+  return createFunction(['lists'], source)([...lists.values()]) as readonly Explain[]
 }
 
 function pathCode(path: string): string {

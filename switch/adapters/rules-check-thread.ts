@@ -42,7 +42,7 @@ async function check(order: CheckOrder): Promise<CheckedRules> {
     const checked = checkRuleSet(files, filesRead)
     if (!checked.ok) return checked
     const { hash, rules } = checked.ruleSet
-    const bundle = bundleRuleFiles(files, hash)
+    const bundle = bundleRuleFiles(files, hash, filesRead)
     if (hash === order.live) return { ok: true, bundle, rules: rules.length, changes: null }
     const keptAt = new Date().toISOString()
     await keepSet(keptFolder, { hash, keptAt, files }, [order.live, ...order.spared])
@@ -67,7 +67,7 @@ async function checkKept(hash: string, order: CheckOrder): Promise<CheckedRules>
     const message = `rule set ${hash} was kept by another version: it is ${ruleSet.hash} here`
     return refuse('another_version', message)
   }
-  const bundle = bundleRuleFiles(files, hash)
+  const bundle = bundleRuleFiles(files, hash, filesRead)
   const changes = await changesTo(files, order.live)
   return { ok: true, bundle, rules: ruleSet.rules.length, changes }
 }
