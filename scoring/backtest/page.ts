@@ -399,5 +399,6 @@ th, td { text-align: right; padding: 6px; border-bottom: 1px solid var(--line);
 th { color: var(--soft); font-weight: 600; } .name { text-align: left; }
 td small { white-space: normal; max-width: 17em; } code { font-size: 13px; }
 .bad { color: var(--bad); } td small.bad { color: var(--bad); } summary { cursor: pointer; }
+@media (max-width: 1400px) { table { font-size: 12px; } th, td { padding: 5px 3px; } }
 @media print { section { break-inside: avoid; } }
 `
