@@ -1,11 +1,13 @@
 // `switchyard load-test`: sets up, runs, balances the books, reports.
 
+import { againstText, isBalanced, runAgainst } from './against.ts'
 import { compareCommand } from './compare.ts'
 import { measure } from './measure.ts'
 import { type LoadOptions, readLoadOptions } from './options.ts'
 import { ProgressLine } from './progress-line.ts'
 import { makeReport, measuredTally, reportText } from './report.ts'
 import { describeRun, writeReport } from './report-files.ts'
+import { runSweep, sweepText } from './sweep.ts'
 
 /** Runs the command; the exit code: 0 fine, 1 void, 2 wrong use. */
 export async function loadTest(args: readonly string[]): Promise<number> {
@@ -38,7 +40,21 @@ async function runOnce(
   signal: AbortSignal,
 ): Promise<number> {
   const progress = new ProgressLine(options)
+  const { against, sweep, turns, json } = options
   try {
+    if (against !== undefined) {
+      const result = await runAgainst(against, turns, options, signal, progress)
+      progress.end()
+      process.stdout.write(json ? `${JSON.stringify(result)}\n` : againstText(result))
+      return isBalanced(result) ? 0 : 1
+    }
+    if (sweep !== undefined) {
+      const rows = await runSweep(sweep, turns, options, signal, progress)
+      progress.end()
+      const { of } = sweep
+      process.stdout.write(json ? `${JSON.stringify({ of, rows })}\n` : sweepText(of, rows))
+      return rows.every((row) => row.void.length === 0) ? 0 : 1
+    }
     const measured = await measure(options, signal, progress)
     const report = await makeReport(measured)
     if (options.reportFolder !== undefined) {

@@ -39,6 +39,7 @@ export async function measureOn(
     const problem = fault === undefined ? undefined : stand.faults?.problem(fault)
     if (problem !== undefined) throw new Error(problem)
   }
+  await stand.mark()
   const observer = new Observer(stand.pids, stand.adminUrl)
   const run = new LoadRun({
     target: stand.target,

@@ -1,9 +1,11 @@
 // What a load run may be told on the command line.
 
 import { parseArgs } from 'node:util'
+import { isPeerName, PEERS } from '../peers/index.ts'
 import { PROTOCOLS, type Protocol } from './door.ts'
 import { connectionsMax, requestsMax } from './limits.ts'
 import { type Phase, readScenario, type Scenario, scenarioNames } from './scenario.ts'
+import { readSweep, type Sweep } from './sweep.ts'
 import { usage } from './usage.ts'
 
 export interface LoadOptions {
@@ -31,6 +33,12 @@ export interface LoadOptions {
   /** Where report.html and its kin are written; absent: nowhere. */
   readonly reportFolder: string | undefined
   readonly json: boolean
+  /** A peer's name or a URL that the switch is held against; undefined: nobody. */
+  readonly against: string | undefined
+  /** Sizes to measure at; undefined: one run. */
+  readonly sweep: Sweep | undefined
+  /** How often `against` and `sweep` measure each side. */
+  readonly turns: number
 }
 
 export type OptionsResult =
@@ -64,6 +72,9 @@ const flags = {
   keep: { type: 'string' },
   report: { type: 'string' },
   compare: { type: 'boolean', default: false },
+  against: { type: 'string' },
+  sweep: { type: 'string' },
+  turns: { type: 'string', default: '3' },
   target: { type: 'string' },
   'api-key': { type: 'string', default: 'demo-key' },
   'issuer-control': { type: 'string', multiple: true, default: [] as string[] },
@@ -171,6 +182,9 @@ function optionsFrom(values: Flags, file: Scenario, problems: string[]): LoadOpt
     folder: values.keep,
     reportFolder: values.report,
     json: values.json,
+    against: values.against,
+    sweep: sweepFrom(values.sweep, problems),
+    turns: number('turns', 1, 100),
   }
   checkRelations(options, problems)
   return options
@@ -186,6 +200,14 @@ function wordOf<T extends string>(
   const word = words.find((known) => known === value)
   if (word === undefined) problems.push(`--${name} is one of ${words.join(', ')}`)
   return word
+}
+
+function sweepFrom(text: string | undefined, problems: string[]): Sweep | undefined {
+  if (text === undefined) return undefined
+  const sweep = readSweep(text)
+  if (typeof sweep !== 'string') return sweep
+  problems.push(sweep)
+  return undefined
 }
 
 function configFrom(
@@ -253,6 +275,7 @@ function checkRelations(options: LoadOptions, problems: string[]): void {
   if (!/^(auto|none|rediss?:\/\/.+)$/.test(options.redis)) {
     problems.push('--redis is auto, none or a redis:// URL')
   }
+  checkModes(options, problems)
   if (options.target === undefined) {
     if (options.issuerControls.length > 0) problems.push('--issuer-control goes with --target')
     return
@@ -262,11 +285,29 @@ function checkRelations(options: LoadOptions, problems: string[]): void {
     problems.push(`phase ${fault.name} breaks what it was started with: not with --target`)
   }
   if (!isLoopback(options.target) && !options.ownsTarget) {
-    problems.push(
-      `${options.target.host} is not this machine: load on a system of others is an attack. ` +
-        'Say --i-own-this-target where it is yours',
-    )
+    problems.push(refusalOf(options.target))
   }
+}
+
+function checkModes(options: LoadOptions, problems: string[]): void {
+  const { against, sweep, target, ownsTarget } = options
+  if (against !== undefined && sweep !== undefined) problems.push('--against or --sweep, not both')
+  if (target !== undefined && (against ?? sweep) !== undefined) {
+    problems.push('--target is one server: --against and --sweep start the switch themselves')
+  }
+  if (against === undefined || isPeerName(against)) return
+  if (!/^http:\/\//.test(against) || !URL.canParse(against)) {
+    problems.push(`--against takes ${PEERS.join(', ')} or an http:// URL`)
+  } else if (!isLoopback(new URL(against)) && !ownsTarget) {
+    problems.push(refusalOf(new URL(against)))
+  }
+}
+
+function refusalOf(url: URL): string {
+  return (
+    `${url.host} is not this machine: load on a system of others is an attack. ` +
+    'Say --i-own-this-target where it is yours'
+  )
 }
 
 function urlOf(text: string, protocol: Protocol, problems: string[]): URL | undefined {

@@ -34,7 +34,9 @@ export interface Stand {
   readonly adminUrl: string | undefined
   /** What can be broken here; absent where nothing was started. */
   readonly faults: Faults | undefined
-  /** The issuers' ledgers from the start of the run on; null where none can be read. */
+  /** From now on ledgers count: what stands in them belongs to runs before. */
+  mark(): Promise<void>
+  /** The issuers' ledgers since the mark; null where none can be read. */
   readLedgers(): Promise<readonly IssuerLedger[] | null>
   /** The ledger in which an issuer's approvals stand. */
   ledgerOf(issuer: string): string
@@ -54,16 +56,17 @@ export async function setUp(
 }
 
 async function findTarget(url: URL, controls: readonly string[]): Promise<Stand> {
-  const issuers = await Promise.all(
-    controls.map(async (controlUrl) => ({ controlUrl, before: await readStatus(controlUrl) })),
+  const issuers = await Promise.all(controls.map((controlUrl) => readStatus(controlUrl)))
+  const books = ledgersOf(
+    issuers.map(({ name }, i) => ({ name, controlUrl: controls[i] as string, sequence: 0 })),
   )
   return {
     target: { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 80) },
     stores: `of ${url.host}, not known here`,
-    pids: { switch: null, redis: null, issuers: issuers.map(({ before }) => before.pid) },
+    pids: { switch: null, redis: null, issuers: issuers.map(({ pid }) => pid) },
     adminUrl: undefined,
     faults: undefined,
-    readLedgers: () => (issuers.length === 0 ? Promise.resolve(null) : readLedgers(issuers)),
+    ...books,
     ledgerOf: (issuer) => issuer,
     tearDown: () => Promise.resolve(),
   }
@@ -127,10 +130,7 @@ async function startOwn(
         issuers,
         reload: { adminUrl: running.adminUrl, adminToken, rulesDir },
       }),
-      readLedgers: () =>
-        readLedgers(
-          issuers.map(({ name, controlUrl }) => ({ controlUrl, before: { name, sequence: 0 } })),
-        ),
+      ...ledgersOf(issuers.map(({ name, controlUrl }) => ({ name, controlUrl, sequence: 0 }))),
       ledgerOf: plan.ledgerOf,
       tearDown,
     }
@@ -231,16 +231,25 @@ async function makeFolder(wanted: string | undefined): Promise<string> {
 }
 
 interface LedgerSource {
+  readonly name: string
   readonly controlUrl: string
-  /** Who, and the last entry from before the run. */
-  readonly before: { readonly name: string; readonly sequence: number }
+  /** The last entry that does not count. */
+  sequence: number
 }
 
-function readLedgers(sources: readonly LedgerSource[]): Promise<IssuerLedger[]> {
-  return Promise.all(
-    sources.map(async ({ controlUrl, before }) => ({
-      issuer: before.name,
-      entries: await readLedger(controlUrl, before.sequence),
-    })),
-  )
+function ledgersOf(sources: readonly LedgerSource[]): Pick<Stand, 'mark' | 'readLedgers'> {
+  return {
+    async mark() {
+      for (const source of sources) source.sequence = (await readStatus(source.controlUrl)).sequence
+    },
+    async readLedgers() {
+      if (sources.length === 0) return null
+      return Promise.all(
+        sources.map(async ({ name, controlUrl, sequence }) => ({
+          issuer: name,
+          entries: await readLedger(controlUrl, sequence),
+        })),
+      )
+    },
+  }
 }

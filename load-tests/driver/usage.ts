@@ -40,6 +40,11 @@ A switch that runs already:
   --i-own-this-target      allow a target that is not on this machine
 
   --settle S               how long reversals may take to arrive before the books are judged (30)
+  --against NAME|URL       the switch and a peer (echo, plain), or any server with its contract,
+                           in turns: peak of a closed loop, latency at --rate (100), as ratios
+  --sweep THING=N,N        what a message costs at several sizes: rules=10,1000, cards=1000,1000000,
+                           issuers=1,50, connections=10,10000
+  --turns N                how often each side or size is measured (3)
   --report FOLDER          write report.html, report.json, latency.hgrm and, where a Chromium is
                            found, report.png; Ctrl-C ends the load and still writes them
   --compare A B            two such folders side by side, as ratios; nothing is run
@@ -52,6 +57,8 @@ Examples:
   switchyard load-test --rate 1000 --duration 20 --json
   switchyard load-test --scenario steady --report /tmp/steady
   switchyard load-test --scenario steady --rate 9000
+  switchyard load-test --scenario steady --rate 200 --against plain
+  switchyard load-test --scenario steady --rate 2000 --sweep cards=10000,1000000
   switchyard load-test --compare /tmp/before /tmp/after
 `
 }

@@ -6,6 +6,10 @@ import { Child, projectFolder, redisMissing, startRedis } from '../processes/ind
 export const PEERS = ['echo', 'plain'] as const
 export type PeerName = (typeof PEERS)[number]
 
+export function isPeerName(name: string): name is PeerName {
+  return PEERS.some((known) => known === name)
+}
+
 export interface RunningPeer {
   readonly name: PeerName
   readonly url: string
