@@ -13,21 +13,21 @@ import type { Answer, Question, WayIn, WayInEvents } from './way-in.ts'
 export class HttpWay implements WayIn {
   readonly #target: Target
   readonly #connections: Connections
-  #count = 0
   #isOpening = false
 
   constructor(target: Target, events: WayInEvents) {
     this.#target = target
-    this.#connections = new Connections(target, () => performance.now(), {
-      onAnswer: (token, answer) => events.onAnswer(token, answerOf(answer)),
-      onNoAnswer: (token) => events.onNoAnswer(token),
+    const told = {
+      onAnswer: (token: number, answer: HttpAnswer) => events.onAnswer(token, answerOf(answer)),
+      onNoAnswer: (token: number) => events.onNoAnswer(token),
       onIdle: () => undefined,
       onConnectFailed: () => undefined,
-    })
+    }
+    const now = () => performance.now()
+    this.#connections = new Connections(target, now, told, connectionsAtOnce)
   }
 
   async open(): Promise<void> {
-    this.#count += connectionsAtOnce
     this.#isOpening = true
     await this.#connections.open(connectionsAtOnce)
     this.#isOpening = false
@@ -35,7 +35,7 @@ export class HttpWay implements WayIn {
 
   send(token: number, question: Question): boolean {
     const isSent = this.#connections.send(token, () => bytesOf(this.#target, question))
-    if (!isSent && !this.#isOpening && this.#count < connectionsMax) void this.open()
+    if (!isSent && !this.#isOpening && this.#connections.count < connectionsMax) void this.open()
     return isSent
   }
 

@@ -9,7 +9,8 @@ export const authorizationsMax = 500_000
 /**
  * Connections over HTTP to one switch, a request at a time on each: 600 a second that wait 1.5 s
  * for an issuer that is stopped are 900, and with their retries not twice as many. More are opened
- * when all are busy, so many at once.
+ * when all are busy, so many at once; of those that end so many are dialled again while the switch
+ * is away: a thousand that are refused ten times a second each would leave this process no time.
  */
 export const connectionsMax = 2_000
 export const connectionsAtOnce = 32

@@ -30,6 +30,7 @@ export class Connections {
   readonly #target: Target
   readonly #events: ConnectionsEvents
   readonly #now: () => number
+  readonly #keptMax: number
   readonly #lanes = new Set<Lane>()
   /** First in, first out, so that none stays idle until the server closes it. */
   readonly #idle: Lane[] = []
@@ -37,10 +38,17 @@ export class Connections {
   #idleHead = 0
   #isClosed = false
 
-  constructor(target: Target, now: () => number, events: ConnectionsEvents) {
+  /** Of connections that end so many are dialled again; the others only by a further `open`. */
+  constructor(
+    target: Target,
+    now: () => number,
+    events: ConnectionsEvents,
+    keptMax: number = connectionsMax,
+  ) {
     this.#target = target
     this.#events = events
     this.#now = now
+    this.#keptMax = keptMax
   }
 
   /** Opens `count` connections; resolves when each is open or was refused once. */
@@ -48,6 +56,11 @@ export class Connections {
     const dials: Promise<void>[] = []
     for (let i = 0; i < Math.min(count, connectionsMax); i++) dials.push(this.#dial())
     await Promise.all(dials)
+  }
+
+  /** Open, being dialled, or waiting to be. */
+  get count(): number {
+    return this.#lanes.size + this.#redials.size
   }
 
   /** Connections that are open, busy or idle. */
@@ -146,7 +159,7 @@ export class Connections {
     lane.socket.destroy()
     if (lane.token !== none) this.#events.onNoAnswer(lane.token, why)
     lane.token = none
-    if (this.#isClosed) return
+    if (this.#isClosed || this.count >= this.#keptMax) return
     const redial = setTimeout(
       () => {
         this.#redials.delete(redial)

@@ -3,7 +3,7 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
-import { chmod, chown, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Child, pause as sleep } from './child.ts'
@@ -32,6 +32,8 @@ export interface RunningPostgres {
 export interface StartPostgresOptions {
   /** Settings as on its command line: `{ synchronous_commit: 'off' }`. */
   readonly settings?: Readonly<Record<string, string>>
+  /** PEM texts of its certificate and key: it then takes connections in TLS, too. */
+  readonly tls?: { readonly cert: string; readonly key: string }
 }
 
 interface User {
@@ -94,6 +96,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
     // The flush of the new folder is not what a test waits for.
     ...['-E', 'UTF8', '--locale', 'C', '--no-sync'],
   ])
+  if (options.tls !== undefined) await giveCertificate(data, options.tls, user)
   const port = await freePort()
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -102,6 +105,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
     max_connections: '60',
     shared_buffers: '32MB',
     log_min_messages: 'warning',
+    ...(options.tls === undefined ? {} : { ssl: 'on' }),
     ...options.settings,
   }
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
@@ -173,6 +177,22 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
 function childrenOf(pid: number): readonly number[] {
   const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
   return list === '' ? [] : list.split(' ').map(Number)
+}
+
+/** By the names that it looks for in its folder. */
+async function giveCertificate(
+  data: string,
+  { cert, key }: NonNullable<StartPostgresOptions['tls']>,
+  user: User | undefined,
+): Promise<void> {
+  for (const [name, text] of [
+    ['server.crt', cert],
+    ['server.key', key],
+  ] as const) {
+    const file = join(data, name)
+    await writeFile(file, text, { mode: 0o600 })
+    if (user !== undefined) await chown(file, user.uid, user.gid)
+  }
 }
 
 function userOf(name: string): User {

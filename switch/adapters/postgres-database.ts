@@ -20,14 +20,20 @@ export function openPostgresDatabase(url: string, applicationName: string): Data
   return {
     address: addressOf(url),
     async connect(timeoutMs) {
-      const client = new Client({
-        connectionString: url,
-        application_name: applicationName,
-        connectionTimeoutMillis: timeoutMs,
-        keepAlive: true,
-        keepAliveInitialDelayMillis: 5_000,
-        options: OPTIONS,
-      })
+      let client: Client
+      try {
+        client = new Client({
+          connectionString: url,
+          application_name: applicationName,
+          connectionTimeoutMillis: timeoutMs,
+          keepAlive: true,
+          keepAliveInitialDelayMillis: 5_000,
+          options: OPTIONS,
+        })
+      } catch (error) {
+        // A certificate that the URL names and is not there, or no URL at all.
+        throw toDatabaseError(error)
+      }
       const session = new PostgresSession(client)
       try {
         await client.connect()

@@ -21,6 +21,7 @@ import {
 } from '../conformance.ts'
 import { StoreFault, type TransactionStore } from '../transaction-store.ts'
 import type { Database, DatabaseSession, Statement } from './database.ts'
+import { TRACE_SLOTS } from './limits.ts'
 import { migrate } from './migrate.ts'
 import { SCHEMA_VERSION } from './migrations.ts'
 import { openPostgresStore } from './open-store.ts'
@@ -297,6 +298,26 @@ test('a database that may not be written is refused at the start', { skip }, asy
   const checkKeys = () => ({ ok: false, problem: 'another key file' }) as const
   assert.equal(await refusal({ checkKeys }), 'wrong_keys')
   assert.equal(server.sql('SELECT count(*) FROM switchyard.owner'), before)
+})
+
+test('a ninth process is refused, and takes the place of one that ended', { skip }, async () => {
+  const url = server.createDatabase('nine')
+  const session = await connectDirectly(url)
+  assert.ok((await migrate(session, TEST_START_MS, 1)).ok)
+  session.destroy()
+  const database = openPostgresDatabase(url, 'test')
+  const stores: TransactionStore[] = []
+  for (let i = 0; i < TRACE_SLOTS; i++) stores.push(await open({ database }))
+  const slots = stores.map(({ sharing }) => sharing?.traceSlot.first)
+  assert.equal(new Set(slots).size, TRACE_SLOTS)
+  const ninth = await tryOpen({ database })
+  assert.ok(!ninth.ok)
+  assert.equal(ninth.problem.code, 'slots_taken')
+  assert.match(ninth.problem.message, /8 processes use it already/)
+  await stores[3]?.close()
+  const next = await open({ database })
+  assert.equal(next.sharing?.traceSlot.first, slots[3])
+  await Promise.all([...stores, next].map((store) => store.close()))
 })
 
 test('migrating twice, and at the same time, makes the tables once', { skip }, async () => {
