@@ -52,6 +52,9 @@ export function aggregateOver(
     }
     case 'declines':
       return events.filter((event) => event.declined).length
+    case 'frauds':
+      // Nobody labels the events of a pack's test.
+      return Number.NaN
     case 'secondsSinceLast':
       return last === undefined ? Number.NaN : (current.atMs - last.atMs) / 1000
     case 'speedKmh':

@@ -1,6 +1,7 @@
 // What scoring is asked, and what it answers. The request carries tokens and BIN, never a PAN.
 
 import type { Entity, RiskOutcome, RuleHit } from '#rules'
+import type { LabelEventKind, OutcomeKind } from './velocity/index.ts'
 
 /**
  * One authorization as rules and model see it. Field names are the request's own paths (CEL
@@ -135,10 +136,13 @@ export interface Decision {
   }
 }
 
-/** What became of an attempt: a later event of the same entities. */
+/**
+ * What became of an attempt: a later event of the same entities. Or its label: `fraud`, and
+ * `cleared` where an earlier one was wrong.
+ */
 export interface VelocityOutcome {
   readonly request: ScoringRequest
-  readonly kind: 'approved' | 'declined' | 'reversed'
+  readonly kind: OutcomeKind | LabelEventKind
   /** DE39 where declined. */
   readonly responseCode?: string
 }

@@ -26,7 +26,13 @@ import { bandOf, type Model } from './onnx/index.ts'
 import type { Clock } from './ports.ts'
 import { lookedUpOf, lowerBoundsOf } from './replay.ts'
 import type { ChallengerScore, Decision, ScoringRequest } from './request.ts'
-import type { Velocity, VelocityAttempt, VelocityValues } from './velocity/index.ts'
+import type {
+  Velocity,
+  VelocityAttempt,
+  VelocityLabel,
+  VelocityOutcomeEvent,
+  VelocityValues,
+} from './velocity/index.ts'
 import { whyOf } from './why.ts'
 import type { OutcomeEvent } from './wire.ts'
 
@@ -159,13 +165,12 @@ class BatchScoring implements Scoring {
   }
 
   async publish(outcomes: readonly OutcomeEvent[], deadlineMs: number): Promise<void> {
-    const events = outcomes.map((outcome) => ({
-      eventHash: outcome.eventHash,
-      atMs: outcome.atMs,
-      keys: this.#keysOf(outcome),
-      kind: outcome.kind,
-      responseCode: outcome.responseCode,
-    }))
+    const events = outcomes.map((outcome): VelocityOutcomeEvent | VelocityLabel => {
+      const { eventHash, atMs, kind, responseCode } = outcome
+      const keys = this.#keysOf(outcome)
+      if (kind === 'fraud' || kind === 'cleared') return { eventHash, atMs, keys, kind }
+      return { eventHash, atMs, keys, kind, responseCode }
+    })
     await this.#options.velocity.publish(events, deadlineMs)
   }
 

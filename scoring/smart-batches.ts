@@ -143,7 +143,9 @@ export class SmartBatches implements Scorer {
       this.#stats.outcomesDropped++
       return
     }
-    const event = outcomeEvent(outcome, this.#options.clock.now())
+    const isLabel = outcome.kind === 'fraud' || outcome.kind === 'cleared'
+    const atMs = isLabel ? outcome.request.arrivedAtMs : this.#options.clock.now()
+    const event = outcomeEvent(outcome, atMs)
     if (!this.#outcomes.push(event)) {
       this.#outcomes.shift()
       this.#stats.outcomesDropped++

@@ -30,13 +30,17 @@ import type { Entity, RiskOutcome, RuleHit, RuleMode } from '#rules'
 import type { EntitySource } from './entity-keys.ts'
 import type { Decision, DegradedPart, ScoringRequest, Why } from './request.ts'
 import type { ScoredBatch } from './score.ts'
+import type { LabelEventKind, OutcomeKind } from './velocity/index.ts'
 
 /** What became of an attempt, with no more of its request than entity keys need. */
 export interface OutcomeEvent extends EntitySource {
   readonly eventHash: string
-  /** When it became known: the switch's clock, milliseconds since 1970. */
+  /**
+   * When it became known: the switch's clock, milliseconds since 1970. Of a label, when the attempt
+   * had arrived.
+   */
   readonly atMs: number
-  readonly kind: 'approved' | 'declined' | 'reversed'
+  readonly kind: OutcomeKind | LabelEventKind
   /** DE39 where declined. */
   readonly responseCode: string | undefined
 }

@@ -7,14 +7,21 @@ import { ENTITIES, type Entity } from '#rules'
 import { encodeAttempt, encodeOutcome } from './event.ts'
 import { alignedBytes } from './event-log.ts'
 import { ATTEMPT_BYTES, BATCH_MAX, KEY_TOKEN_MAX, OUTCOME_BYTES } from './limits.ts'
-import { IS_TILE } from './plan.ts'
-import type { EntityKeys, VelocityAttempt, VelocityOutcomeEvent } from './velocity.ts'
+import { IS_TILE, LABELLED_ENTITIES } from './plan.ts'
+import {
+  type EntityKeys,
+  isLabel,
+  type OutcomeKind,
+  type VelocityAttempt,
+  type VelocityLabel,
+  type VelocityOutcomeEvent,
+} from './velocity.ts'
 
 /**
  * Outcomes that stores keep unless told otherwise. Approvals are 95% of all outcomes and are read
  * by no aggregate; `switch/docs/decisions/0008-velocity-tiles.md` has what they would cost.
  */
-export const RECORDED_KINDS: readonly VelocityOutcomeEvent['kind'][] = ['declined', 'reversed']
+export const RECORDED_KINDS: readonly OutcomeKind[] = ['declined', 'reversed', 'refunded']
 
 /** One entity of a batch, and the events (by index in the batch) that go to it, in order. */
 export interface BatchEntity {
@@ -85,6 +92,57 @@ function sortByEntity(events: readonly { readonly keys: EntityKeys }[], prefix: 
     }
   }
   return rings.concat(tiles)
+}
+
+/** Labels of one terminal or merchant, and where its daily counts stand. */
+export interface EntityLabels {
+  readonly entity: number
+  /** The key of the entity itself; in Redis its labels have one of their own, `labelKey`. */
+  readonly key: string
+  readonly labels: VelocityLabel[]
+}
+
+/** In the same slot of a cluster as the entity. */
+export function labelKey(key: string): string {
+  return `${key}l`
+}
+
+/** Throws for more than `BATCH_MAX`: a bug of the caller. */
+export function labelsByEntity(
+  labels: readonly VelocityLabel[],
+  prefix: string,
+): readonly EntityLabels[] {
+  checkCount(labels.length)
+  const sorted = new Map<string, EntityLabels>()
+  for (const label of labels) {
+    for (const name of LABELLED_ENTITIES) {
+      const token = label.keys[name]
+      if (token === undefined) continue
+      const entity = ENTITIES.indexOf(name)
+      const key = entityKey(prefix, entity, token)
+      const known = sorted.get(key)
+      if (known === undefined) sorted.set(key, { entity, key, labels: [label] })
+      else known.labels.push(label)
+    }
+  }
+  return [...sorted.values()]
+}
+
+/** What `publish` takes, apart: labels, and the outcomes that are kept. */
+export function sortPublished(
+  events: readonly (VelocityOutcomeEvent | VelocityLabel)[],
+  recordedKinds: readonly OutcomeKind[],
+): {
+  readonly labels: readonly VelocityLabel[]
+  readonly outcomes: readonly VelocityOutcomeEvent[]
+} {
+  const labels: VelocityLabel[] = []
+  const outcomes: VelocityOutcomeEvent[] = []
+  for (const event of events) {
+    if (isLabel(event)) labels.push(event)
+    else if (recordedKinds.includes(event.kind)) outcomes.push(event)
+  }
+  return { labels, outcomes }
 }
 
 function checkCount(count: number): void {

@@ -8,11 +8,19 @@
 // raw estimator ("New cardinality estimation algorithms for HyperLogLog sketches", 2017), which
 // needs no table of corrections and stays true for hashes of as few bits as ours.
 
-import { DISTINCT_EXACT_MAX, DISTINCT_REGISTER_BITS, TILE_QUANTUM_MS } from './limits.ts'
+import {
+  BATCH_MAX,
+  DISTINCT_EXACT_MAX,
+  DISTINCT_REGISTER_BITS,
+  RING_ATTEMPTS_MAX,
+  TILE_QUANTUM_MS,
+} from './limits.ts'
 
 const REGISTERS = 2 ** DISTINCT_REGISTER_BITS
 const RANK_BITS = 4
 const RANK_MASK = 2 ** RANK_BITS - 1
+/** As many as a log and a batch hold attempts: each changes one register at most. */
+const UNDO_MAX = RING_ATTEMPTS_MAX + BATCH_MAX + 2
 
 /** A set of 32-bit values that is emptied at no cost. */
 export interface ValueSet {
@@ -82,7 +90,7 @@ export function quantumOf(timeMs: number): number {
   return Math.floor(timeMs / TILE_QUANTUM_MS)
 }
 
-/** `register << 4 | rank` of a hash of `bits` bits: 24, or 20 for bins. */
+/** `register << 4 | rank` of a hash of `bits` bits, 24, or 20 for bins: 16 bits. */
 export function registerKey(hash: number, bits: number): number {
   const restBits = bits - DISTINCT_REGISTER_BITS
   const rest = hash & (2 ** restBits - 1)
@@ -190,7 +198,7 @@ export function addToSketch(
 export interface Registers {
   readonly values: Uint8Array
   readonly histogram: Uint16Array
-  /** Changes since `markRegisters`, to be undone: register, then its value before. */
+  /** Changes by `addForNow`, to be undone: register, then its value before. */
   readonly undo: Uint16Array
   undoLength: number
 }
@@ -208,7 +216,7 @@ export function registersOf(sketch: DistinctSketch, startQuantum: number): Regis
   }
   const histogram = new Uint16Array(RANK_MASK + 1)
   for (const value of values) histogram[value] = (histogram[value] as number) + 1
-  return { values, histogram, undo: new Uint16Array(2 * REGISTERS), undoLength: 0 }
+  return { values, histogram, undo: new Uint16Array(2 * UNDO_MAX), undoLength: 0 }
 }
 
 function setRegister(registers: Registers, register: number, value: number): void {

@@ -1,19 +1,27 @@
 // Velocity in this process's own memory: for one process with one worker, and for simulations.
 
 import type { AggregatePlan } from '#rules'
-import { type Batch, batchAttempts, batchOutcomes, RECORDED_KINDS } from './batch.ts'
+import {
+  type Batch,
+  batchAttempts,
+  batchOutcomes,
+  labelsByEntity,
+  RECORDED_KINDS,
+  sortPublished,
+} from './batch.ts'
 import { createEventLog, type EventLog, EventMemory, place, reserve } from './event-log.ts'
+import { addLabels, areLabelDays, NO_LABELS } from './label-days.ts'
 import {
   ATTEMPT_BYTES,
   EMBEDDED_BYTES_MAX,
   EMBEDDED_ENTITY_BYTES,
   RING_ATTEMPTS_MAX,
   RING_BYTES_MAX,
-  TILE_COMPACT_BYTES,
   TILE_HEADER_BYTES,
   UNIT_BYTES,
 } from './limits.ts'
 import {
+  answerLabels,
   createWorkspace,
   emptyAnswers,
   observeRing,
@@ -28,6 +36,7 @@ import { decodeSnapshot, encodeSnapshot, type SnapshotEntity } from './snapshot.
 import {
   baseBytes,
   compact,
+  compactBytes,
   compactionEnd,
   decodeBase,
   EMPTY_BASE,
@@ -35,14 +44,21 @@ import {
   handOnRegisters,
   type TileBase,
 } from './tile.ts'
-import type { Velocity, VelocityAttempt, VelocityOutcomeEvent, VelocityValues } from './velocity.ts'
+import type {
+  OutcomeKind,
+  Velocity,
+  VelocityAttempt,
+  VelocityLabel,
+  VelocityOutcomeEvent,
+  VelocityValues,
+} from './velocity.ts'
 import { VelocityError } from './velocity-error.ts'
 
 export interface EmbeddedVelocityOptions {
   /** Memory for all entities; the least recently used go when it is full. Default 64 MB. */
   readonly bytesMax?: number
-  /** Outcomes worth keeping; default declined and reversed. */
-  readonly recordedKinds?: readonly VelocityOutcomeEvent['kind'][]
+  /** Outcomes worth keeping; default all but approved. */
+  readonly recordedKinds?: readonly OutcomeKind[]
   /** Attempts that a ring keeps, where the usual 48 are too few: up to `RING_ATTEMPTS_MAX`. */
   readonly ringAttemptsMax?: number
   /**
@@ -76,6 +92,8 @@ const NO_HASHES = new Int8Array(0)
 interface Cell {
   readonly log: EventLog
   base: TileBase
+  /** Daily counts of late labels; empty for all but some terminals and merchants. */
+  labels: Buffer
   bytes: number
 }
 
@@ -85,7 +103,7 @@ export function createEmbeddedVelocity(options: EmbeddedVelocityOptions = {}): E
 }
 
 class Embedded implements EmbeddedVelocity {
-  readonly #recordedKinds: readonly VelocityOutcomeEvent['kind'][]
+  readonly #recordedKinds: readonly OutcomeKind[]
   readonly #workspace: Workspace
   /** Stands for an entity of which nothing is known; nobody writes to it. */
   readonly #unknown = createEventLog(0)
@@ -142,22 +160,33 @@ class Embedded implements EmbeddedVelocity {
         const base = cell?.base ?? EMPTY_BASE
         readTile(this.#workspace, log, base, batch, entity, query, answers)
       } else readRing(this.#workspace, log, batch, entity, query, answers)
+      answerLabels(batch, entity, query, cell?.labels ?? NO_LABELS, answers)
     }
     return answers
   }
 
-  async publish(outcomes: readonly VelocityOutcomeEvent[]): Promise<void> {
+  async publish(events: readonly (VelocityOutcomeEvent | VelocityLabel)[]): Promise<void> {
     this.#assertOpen()
-    const recorded = outcomes.filter(({ kind }) => this.#recordedKinds.includes(kind))
-    if (recorded.length > 0) this.#apply(batchOutcomes(recorded, ''), undefined, [])
+    const { labels, outcomes } = sortPublished(events, this.#recordedKinds)
+    if (outcomes.length > 0) this.#apply(batchOutcomes(outcomes, ''), undefined, [])
+    if (labels.length > 0) this.#label(labels)
+  }
+
+  #label(labels: readonly VelocityLabel[]): void {
+    for (const { key, labels: own } of labelsByEntity(labels, '')) {
+      const cell = this.#cells.take(key)
+      cell.labels = addLabels(cell.labels, own)
+      this.#cells.weigh(cell)
+    }
+    this.#cells.evict()
   }
 
   snapshot(): Buffer {
     this.#assertOpen()
     const entities: SnapshotEntity[] = []
-    for (const [key, { log, base }] of this.#cells.all()) {
+    for (const [key, { log, base, labels }] of this.#cells.all()) {
       const bytes = base === EMPTY_BASE ? NO_BYTES : encodeBase(base)
-      entities.push({ key, log: log.bytes.subarray(log.start, log.end), base: bytes })
+      entities.push({ key, log: log.bytes.subarray(log.start, log.end), base: bytes, labels })
     }
     return encodeSnapshot(entities)
   }
@@ -170,12 +199,16 @@ class Embedded implements EmbeddedVelocity {
       base.length === 0 ? EMPTY_BASE : decodeBase(Buffer.from(base)),
     )
     if (bases.includes(undefined)) return 'a tile of it has another layout'
+    if (!read.entities.every(({ labels }) => areLabelDays(labels))) {
+      return 'labels of it have another layout'
+    }
     this.#cells.clear()
-    read.entities.forEach(({ key, log }, i) => {
+    read.entities.forEach(({ key, log, labels }, i) => {
       const cell = this.#cells.take(key)
       reserve(cell.log, log.length)
       place(cell.log, log as Buffer, 0, log.length)
       cell.base = bases[i] as TileBase
+      cell.labels = Buffer.from(labels)
       this.#cells.weigh(cell)
       this.#cells.evict()
     })
@@ -197,6 +230,7 @@ class Embedded implements EmbeddedVelocity {
         observeTile(workspace, cell.log, cell.base, batch, entity, query, answers)
         this.#compact(cell, entity.entity)
       } else observeRing(workspace, cell.log, batch, entity, query, answers)
+      if (query !== undefined) answerLabels(batch, entity, query, cell.labels, answers)
       this.#cells.weigh(cell)
     }
     this.#cells.evict()
@@ -205,7 +239,7 @@ class Embedded implements EmbeddedVelocity {
   #compact(cell: Cell, entity: number): void {
     const { log } = cell
     const { columns } = this.#workspace
-    if (TILE_HEADER_BYTES + log.end - log.start <= TILE_COMPACT_BYTES) return
+    if (TILE_HEADER_BYTES + log.end - log.start <= compactBytes(cell.base)) return
     readEvents(columns, log, log.start, log.end)
     const end = compactionEnd(columns, log.end)
     readEvents(columns, log, log.start, end)
@@ -265,7 +299,8 @@ class Cells {
     if (cell !== undefined) return cell
     cell = this.#old.get(key)
     if (cell === undefined) {
-      cell = { log: createEventLog(ATTEMPT_BYTES, this.#memory), base: EMPTY_BASE, bytes: 0 }
+      const log = createEventLog(ATTEMPT_BYTES, this.#memory)
+      cell = { log, base: EMPTY_BASE, labels: NO_LABELS, bytes: 0 }
     } else {
       this.#old.delete(key)
       this.#oldBytes -= cell.bytes
@@ -285,6 +320,7 @@ class Cells {
   weigh(cell: Cell): void {
     const size =
       cell.log.capacity +
+      cell.labels.length +
       EMBEDDED_ENTITY_BYTES +
       (cell.base === EMPTY_BASE ? 0 : baseBytes(cell.base))
     this.#youngBytes += size - cell.bytes

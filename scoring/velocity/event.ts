@@ -22,7 +22,7 @@
 //   hashes    24 bits of a hash of the entity's key, 20 for bin; 0: the attempt has no such entity.
 //             Order: card, customer, device, ip, email, terminal, merchant
 //   identity  the first 56 bits of the event's hash
-//   tag       version << 4 | kind: 1 attempt, 2 approved, 3 declined, 4 reversed
+//   tag       version << 4 | kind: 1 attempt, 2 approved, 3 declined, 4 reversed, 5 refunded
 //
 // The tag comes last because a ring is read from its end: cut anywhere at the front, it stays
 // readable. The last eight bytes, identity and tag, name the event; an append looks for them first.
@@ -38,6 +38,7 @@ export const KIND_ATTEMPT = 1
 export const KIND_APPROVED = 2
 export const KIND_DECLINED = 3
 export const KIND_REVERSED = 4
+export const KIND_REFUNDED = 5
 
 const VERSION = 1
 const TAG_ATTEMPT = (VERSION << 4) | KIND_ATTEMPT
@@ -45,6 +46,7 @@ const OUTCOME_KINDS = {
   approved: KIND_APPROVED,
   declined: KIND_DECLINED,
   reversed: KIND_REVERSED,
+  refunded: KIND_REFUNDED,
 } as const
 
 const AMOUNT_AT = 6
@@ -129,6 +131,14 @@ function writeIdentity(target: Uint8Array, at: number, eventHash: string): void 
   }
 }
 
+/** The same 7 bytes as a text of 7 characters (Latin-1). Throws likewise. */
+export function eventIdentity(eventHash: string): string {
+  writeIdentity(identity, 0, eventHash)
+  return identity.toString('latin1')
+}
+
+const identity = Buffer.alloc(7)
+
 function placeStep(degrees: number, range: number): number {
   return Math.round(((degrees + range / 2) / range) * PLACE_STEPS)
 }
@@ -193,7 +203,7 @@ export function encodeOutcome(target: Uint8Array, at: number, outcome: VelocityO
  */
 export function eventBytes(tag: number): number {
   if (tag === TAG_ATTEMPT) return ATTEMPT_BYTES
-  return tag > TAG_ATTEMPT && tag <= ((VERSION << 4) | KIND_REVERSED) ? OUTCOME_BYTES : 0
+  return tag > TAG_ATTEMPT && tag <= ((VERSION << 4) | KIND_REFUNDED) ? OUTCOME_BYTES : 0
 }
 
 /** Kind of the event whose last byte is `tag`. */

@@ -5,6 +5,7 @@ export {
   type EmbeddedVelocity,
   type EmbeddedVelocityOptions,
 } from './embedded.ts'
+export { LateLabels } from './late-labels.ts'
 export { RING_ATTEMPTS } from './limits.ts'
 export { supportsAggregate, TILE_ENTITIES } from './plan.ts'
 export {

@@ -2,12 +2,16 @@
 // rings and tiles are held against it.
 
 import type { Aggregate, Entity } from '#rules'
+import { LABEL_DELAY_DAYS } from './limits.ts'
 import { distanceKm } from './ring.ts'
-import type { EntityKeys } from './velocity.ts'
+import { type EntityKeys, isLabel, type LabelEventKind, type OutcomeKind } from './velocity.ts'
+
+const DAY_MS = 86_400_000
 
 export interface NaiveEvent {
   readonly eventHash: string
-  readonly kind: 'attempt' | 'approved' | 'declined' | 'reversed'
+  /** Labels have the time of their attempt, and stand where they were heard. */
+  readonly kind: 'attempt' | OutcomeKind | LabelEventKind
   readonly atMs: number
   readonly baseAmount: number
   readonly keys: EntityKeys
@@ -15,10 +19,11 @@ export interface NaiveEvent {
   readonly longitude: number
 }
 
-/** Drops all but the first of the events with the same hash and kind. */
+/** Drops all but the first of the events with the same hash and kind; of labels the last counts. */
 export function withoutRepeats(events: readonly NaiveEvent[]): readonly NaiveEvent[] {
   const seen = new Set<string>()
   return events.filter((event) => {
+    if (isLabel(event)) return true
     const identity = `${event.eventHash} ${event.kind}`
     if (seen.has(identity)) return false
     seen.add(identity)
@@ -33,6 +38,18 @@ function newestBefore(events: readonly NaiveEvent[], now: NaiveEvent): NaiveEven
     if (newest === undefined || event.atMs >= newest.atMs) newest = event
   }
   return newest
+}
+
+/** Attempts of the `days` days before `day` of which it was said last that they are a fraud. */
+function naiveFrauds(events: readonly NaiveEvent[], day: number, days: number): number {
+  const said = new Map<string, NaiveEvent>()
+  for (const event of events) {
+    if (event.kind === 'fraud' || event.kind === 'cleared') said.set(event.eventHash, event)
+  }
+  const dayOf = ({ atMs }: NaiveEvent) => Math.floor(atMs / DAY_MS)
+  return [...said.values()].filter(
+    (event) => event.kind === 'fraud' && dayOf(event) < day && dayOf(event) >= day - days,
+  ).length
 }
 
 /**
@@ -67,6 +84,12 @@ export function naiveValue(
       return sum / attempts.length
     case 'max':
       return amounts.length === 0 ? Number.NaN : Math.max(...amounts)
+    case 'frauds':
+      return naiveFrauds(
+        events.filter((event) => event.keys[aggregate.entity] === key),
+        Math.floor(now.atMs / DAY_MS) - LABEL_DELAY_DAYS,
+        aggregate.windowSeconds / 86_400,
+      )
     case 'declines':
       return inWindow.filter((event) => event.kind === 'declined').length
     case 'distinct':

@@ -3,7 +3,9 @@
 // which the script has just done the same.
 
 import type { Batch, BatchEntity } from './batch.ts'
+import { readTime } from './event.ts'
 import { appendEvent, cutFront, type EventLog, reserve } from './event-log.ts'
+import { areLabelDays, fraudsIn } from './label-days.ts'
 import {
   BATCH_MAX,
   RING_BYTES_MAX,
@@ -143,6 +145,30 @@ export function readTile(
     const end = (event + 1) * batch.eventBytes
     answerFromTile(answers[event] as Answer, query, totals, columns, base, full, batch, end)
   }
+}
+
+/**
+ * Fills what is asked of an entity's late labels; `labels` are its daily counts. False where they
+ * are of another layout: then it stays unknown.
+ */
+export function answerLabels(
+  batch: Batch,
+  entity: BatchEntity,
+  query: EntityQuery,
+  labels: Buffer,
+  answers: readonly Answer[],
+): boolean {
+  const { labelSlots, labelDays } = query
+  if (!areLabelDays(labels)) return false
+  for (const event of entity.events) {
+    const { values } = answers[event] as Answer
+    const atMs = readTime(batch.bytes, event * batch.eventBytes)
+    for (let i = 0; i < labelSlots.length; i++) {
+      const days = labelDays[i] as number
+      values[labelSlots[i] as number] = fraudsIn(labels, atMs, days)
+    }
+  }
+  return true
 }
 
 /** Answers of a batch, everything unknown at first. */

@@ -4,7 +4,8 @@
 //
 // then for each entity: kind 1 | key length 1 | key | version 8 (tiles) | events 1 | indexes, 1
 // each
-//   kind: 0 ring, 1 ring to be returned, 2 tile, 3 tile to be returned
+//   kind: 0 ring, 1 ring to be returned, 2 tile, 3 tile to be returned; with 4 its daily counts of
+//         late labels, too
 
 import type { Batch } from './batch.ts'
 import { type CompiledPlan, IS_TILE } from './plan.ts'
@@ -32,7 +33,9 @@ export function packBatch(
   for (let i = 0; i < batch.entities.length; i++) {
     const { entity, key, events } = batch.entities[i] as Batch['entities'][number]
     const isTile = IS_TILE[entity] === true
-    packed[at++] = (isTile ? 2 : 0) + (plan?.queries[entity] === undefined ? 0 : 1)
+    const query = plan?.queries[entity]
+    const isLabelled = query !== undefined && query.labelSlots.length > 0
+    packed[at++] = (isTile ? 2 : 0) + (query === undefined ? 0 : 1) + (isLabelled ? 4 : 0)
     packed[at++] = key.length
     at += packed.write(key, at, 'latin1')
     if (isTile) {

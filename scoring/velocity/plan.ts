@@ -11,11 +11,16 @@ import {
 import { hashIndex } from './event.ts'
 import { WINDOW_SECONDS_MAX, WINDOW_SECONDS_MIN } from './limits.ts'
 
+const DAY_SECONDS = 86_400
+
 /**
  * How an entity is kept: few events, exact; or many, with bounded error. In order of `ENTITIES`.
  */
 export const TILE_ENTITIES: readonly Entity[] = ['ip', 'merchant', 'bin']
 export const IS_TILE: readonly boolean[] = ENTITIES.map((entity) => TILE_ENTITIES.includes(entity))
+
+/** Entities whose late labels are kept. */
+export const LABELLED_ENTITIES: readonly Entity[] = ['terminal', 'merchant']
 
 /** What one entity is asked for. Aggregate `i` goes to slot `slots[i]`. */
 export interface EntityQuery {
@@ -29,6 +34,9 @@ export interface EntityQuery {
   readonly hashes: Int8Array
   /** The different windows, in milliseconds. */
   readonly windowsMs: Float64Array
+  /** Slots of `frauds`, which are none of the above, and the days of the window of each. */
+  readonly labelSlots: Uint16Array
+  readonly labelDays: Uint8Array
 }
 
 export interface CompiledPlan {
@@ -52,6 +60,12 @@ export function supportsAggregate(aggregate: Aggregate): string | undefined {
     return undefined
   }
   if (of !== undefined) return `${aggregate.function} is not counted of another entity`
+  if (aggregate.function === 'frauds') {
+    if (!LABELLED_ENTITIES.includes(entity)) {
+      return `frauds are known of a ${LABELLED_ENTITIES.join(' and a ')}`
+    }
+    if (windowSeconds % DAY_SECONDS !== 0) return 'a window of frauds is a number of whole days'
+  }
   if (aggregate.function === 'speedKmh' && IS_TILE[ENTITIES.indexOf(entity)]) {
     return `speedKmh follows one thing that moves; many share one ${entity}`
   }
@@ -68,10 +82,13 @@ export function compilePlan(plan: AggregatePlan): CompiledPlan {
     if (reason !== undefined) throw new RangeError(`${aggregateKey(aggregate)}: ${reason}`)
   }
   const queries = ENTITIES.map((entity, index): EntityQuery | undefined => {
-    const slots = plan.flatMap((aggregate, slot) => (aggregate.entity === entity ? [slot] : []))
+    const all = plan.flatMap((aggregate, slot) => (aggregate.entity === entity ? [slot] : []))
+    if (all.length === 0) return undefined
+    const isFrauds = (slot: number) => plan[slot]?.function === 'frauds'
+    const slots = all.filter((slot) => !isFrauds(slot))
+    const labelSlots = all.filter(isFrauds)
     const own = slots.map((slot) => plan[slot] as Aggregate)
     const windowsMs = [...new Set(own.map((aggregate) => aggregate.windowSeconds * 1000))]
-    if (own.length === 0) return undefined
     return {
       entity: index,
       slots: Uint16Array.from(slots),
@@ -81,6 +98,11 @@ export function compilePlan(plan: AggregatePlan): CompiledPlan {
       ),
       hashes: Int8Array.from(own, ({ of }) => (of === undefined ? -2 : hashIndex(of))),
       windowsMs: Float64Array.from(windowsMs),
+      labelSlots: Uint16Array.from(labelSlots),
+      labelDays: Uint8Array.from(
+        labelSlots,
+        (slot) => (plan[slot] as Aggregate).windowSeconds / DAY_SECONDS,
+      ),
     }
   })
   return { size: plan.length, queries }

@@ -1,4 +1,4 @@
-// The two scripts on Redis. They move data: read, append what is new, cut, refresh the expiry. What
+// The scripts on Redis. They move data: read, append what is new, cut, refresh the expiry. What
 // the data means is known to `observe.ts` and `tile.ts` only.
 
 import { createHash } from 'node:crypto'
@@ -21,7 +21,8 @@ function scriptOf(source: string): RedisScript {
  *
  * Returns: the events that something knew already (a byte each, their index); then for each entity
  * in order the ring before, or for a tile the log before and the base when the caller's is another
- * one. Empty where there is nothing, or nothing was asked.
+ * one; and where they are asked for, its late labels. Empty where there is nothing, or nothing was
+ * asked.
  *
  * Read, then SET, rather than APPEND: a string that APPEND has grown keeps as much room again free.
  */
@@ -42,6 +43,8 @@ local replied = 1
 local last = #packed
 while at <= last do
   local kind, keySize = byte(packed, at, at + 1)
+  local labelled = kind >= 4
+  if labelled then kind = kind - 4 end
   local key = sub(packed, at + 2, at + 1 + keySize)
   at = at + 2 + keySize
   local isTile = kind >= 2
@@ -88,6 +91,10 @@ while at <= last do
       end
     end
   end
+  if labelled then
+    replied = replied + 1
+    replies[replied] = call('GET', key .. 'l') or ''
+  end
 end
 local list = {}
 for e in pairs(known) do list[#list + 1] = string.char(e) end
@@ -109,5 +116,19 @@ local log = redis.call('GET', KEYS[1])
 if not log or string.sub(log, 1, 8) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], ARGV[4], 'EX', ARGV[5])
 redis.call('SET', KEYS[1], ARGV[2] .. string.sub(log, 9 + ARGV[3]), 'EX', ARGV[5])
+return 1
+`)
+
+/**
+ * Replaces the daily counts of an entity's late labels, unless they are others by now.
+ *
+ * KEYS: the counts. ARGV: what was read, what they shall be, seconds to live. Returns 1 when done,
+ * else what stands there. What was read is empty where there was nothing; any other text that no
+ * counts are just reads.
+ */
+export const LABEL_SCRIPT = scriptOf(`#!lua
+local now = redis.call('GET', KEYS[1]) or ''
+if now ~= ARGV[1] then return now end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
 `)

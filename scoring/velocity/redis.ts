@@ -21,13 +21,20 @@ import {
   type BatchEntity,
   batchAttempts,
   batchOutcomes,
+  type EntityLabels,
+  labelKey,
+  labelsByEntity,
   RECORDED_KINDS,
+  sortPublished,
 } from './batch.ts'
 import type { Breaker } from './breaker.ts'
 import { createEventLog, place, reserve } from './event-log.ts'
+import { addLabels } from './label-days.ts'
 import {
   BATCH_MAX,
   ENTITY_TTL_SECONDS,
+  LABEL_TRIES_MAX,
+  LABEL_TTL_SECONDS,
   RING_BYTES_MAX,
   SERVERS_MAX,
   TILE_CACHE_BYTES_MAX,
@@ -37,6 +44,7 @@ import {
   UNIT_BYTES,
 } from './limits.ts'
 import {
+  answerLabels,
   createWorkspace,
   emptyAnswers,
   observeRing,
@@ -48,12 +56,19 @@ import { packBatch } from './packed-batch.ts'
 import { type CompiledPlan, type EntityQuery, IS_TILE, planCompiler } from './plan.ts'
 import { RedisCaller } from './redis-caller.ts'
 import { KeysMoved, type RedisConnection } from './redis-connection.ts'
-import { OBSERVE_SCRIPT } from './redis-script.ts'
+import { LABEL_SCRIPT, OBSERVE_SCRIPT } from './redis-script.ts'
 import type { Answer } from './ring.ts'
 import { decodeBase, EMPTY_BASE, readVersion, type TileBase } from './tile.ts'
 import { createTileCache } from './tile-cache.ts'
 import { TileCompactor } from './tile-compactor.ts'
-import type { Velocity, VelocityAttempt, VelocityOutcomeEvent, VelocityValues } from './velocity.ts'
+import type {
+  OutcomeKind,
+  Velocity,
+  VelocityAttempt,
+  VelocityLabel,
+  VelocityOutcomeEvent,
+  VelocityValues,
+} from './velocity.ts'
 import { VelocityError } from './velocity-error.ts'
 
 export interface RedisVelocityOptions {
@@ -62,8 +77,8 @@ export interface RedisVelocityOptions {
   readonly timers: Timers
   /** In front of every key; default `switchyard:v`. */
   readonly keyPrefix?: string
-  /** Outcomes worth keeping; default declined and reversed. */
-  readonly recordedKinds?: readonly VelocityOutcomeEvent['kind'][]
+  /** Outcomes worth keeping; default all but approved. */
+  readonly recordedKinds?: readonly OutcomeKind[]
   readonly breakerFailuresMax?: number
   readonly breakerOpenMs?: number
 }
@@ -86,6 +101,9 @@ export interface RedisVelocity extends Velocity {
 
 export const DEFAULT_KEY_PREFIX = 'switchyard:v'
 const TTL = `${ENTITY_TTL_SECONDS}`
+const LABEL_TTL = `${LABEL_TTL_SECONDS}`
+/** No counts: the script only reads. */
+const UNREAD = Buffer.from('?')
 const ALL_KNOWN = new Uint8Array(BATCH_MAX).fill(1)
 /** The only one, where the connection does not tell servers apart. */
 const ONE_SERVER = ''
@@ -143,7 +161,7 @@ export function createRedisVelocity(options: RedisVelocityOptions): RedisVelocit
 class OnRedis implements RedisVelocity {
   readonly #options: RedisVelocityOptions
   readonly #prefix: string
-  readonly #recordedKinds: readonly VelocityOutcomeEvent['kind'][]
+  readonly #recordedKinds: readonly OutcomeKind[]
   readonly #cache = createTileCache(TILE_CACHE_BYTES_MAX)
   readonly #callers = new Map<string, RedisCaller>()
   readonly #compactor: TileCompactor
@@ -209,19 +227,70 @@ class OnRedis implements RedisVelocity {
       if (IS_TILE[entity.entity] !== true) {
         this.#load(before, 0)
         readRing(workspace, scratch, batch, entity, query, answers)
-        continue
+      } else {
+        const base = baseOf(before, bytesAt(replies, at++), bases[i])
+        this.#load(before, TILE_HEADER_BYTES)
+        if (base === undefined) markPartial(entity, answers)
+        else readTile(workspace, scratch, base, batch, entity, query, answers)
       }
-      const base = baseOf(before, bytesAt(replies, at++), bases[i])
-      this.#load(before, TILE_HEADER_BYTES)
-      if (base === undefined) markPartial(entity, answers)
-      else readTile(workspace, scratch, base, batch, entity, query, answers)
+      at = this.#answerLabels(replies, at, batch, entity, query, answers)
     }
   }
 
-  async publish(outcomes: readonly VelocityOutcomeEvent[], deadlineMs: number): Promise<void> {
+  /** Takes the reply at `at` where it is the entity's labels; returns where the next one is. */
+  #answerLabels(
+    replies: readonly unknown[],
+    at: number,
+    batch: Batch,
+    entity: BatchEntity,
+    query: EntityQuery,
+    answers: readonly Answer[],
+  ): number {
+    if (query.labelSlots.length === 0) return at
+    const isKnown = answerLabels(batch, entity, query, bytesAt(replies, at), answers)
+    if (!isKnown) markPartial(entity, answers)
+    return at + 1
+  }
+
+  async publish(
+    events: readonly (VelocityOutcomeEvent | VelocityLabel)[],
+    deadlineMs: number,
+  ): Promise<void> {
     this.#assertOpen()
-    const recorded = outcomes.filter(({ kind }) => this.#recordedKinds.includes(kind))
-    await this.#send(batchOutcomes(recorded, this.#prefix), undefined, [], deadlineMs)
+    const { labels, outcomes } = sortPublished(events, this.#recordedKinds)
+    const batch = batchOutcomes(outcomes, this.#prefix)
+    // Side by side, and both to their end, so that one that fails doesn't cost the others.
+    const sent = await Promise.allSettled([
+      this.#send(batch, undefined, [], deadlineMs),
+      ...labelsByEntity(labels, this.#prefix).map((own) => this.#label(own, deadlineMs)),
+    ])
+    const failed = sent.find(({ status }) => status === 'rejected')
+    if (failed?.status === 'rejected') throw failed.reason
+  }
+
+  /** Reads the daily counts of an entity and replaces them, until nobody did so in between. */
+  async #label({ key, labels }: EntityLabels, deadlineMs: number): Promise<void> {
+    const startMs = this.#options.clock.monotonic()
+    const stored = labelKey(key)
+    let read: Buffer = UNREAD
+    let next: Buffer = UNREAD
+    for (let tries = 0; tries <= LABEL_TRIES_MAX; tries++) {
+      const leftMs = deadlineMs - (this.#options.clock.monotonic() - startMs)
+      const args = [read, next, LABEL_TTL]
+      try {
+        const caller = this.#callerOf(this.#serverOf(stored))
+        const now = await caller.run(LABEL_SCRIPT, [stored], args, Math.max(leftMs, 1))
+        if (now === 1) return
+        if (!Buffer.isBuffer(now)) break
+        read = now
+      } catch (error) {
+        if (!haveMoved(error)) throw error
+        continue
+      }
+      next = addLabels(read, labels)
+      if (next === read) return
+    }
+    throw new VelocityError('velocity_unreachable', `Redis: the labels of ${stored} were not taken`)
   }
 
   async close(): Promise<void> {
@@ -399,9 +468,13 @@ class OnRedis implements RedisVelocity {
         if (query === undefined) continue
         this.#load(before, 0)
         observeRing(workspace, scratch, batch, entity, query, answers)
+        at = this.#answerLabels(replies, at, batch, entity, query, answers)
         continue
       }
       const sent = bytesAt(replies, at++)
+      if (query !== undefined) {
+        at = this.#answerLabels(replies, at, batch, entity, query, answers)
+      }
       if (query === undefined && before.length === 0) continue
       const found = baseOf(before, sent, bases[i])
       // Its counts are gone, and said to be missing; its version is needed to go on.

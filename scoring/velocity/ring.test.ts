@@ -72,7 +72,9 @@ function toNaive(drawn: Drawn, atMs: number): NaiveEvent {
 /** A batch of one. */
 function batchOf(event: NaiveEvent): Batch {
   const { kind } = event
-  return kind === 'attempt' ? batchAttempts([event], '') : batchOutcomes([{ ...event, kind }], '')
+  if (kind === 'attempt') return batchAttempts([event], '')
+  assert.ok(kind !== 'fraud' && kind !== 'cleared')
+  return batchOutcomes([{ ...event, kind }], '')
 }
 
 const CARD = ENTITIES.indexOf('card')

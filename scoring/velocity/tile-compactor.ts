@@ -2,17 +2,19 @@
 
 import type { Timers } from '../ports.ts'
 import type { EventLog } from './event-log.ts'
-import {
-  COMPACTIONS_IN_FLIGHT_MAX,
-  ENTITY_TTL_SECONDS,
-  TILE_COMPACT_BYTES,
-  TILE_HEADER_BYTES,
-} from './limits.ts'
+import { COMPACTIONS_IN_FLIGHT_MAX, ENTITY_TTL_SECONDS, TILE_HEADER_BYTES } from './limits.ts'
 import type { Workspace } from './observe.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { COMPACT_SCRIPT } from './redis-script.ts'
 import { readEvents } from './ring.ts'
-import { compact, compactionEnd, encodeBase, type TileBase, versionBytes } from './tile.ts'
+import {
+  compact,
+  compactBytes,
+  compactionEnd,
+  encodeBase,
+  type TileBase,
+  versionBytes,
+} from './tile.ts'
 import type { TileCache } from './tile-cache.ts'
 
 const TTL = `${ENTITY_TTL_SECONDS}`
@@ -52,8 +54,9 @@ export class TileCompactor {
     workspace: Workspace,
   ): void {
     const length = TILE_HEADER_BYTES + log.end - log.start
-    if (length <= TILE_COMPACT_BYTES) return
-    if (lengthBefore > TILE_COMPACT_BYTES && length <= 2 * TILE_COMPACT_BYTES) return
+    const compactAt = compactBytes(base)
+    if (length <= compactAt) return
+    if (lengthBefore > compactAt && length <= 2 * compactAt) return
     if (this.#underWay.has(key) || this.#underWay.size >= COMPACTIONS_IN_FLIGHT_MAX) return
     readEvents(workspace.columns, log, log.start, log.end)
     const end = compactionEnd(workspace.columns, log.end)

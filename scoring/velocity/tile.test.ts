@@ -121,7 +121,8 @@ test('a month of steady traffic takes some two hundred buckets', () => {
   const kept = base.buckets.reduce((sum, bucket) => sum + bucket.attempts, 0)
   const inMonth = (30 * DAY_MS) / 150_000
   assert.ok(kept >= inMonth - 8 && kept <= inMonth * 1.1, `${kept}`)
-  assert.ok(encodeBase(base).length < 20_000)
+  // 17,280 cards: 4,096 registers keep some ln(17,280 / 4,096) + 1 entries of 5 bytes each.
+  assert.ok(encodeBase(base).length < 60_000, `${encodeBase(base).length}`)
 })
 
 test('a base comes back from its bytes', () => {

@@ -11,16 +11,15 @@
 //
 // The log on Redis, and the compacted part ("base") under a second key:
 //
-// log | version 8 | event | event | ... versions are equal, or the base is not this log's
+//   log    | version 8 | event | event | ...   versions are equal, or the base is not this log's
 //
 //   base   | version 8 | layout 1 | buckets | 8 sketches
 //   buckets  varint count, then for each, oldest first: start - end of the one before (quanta),
-// width exponent, attempts, declines, attempts without amount, sum, maximum + 1 (0: none);
-//
-//            all varints (LEB128)
-// sketch exact 1, varint entries, varint oldest quantum, then for each entry: key 3, quantum less
-//
-//            oldest 3 (little-endian)
+//            width exponent, attempts, declines, attempts without amount, sum, maximum + 1 (0:
+//            none); all varints (LEB128)
+//   sketch   exact 1, varint entries, varint oldest quantum, then for each entry: value 3, or
+//            register 12 bits and rank 4 where it is not exact; quantum less oldest 3; all
+//            little-endian
 //
 // A compaction takes whole events from the front of the log, adds them to the base and gives both
 // the next version, in one step that is refused if the version is no longer the one that was read.
@@ -47,6 +46,8 @@ import {
   BATCH_MAX,
   DISTINCT_EXACT_MAX,
   TILE_BUCKETS_PER_WINDOW,
+  TILE_COMPACT_ATTEMPTS_MAX,
+  TILE_COMPACT_BYTES,
   TILE_HEADER_BYTES,
   TILE_KEEP_BYTES,
   TILE_QUANTUM_MS,
@@ -63,7 +64,8 @@ import {
   type WindowTotals,
 } from './ring.ts'
 
-const LAYOUT = 1
+/** 1 had fewer registers. */
+const LAYOUT = 2
 /** 30 days in quanta is below 2^19; one width more would be a single bucket. */
 const EXPONENT_MAX = 16
 const RETENTION_QUANTA = (WINDOW_SECONDS_MAX * 1000) / TILE_QUANTUM_MS
@@ -303,9 +305,13 @@ function writeVarint(writer: Writer, value: number): void {
   writer.bytes[writer.at++] = rest
 }
 
-function writeUint24(writer: Writer, value: number): void {
+function writeUint16(writer: Writer, value: number): void {
   writer.bytes[writer.at++] = value
   writer.bytes[writer.at++] = value >>> 8
+}
+
+function writeUint24(writer: Writer, value: number): void {
+  writeUint16(writer, value)
   writer.bytes[writer.at++] = value >>> 16
 }
 
@@ -317,7 +323,8 @@ function writeSketch(writer: Writer, sketch: DistinctSketch): void {
   writeVarint(writer, keys.length)
   writeVarint(writer, oldest)
   for (let i = 0; i < keys.length; i++) {
-    writeUint24(writer, keys[i] as number)
+    if (sketch.exact) writeUint24(writer, keys[i] as number)
+    else writeUint16(writer, keys[i] as number)
     writeUint24(writer, (quanta[i] as number) - oldest)
   }
 }
@@ -381,14 +388,16 @@ function readSketch(reader: Reader): DistinctSketch | undefined {
   const exact = reader.bytes[reader.at++]
   const length = readVarint(reader)
   const oldest = readVarint(reader)
-  if (!(reader.at + 6 * length <= reader.bytes.length) || !(oldest < 2 ** 32)) return undefined
+  const keyBytes = exact === 1 ? 3 : 2
+  const end = reader.at + (keyBytes + 3) * length
+  if (!(end <= reader.bytes.length) || !(oldest < 2 ** 32)) return undefined
   if (exact === 1 && length > DISTINCT_EXACT_MAX) return undefined
   const keys = new Uint32Array(length)
   const quanta = new Uint32Array(length)
   for (let i = 0; i < length; i++) {
-    keys[i] = readUint24(reader.bytes, reader.at)
-    quanta[i] = oldest + readUint24(reader.bytes, reader.at + 3)
-    reader.at += 6
+    keys[i] = readUint24(reader.bytes, reader.at) & (exact === 1 ? 0xffffff : 0xffff)
+    quanta[i] = oldest + readUint24(reader.bytes, reader.at + keyBytes)
+    reader.at += keyBytes + 3
   }
   return { exact: exact === 1, keys, quanta }
 }
@@ -418,7 +427,7 @@ function readBuckets(reader: Reader): Bucket[] | undefined {
 }
 
 /** Values, histogram and undo list of `Registers`. */
-const REGISTERS_BYTES = 5_400
+const REGISTERS_BYTES = 7_200
 
 /** Undefined for bytes that are no base of this layout: the tile is then as if it were empty. */
 export function decodeBase(bytes: Buffer): TileBase | undefined {
@@ -433,6 +442,13 @@ export function decodeBase(bytes: Buffer): TileBase | undefined {
     sketches.push(sketch)
   }
   return { version: readVersion(bytes, 0), buckets, sketches, derived: nothingDerived() }
+}
+
+/** How long a tile's log may be before it is compacted: longer, where the base is large. */
+export function compactBytes(base: TileBase): number {
+  const attempts = Math.round(Math.sqrt(baseBytes(base) / (ATTEMPT_BYTES / 2)))
+  const bytes = TILE_HEADER_BYTES + Math.min(attempts, TILE_COMPACT_ATTEMPTS_MAX) * ATTEMPT_BYTES
+  return Math.max(TILE_COMPACT_BYTES, bytes)
 }
 
 /** What a decoded base takes in memory, about; with the registers of one window a sketch. */

@@ -25,6 +25,9 @@ export interface VelocityAttempt {
   readonly longitude: number
 }
 
+/** What can become of an attempt. */
+export type OutcomeKind = 'approved' | 'declined' | 'reversed' | 'refunded'
+
 /**
  * What became of an attempt: a later event. `declines` counts attempts by the time of this event,
  * each once, whether or not the attempt itself was recorded.
@@ -33,15 +36,34 @@ export interface VelocityOutcomeEvent {
   readonly eventHash: string
   readonly atMs: number
   readonly keys: EntityKeys
-  readonly kind: 'approved' | 'declined' | 'reversed'
+  readonly kind: OutcomeKind
   /** DE39 where declined. */
   readonly responseCode?: string | undefined
+}
+
+/** Whether an attempt was a fraud: `cleared` takes back what was said before. */
+export type LabelEventKind = 'fraud' | 'cleared'
+
+/** The truth about an attempt, which arrives days or weeks later. */
+export interface VelocityLabel {
+  readonly eventHash: string
+  /** When the attempt arrived, not when its truth was known. */
+  readonly atMs: number
+  /** Counted for its terminal and merchant, whatever else is here. */
+  readonly keys: EntityKeys
+  readonly kind: LabelEventKind
+}
+
+export function isLabel<E extends { readonly kind: string }>(
+  event: E,
+): event is E & { readonly kind: LabelEventKind } {
+  return event.kind === 'fraud' || event.kind === 'cleared'
 }
 
 /**
  * The values of one attempt, in the plan's order.
  * `values[i]` is NaN when unknown (entity absent from the attempt, or nothing to compute from:
- * secondsSinceLast without an earlier event). Count, sum, distinct and declines of a present
+ * secondsSinceLast without an earlier event). Count, sum, distinct, declines and frauds of a present
  * entity are never NaN. `saturated[i]` is 1 when the value is a lower bound only: events may be
  * gone from the ring, or an amount in the window is unknown. An average is NaN then, since it
  * bounds nothing. Events out of order by more than `DISORDER_MS`, or late ones in a ring or tile
@@ -66,7 +88,10 @@ export interface Velocity {
     plan: AggregatePlan,
     deadlineMs: number,
   ): Promise<readonly VelocityValues[]>
-  /** Appends outcome events. Best effort: rejects like `observe`. */
-  publish(outcomes: readonly VelocityOutcomeEvent[], deadlineMs: number): Promise<void>
+  /** Takes outcome events, and labels, at most `BATCH_MAX`. Best effort: rejects like `observe`. */
+  publish(
+    events: readonly (VelocityOutcomeEvent | VelocityLabel)[],
+    deadlineMs: number,
+  ): Promise<void>
   close(): Promise<void>
 }

@@ -386,6 +386,7 @@ function planOf(entity: Entity): readonly Aggregate[] {
     { function: 'sum', entity, windowSeconds },
     { function: 'max', entity, windowSeconds },
     { function: 'declines', entity, windowSeconds },
+    { function: 'frauds', entity, windowSeconds },
     ...ENTITIES.map((of): Aggregate => ({ function: 'distinct', entity, windowSeconds, of })),
   ])
   return all.filter((aggregate) => supportsAggregate(aggregate) === undefined)
