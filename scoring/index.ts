@@ -17,6 +17,7 @@ export {
   fillFeatures,
 } from './features.ts'
 export { KeyedHash } from './keyed-hash.ts'
+export { isFraudKind } from './label-kinds.ts'
 export { limitsFit as scoringLimitsFit } from './limits.ts'
 export {
   createScorerPool,

@@ -77,7 +77,8 @@ export async function compareRuleSets(
   options: CompareOptions,
 ): Promise<Comparison> {
   const { before, after, sharesCounters, model, period, source, onProgress } = options
-  const engine = createEngine([before, after], model, sharesCounters)
+  const of = (payment: PastPayment) => labelOf(payment, source)
+  const engine = createEngine([before, after], model, of, sharesCounters)
   const tally = new ComparisonTally(before, after)
   let read = 0
   let warmUp = 0

@@ -6,7 +6,7 @@ import { createEntityKeys } from '../entity-keys.ts'
 import { BATCH_MAX } from '../limits.ts'
 import type { Velocity, VelocityAttempt } from '../velocity/index.ts'
 import { DEADLINE_MS, type EventTimeVelocity, eventTimeVelocity } from './event-time.ts'
-import type { PastPayment } from './past-payment.ts'
+import { isFraud, type PastPayment } from './past-payment.ts'
 
 export interface CountPastOptions {
   /** Turns amounts into base amounts, as they are counted. */
@@ -63,11 +63,12 @@ async function countBatch(
   { lists }: CountPastOptions,
 ): Promise<void> {
   const attempts = payments.map(
-    ({ request, outcome, endedAtMs, responseCode }): VelocityAttempt => {
+    ({ request, outcome, endedAtMs, responseCode, label }): VelocityAttempt => {
       const { amount, currency, arrivedAtMs, eventHash, merchant } = request
       if (outcome !== undefined && outcome !== 'approved' && !Number.isNaN(endedAtMs)) {
         counting.expect(eventHash, { atMs: endedAtMs, responseCode })
       }
+      if (label !== undefined && isFraud(label)) counting.expectFraud(eventHash, label.knownAtMs)
       return {
         eventHash,
         atMs: arrivedAtMs,

@@ -17,7 +17,7 @@ import {
 } from '../velocity/index.ts'
 import { DEADLINE_MS, type EventTimeVelocity, eventTimeVelocity } from './event-time.ts'
 import { tokenCacheEntriesMax, velocityBytesMax } from './limits.ts'
-import type { PastPayment } from './past-payment.ts'
+import { isFraud, type Label, type PastPayment } from './past-payment.ts'
 
 export interface CompiledRules {
   readonly ruleSet: RuleSet
@@ -44,24 +44,32 @@ const entityKey = new Uint8Array(32).fill(1)
 const clock = { now: () => 0, monotonic: () => 0 }
 
 /**
- * `sharesCounters`: the sets turn amounts into base amounts alike, so one state of the counters
+ * `labelOf`: what is known of a payment, and since when. `sharesCounters`: the sets turn amounts into base amounts alike, so one state of the counters
  * does for all of them.
  */
 export function createEngine(
   sets: readonly CompiledRules[],
   model: Model,
+  labelOf: (payment: PastPayment) => Label | undefined,
   sharesCounters = true,
 ): BacktestEngine {
   if (sets.length === 0) throw new RangeError('there is no rule set to decide with')
-  return new Engine(sets, model, sharesCounters)
+  return new Engine(sets, model, labelOf, sharesCounters)
 }
 
 class Engine implements BacktestEngine {
   readonly #embedded: readonly EmbeddedVelocity[]
   readonly #velocities: readonly EventTimeVelocity[]
   readonly #scorings: readonly Scoring[]
+  readonly #labelOf: (payment: PastPayment) => Label | undefined
 
-  constructor(sets: readonly CompiledRules[], model: Model, sharesCounters: boolean) {
+  constructor(
+    sets: readonly CompiledRules[],
+    model: Model,
+    labelOf: (payment: PastPayment) => Label | undefined,
+    sharesCounters: boolean,
+  ) {
+    this.#labelOf = labelOf
     const count = sharesCounters ? 1 : sets.length
     this.#embedded = Array.from({ length: count }, () =>
       createEmbeddedVelocity({ bytesMax: velocityBytesMax / count, offline: true }),
@@ -87,7 +95,14 @@ class Engine implements BacktestEngine {
   }
 
   async decide(payments: readonly PastPayment[]): Promise<readonly (readonly Decision[])[]> {
-    for (const { request, outcome, endedAtMs, responseCode } of payments) {
+    for (const payment of payments) {
+      const { request, outcome, endedAtMs, responseCode } = payment
+      const label = this.#labelOf(payment)
+      if (label !== undefined && isFraud(label)) {
+        for (const velocity of this.#velocities) {
+          velocity.expectFraud(request.eventHash, label.knownAtMs)
+        }
+      }
       if (outcome === undefined || outcome === 'approved' || Number.isNaN(endedAtMs)) continue
       const ending = { atMs: endedAtMs, responseCode }
       for (const velocity of this.#velocities) velocity.expect(request.eventHash, ending)

@@ -1,17 +1,23 @@
-// Counters in event time: what became of a payment is counted when it was known, between the
-// attempts before and after that moment, as a running switch would have counted it.
+// Counters in event time: what became of a payment, and whether it was a fraud, is counted when it
+// was known, between the attempts before and after that moment, as a running switch would have
+// counted it.
 
 import type { AggregatePlan } from '#rules'
-import type {
-  Velocity,
-  VelocityAttempt,
-  VelocityOutcomeEvent,
-  VelocityValues,
+import {
+  LateLabels,
+  type Velocity,
+  type VelocityAttempt,
+  type VelocityOutcomeEvent,
+  type VelocityValues,
 } from '../velocity/index.ts'
 
 export interface EventTimeVelocity extends Velocity {
   /** Tells beforehand what will become of an attempt, by the hash of its event. */
   expect(eventHash: string, ending: EventEnding): void
+  /**
+   * Tells beforehand that an attempt was a fraud, and when that was known; NaN: as soon as it came.
+   */
+  expectFraud(eventHash: string, knownAtMs: number): void
   /** Counts what became of the last attempts, after which none comes. */
   settle(): Promise<void>
 }
@@ -36,6 +42,8 @@ export function eventTimeVelocity(velocity: Velocity): EventTimeVelocity {
 class InEventTime implements EventTimeVelocity {
   readonly #velocity: Velocity
   readonly #endings = new Map<string, EventEnding>()
+  readonly #frauds = new Map<string, number>()
+  readonly #labels = new LateLabels()
   /** Of attempts that were observed, in order of their time. */
   readonly #due: VelocityOutcomeEvent[] = []
 
@@ -45,6 +53,10 @@ class InEventTime implements EventTimeVelocity {
 
   expect(eventHash: string, ending: EventEnding): void {
     this.#endings.set(eventHash, ending)
+  }
+
+  expectFraud(eventHash: string, knownAtMs: number): void {
+    this.#frauds.set(eventHash, knownAtMs)
   }
 
   async observe(
@@ -75,8 +87,8 @@ class InEventTime implements EventTimeVelocity {
     return this.#tellUpTo(Number.POSITIVE_INFINITY)
   }
 
-  publish(outcomes: readonly VelocityOutcomeEvent[]): Promise<void> {
-    return this.#velocity.publish(outcomes, DEADLINE_MS)
+  publish(events: Parameters<Velocity['publish']>[0]): Promise<void> {
+    return this.#velocity.publish(events, DEADLINE_MS)
   }
 
   close(): Promise<void> {
@@ -85,7 +97,7 @@ class InEventTime implements EventTimeVelocity {
 
   #isDue(atMs: number): boolean {
     const first = this.#due[0]
-    return first !== undefined && first.atMs <= atMs
+    return (first !== undefined && first.atMs <= atMs) || this.#labels.nextMs <= atMs
   }
 
   async #tellUpTo(atMs: number): Promise<void> {
@@ -95,9 +107,16 @@ class InEventTime implements EventTimeVelocity {
     for (let at = 0; at < due.length; at += OUTCOMES_MAX) {
       await this.publish(due.slice(at, at + OUTCOMES_MAX))
     }
+    for (const label of this.#labels.until(atMs)) await this.publish([label])
   }
 
-  #remember({ eventHash, keys }: VelocityAttempt): void {
+  #remember({ eventHash, atMs: arrivedAtMs, keys }: VelocityAttempt): void {
+    const knownAtMs = this.#frauds.get(eventHash)
+    if (knownAtMs !== undefined) {
+      this.#frauds.delete(eventHash)
+      const label = { eventHash, atMs: arrivedAtMs, keys, kind: 'fraud' } as const
+      this.#labels.add(label, Math.max(arrivedAtMs, knownAtMs || arrivedAtMs))
+    }
     const ending = this.#endings.get(eventHash)
     if (ending === undefined) return
     this.#endings.delete(eventHash)

@@ -1,6 +1,7 @@
 // A payment of the past: what was asked, what became of it, and what is known of it since.
 
 import type { RiskOutcome } from '#rules'
+import { isFraudKind } from '../label-kinds.ts'
 import type { Decision, ScoringRequest } from '../request.ts'
 
 export interface PastPayment {
@@ -27,14 +28,8 @@ export interface Label {
   readonly knownAtMs: number
 }
 
-/**
- * The kinds that say that a payment was made by whom it should; every other kind is a fraud. A
- * dispute is about the goods, not about who paid.
- */
-const genuineKinds: readonly string[] = ['genuine', 'legitimate', 'not_fraud', 'dispute']
-
 export function isFraud(label: Label): boolean {
-  return !genuineKinds.includes(label.kind)
+  return isFraudKind(label.kind)
 }
 
 /** A line of a data file that says nothing that can be used, and why. Never repeats its values. */

@@ -90,7 +90,7 @@ async function decided(
   size = BATCH_MAX,
   shares = true,
 ): Promise<readonly Decision[][]> {
-  const engine = createEngine(sets, model, shares)
+  const engine = createEngine(sets, model, ({ label }) => label, shares)
   const all: Decision[][] = sets.map(() => [])
   for (let at = 0; at < stream.length; at += size) {
     const some = await engine.decide(stream.slice(at, at + size))

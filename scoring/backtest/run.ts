@@ -50,7 +50,7 @@ export async function runBacktest(
   chunks: AsyncIterable<readonly PastPayment[]>,
   { rules, model, period, source, onProgress }: BacktestOptions,
 ): Promise<Omit<BacktestReport, 'badLines'>> {
-  const engine = createEngine([rules], model)
+  const engine = createEngine([rules], model, (payment) => labelOf(payment, source))
   const tally = new Tally(rules.ruleSet)
   const replayed = { decisions: 0, same: 0 }
   let warmUp = 0

@@ -123,7 +123,7 @@ export function listenForOperators(
       rules: () => reloads.status,
       model: () => swaps.status,
       commands: {
-        ...operatorCommands(reloads, world.store, world.clock),
+        ...operatorCommands(reloads, world),
         ...modelCommands(swaps),
       },
       requeue: (transactionId) =>

@@ -1,9 +1,9 @@
 // What an operator may order over the operations port besides requeueing, each with a JSON body:
 // other rules, other models, and labels.
 
-import type { Clock } from '#scoring'
 import type { CommandAnswer, OperatorCommand } from '../ingress/index.ts'
-import { StoreFault, type TransactionStore } from '../store/index.ts'
+import { StoreFault } from '../store/index.ts'
+import type { World } from '../world.ts'
 import {
   LABELS_PER_REQUEST_MAX,
   type LabelAnswer,
@@ -13,21 +13,23 @@ import {
 } from './labels.ts'
 import type { ModelSwaps } from './model-swaps.ts'
 import type { ReloadReport, RuleReloads } from './rule-reloads.ts'
+import { tellLabels } from './tell-labels.ts'
+
+type LabelWorld = Pick<World, 'store' | 'clock' | 'scorer'>
 
 const BY_CHARACTERS_MAX = 64
 const BY = /^[\p{L}\p{N} ._@+-]+$/u
 
 export function operatorCommands(
   reloads: RuleReloads,
-  store: TransactionStore,
-  clock: Clock,
+  world: LabelWorld,
 ): Readonly<Record<string, OperatorCommand>> {
   return {
     '/v1/rules/reload': (body) => ruleCommand(body, [], ({ by }) => reloads.reload(by)),
     '/v1/rules/rollback': (body) =>
       ruleCommand(body, ['hash'], ({ by, hash }) => reloads.rollBack(by, hash)),
     '/v1/rules/release': (body) => ruleCommand(body, [], ({ by }) => reloads.release(by)),
-    '/v1/labels': (body) => takeLabels(body, store, clock),
+    '/v1/labels': (body) => takeLabels(body, world),
   }
 }
 
@@ -70,11 +72,8 @@ async function ruleCommand(
   return { status: isPinned ? 409 : 422, body: report }
 }
 
-async function takeLabels(
-  body: unknown,
-  store: TransactionStore,
-  clock: Clock,
-): Promise<CommandAnswer> {
+async function takeLabels(body: unknown, world: LabelWorld): Promise<CommandAnswer> {
+  const { store, clock } = world
   const sent = typeof body === 'object' && body !== null && 'labels' in body ? body.labels : null
   if (!Array.isArray(sent)) return wrong('send {"labels": [{"id": "auth_...", "kind": ...}, ...]}')
   if (sent.length > LABELS_PER_REQUEST_MAX) {
@@ -89,8 +88,12 @@ async function takeLabels(
     else answers[index] = { result: 'invalid', problem: read.problem }
   }
   try {
+    const sinceMs = clock.now()
     const recorded = await recordLabels(store, clock, items)
     for (const [at, answer] of recorded.entries()) answers[places[at] as number] = answer
+    const changed = recorded.filter(({ result }) => result === 'recorded')
+    const ids = changed.flatMap(({ id }) => (id === undefined ? [] : [id]))
+    await tellLabels(world, ids, sinceMs)
   } catch (error) {
     if (!(error instanceof StoreFault)) throw error
     const message = `${error.message}: send all of them again, what was recorded is known then`

@@ -183,6 +183,31 @@ test('captures above what is authorized, and of what can’t be captured, forwar
   await rig.close()
 })
 
+test('velocity hears of a reversal and of a refund, and of no step that was refused', async () => {
+  const rig = await createRig()
+  const { world } = rig
+  const reversed = await payFor(world)
+  await take(world, 'reversal', reversed, 'r1')
+  const refunded = await payFor(world, { type: 'sale' })
+  await take(world, 'refund', refunded, 'f1', { amount: 500 })
+  await take(world, 'refund', refunded, 'f1', { amount: 500 })
+  await take(world, 'refund', refunded, 'f2', { amount: 2_600 })
+  await take(world, 'capture', await payFor(world, { amount: 700 }), 'c1')
+  const heard = rig.published.map(({ kind, request }) => [kind, request.id])
+  assert.deepEqual(
+    heard.filter(([kind]) => kind !== 'approved'),
+    [
+      ['reversed', reversed],
+      ['refunded', refunded],
+    ],
+  )
+  const [attempt, reversal] = rig.published
+  // Both are of the same attempt.
+  assert.equal(reversal?.request.eventHash, attempt?.request.eventHash)
+  assert.deepEqual(reversal?.request.card.token, attempt?.request.card.token)
+  await rig.close()
+})
+
 test('a key of a step is remembered for the payment’s whole life', async () => {
   const rig = await createRig()
   const id = await payFor(rig.world)

@@ -8,6 +8,7 @@ import { type Refusal, refuse, refuseForNow } from '../errors.ts'
 import { answerOfFirst, KeyTaken } from '../first-answer.ts'
 import { PAYMENT_STEPS_MAX, RETRY_AFTER_SECONDS, STEP_TRIES_MAX } from '../limits.ts'
 import { storedAuthorization } from '../message.ts'
+import { scoredRequest } from '../past-payment.ts'
 import { advance, type Payment, type PaymentEvent, paymentOf } from '../payment.ts'
 import { type Reply, respond, respondAgain, respondUnknown } from '../respond.ts'
 import { type Outcome, type StepKind, StoreFault, type Transaction } from '../store/index.ts'
@@ -21,6 +22,7 @@ import {
   takeBackOf,
   takenBackOf,
 } from './taken-back.ts'
+import { isTombstone } from './tombstone.ts'
 
 /** One step on its way: what its story may read. */
 export interface RunningStep {
@@ -97,6 +99,7 @@ async function seeThrough(world: World, asked: AskedStep, story: StepStory): Pro
       if (result === 'stale') continue
       if ('kind' in result) return result
       world.journal.stepTaken(asked.request.kind, result)
+      tellVelocity(world, step, result)
       return respond(result)
     }
     return refuseInProgress()
@@ -105,6 +108,17 @@ async function seeThrough(world: World, asked: AskedStep, story: StepStory): Pro
     if (error instanceof KeyTaken) return answerOfFirst(world, error, asked.fingerprint)
     throw error
   }
+}
+
+/** Money that goes back is an event of the payment's own entities. */
+function tellVelocity(world: World, step: RunningStep, outcome: Outcome): void {
+  // Of an original that has not come nothing was counted.
+  if (outcome.outcome !== 'approved' || isTombstone(step.authorization.intent)) return
+  const { kind } = step.request
+  const isReversal = kind === 'reversal' && step.takenBack === undefined
+  if (kind !== 'refund' && !isReversal) return
+  const request = scoredRequest(step.authorization)
+  world.scorer.publish({ request, kind: isReversal ? 'reversed' : 'refunded' })
 }
 
 /** A record that does not read is the disk's fault, and nothing was stored yet. */
