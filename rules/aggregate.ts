@@ -26,9 +26,9 @@ export type AggregateFunction =
 
 /**
  * One number over the events of an entity in the window (t - windowSeconds, t], the current attempt
- * included. Sums, averages and maxima are over the base amount in minor units. `frauds`, of a terminal
- * or merchant, is read with a delay: attempts that are known to be fraud by now, of the whole days
- * (UTC) of the window that ended at least 7 days ago.
+ * included. Sums, averages and maxima are over the base amount in minor units. `frauds`, of a
+ * terminal or merchant, is read with a delay: attempts that are known to be fraud by now, of the
+ * whole days (UTC) of the window that ended at least 7 days ago.
  */
 export interface Aggregate {
   readonly function: AggregateFunction

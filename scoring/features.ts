@@ -39,7 +39,14 @@ const DAY = 86_400
 const WEEK = 7 * DAY
 const MONTH = 30 * DAY
 
-type WindowedFunction = 'count' | 'sum' | 'max' | 'declines' | 'secondsSinceLast' | 'speedKmh'
+type WindowedFunction =
+  | 'count'
+  | 'sum'
+  | 'max'
+  | 'declines'
+  | 'frauds'
+  | 'secondsSinceLast'
+  | 'speedKmh'
 
 function aggregate(
   of: WindowedFunction,
@@ -119,6 +126,23 @@ const amountOverMax: WriteFeature = (target, column, facts, needed, from) => {
 const hourlyBurst: WriteFeature = (target, column, _facts, needed, from) => {
   const day = needed[from + 1] as number
   target[column] = day > 0 ? ((needed[from] as number) * 24) / day : Number.NaN
+}
+
+/** Known frauds over the entity's attempts of 30 days; both windows are as long. */
+const fraudShare: WriteFeature = (target, column, _facts, needed, from) => {
+  const attempts = needed[from + 1] as number
+  target[column] = attempts > 0 ? (needed[from] as number) / attempts : Number.NaN
+}
+
+/** The risk of a terminal or merchant; `kept` says what a ring's count ends at. */
+function riskOf(entity: 'terminal' | 'merchant', kept: string): Feature {
+  return {
+    name: `${entity}_fraud_share_30d`,
+    unit: 'ratio',
+    meaning: `known frauds at the ${entity} over its attempts of 30 days${kept}`,
+    needs: [aggregate('frauds', entity, MONTH), aggregate('count', entity, MONTH)],
+    write: fraudShare,
+  }
 }
 
 function flag(known: string | undefined, value: string): number {
@@ -334,6 +358,27 @@ export const FEATURES: readonly Feature[] = [
     needs: [aggregate('count', 'merchant', HOUR), aggregate('count', 'merchant', DAY)],
     write: hourlyBurst,
   },
+
+  velocity(
+    'terminal_frauds_7d',
+    'attempts',
+    'known frauds at the terminal in the 7 days that ended a week ago',
+    aggregate('frauds', 'terminal', WEEK),
+  ),
+  velocity(
+    'terminal_frauds_30d',
+    'attempts',
+    'known frauds at the terminal in the 30 days that ended a week ago',
+    aggregate('frauds', 'terminal', MONTH),
+  ),
+  riskOf('terminal', ' (the newest 48)'),
+  velocity(
+    'merchant_frauds_30d',
+    'attempts',
+    'known frauds at the merchant in the 30 days that ended a week ago',
+    aggregate('frauds', 'merchant', MONTH),
+  ),
+  riskOf('merchant', ''),
 
   fact('night', '0 or 1', "midnight to 6 in the merchant's time zone", ({ localHour }) =>
     Number.isNaN(localHour) ? Number.NaN : localHour < 6 ? 1 : 0,

@@ -44,8 +44,8 @@ const entityKey = new Uint8Array(32).fill(1)
 const clock = { now: () => 0, monotonic: () => 0 }
 
 /**
- * `labelOf`: what is known of a payment, and since when. `sharesCounters`: the sets turn amounts into base amounts alike, so one state of the counters
- * does for all of them.
+ * `labelOf`: what is known of a payment, and since when. `sharesCounters`: the sets turn amounts
+ * into base amounts alike, so one state of the counters does for all of them.
  */
 export function createEngine(
   sets: readonly CompiledRules[],

@@ -15,6 +15,9 @@ import type { GeneratedTransaction } from './purchase.ts'
 const RULES = fileURLToPath(new URL('../../rules', import.meta.url))
 const MODEL = fileURLToPath(new URL('../models/switchyard-trees', import.meta.url))
 const OPTIONS = { ...DEFAULT_GENERATE_OPTIONS, days: 3, customers: 400, seed: 11 }
+/** Long enough that labels come back as features: after a week and what is left of a day. */
+const LABELLED = { ...DEFAULT_GENERATE_OPTIONS, days: 20, customers: 80, seed: 8 }
+const DAY_MS = 86_400_000
 
 let ruleSet: RuleSet
 let lists: Lists
@@ -33,7 +36,10 @@ before(async () => {
 })
 after(() => model.release())
 
-async function offline(changes: Partial<FeatureRowOptions> = {}): Promise<FeatureRow[]> {
+async function offline(
+  changes: Partial<FeatureRowOptions> = {},
+  stream: readonly GeneratedTransaction[] = transactions,
+): Promise<FeatureRow[]> {
   const rows: FeatureRow[] = []
   const options: FeatureRowOptions = {
     openVelocity: () => createEmbeddedVelocity(),
@@ -43,10 +49,20 @@ async function offline(changes: Partial<FeatureRowOptions> = {}): Promise<Featur
     seed: 1,
     ...changes,
   }
-  for await (const row of featureRows(transactions, options)) {
+  for await (const row of featureRows(stream, options)) {
     rows.push({ ...row, features: row.features.slice() })
   }
   return rows
+}
+
+/** The first row of which some bit differs; Infinity without. */
+function firstDifference(rows: readonly FeatureRow[], others: readonly FeatureRow[]): number {
+  assert.equal(rows.length, others.length)
+  const bytesOf = ({ features }: FeatureRow) => new Uint8Array(features.buffer)
+  const at = rows.findIndex(
+    (row, n) => Buffer.compare(bytesOf(row), bytesOf(others[n] as FeatureRow)) !== 0,
+  )
+  return at < 0 ? Number.POSITIVE_INFINITY : at
 }
 
 test('velocity answers every aggregate that the features need', () => {
@@ -58,11 +74,24 @@ test('offline rows equal what a live decision read, to the bit', async () => {
   const clock = { now: () => 0, monotonic: () => 0 }
   const entityKey = new Uint8Array(32).fill(9)
   const scoring = createScoring({ ruleSet, lists, model, velocity, clock, entityKey })
-  const rows = await offline()
-  assert.equal(rows.length, transactions.length)
+  const stream = [...generateTransactions(LABELLED)]
+  const rows = await offline({}, stream)
+  assert.equal(rows.length, stream.length)
+  const column = FEATURE_NAMES.indexOf('merchant_frauds_30d')
+  assert.ok(
+    rows.some(({ features }) => (features[column] ?? 0) > 0),
+    'labels come back',
+  )
   let due: GeneratedTransaction[] = []
-  for (const [index, transaction] of transactions.entries()) {
+  let unlabelled: GeneratedTransaction[] = []
+  for (const [index, transaction] of stream.entries()) {
     const { request } = transaction
+    const known = unlabelled.filter(({ knownAtMs }) => knownAtMs <= request.arrivedAtMs)
+    unlabelled = unlabelled.filter(({ knownAtMs }) => knownAtMs > request.arrivedAtMs)
+    for (const { request: fraud } of known) {
+      const label = { ...fraud, atMs: fraud.arrivedAtMs, kind: 'fraud', responseCode: undefined }
+      await scoring.publish([label as Parameters<typeof scoring.publish>[0][0]], 1_000)
+    }
     const answered = due.filter((each) => each.answeredAtMs <= request.arrivedAtMs)
     answered.sort((one, other) => one.answeredAtMs - other.answeredAtMs)
     due = due.filter((each) => each.answeredAtMs > request.arrivedAtMs)
@@ -74,8 +103,32 @@ test('offline rows equal what a live decision read, to the bit', async () => {
     const live = decisions[0]?.features ?? new Float32Array(0)
     assert.deepEqual(live, rows[index]?.features, `transaction ${index}`)
     due.push(transaction)
+    unlabelled.push(transaction)
   }
   await velocity.close()
+})
+
+test('no row knows a label before it was known, nor of a payment of the last week', async () => {
+  const stream = [...generateTransactions(LABELLED)]
+  const whole = await offline({}, stream)
+  const cutMs = LABELLED.startMs + 16 * DAY_MS
+  // What is not known by then may turn out to be anything, a fraud or none.
+  const others = stream.map((each, n): GeneratedTransaction => {
+    if (each.knownAtMs <= cutMs) return each
+    return { ...each, knownAtMs: n % 2 === 0 ? Number.NaN : cutMs + 1 + n }
+  })
+  const before = whole.filter(({ atMs }) => atMs <= cutMs)
+  const changed = await offline({}, others)
+  assert.ok(firstDifference(changed, whole) >= before.length)
+  // Whether a label comes at once or at the end of the delay is the same.
+  const knownAfter = (days: number) =>
+    stream.map((each): GeneratedTransaction => {
+      const isFraud = each.kind !== 'genuine'
+      return { ...each, knownAtMs: isFraud ? each.request.arrivedAtMs + days * DAY_MS : Number.NaN }
+    })
+  const atOnce = await offline({}, knownAfter(0))
+  assert.equal(firstDifference(await offline({}, knownAfter(7)), atOnce), Number.POSITIVE_INFINITY)
+  assert.ok(firstDifference(await offline({}, knownAfter(9)), atOnce) < atOnce.length)
 })
 
 test('a restart forgets, an outage is missing, and both are in the rows', async () => {

@@ -1,10 +1,16 @@
 // Generated transactions through the code that scores live ones: the same facts, entity keys,
-// velocity and feature table, in event time. What differs is only who asks.
+// velocity and feature table, in event time. What differs is only who asks. Answers and labels are
+// told when they were known, and no earlier.
 
 import { createEntityKeys } from '../entity-keys.ts'
 import { type FactSource, factsOf } from '../facts.ts'
 import { FEATURE_AGGREGATES, FEATURES, featureSlots, fillFeatures } from '../features.ts'
-import type { Velocity, VelocityAttempt, VelocityOutcomeEvent } from '../velocity/index.ts'
+import {
+  LateLabels,
+  type Velocity,
+  type VelocityAttempt,
+  type VelocityOutcomeEvent,
+} from '../velocity/index.ts'
 import type { GeneratedTransaction, TransactionKind } from './purchase.ts'
 import { createRandom } from './random.ts'
 
@@ -51,9 +57,11 @@ export async function* featureRows(
   const features = new Float32Array(FEATURES.length)
   const restarts = [...options.restartsAtMs]
   const answers: VelocityOutcomeEvent[] = []
+  const labels = new LateLabels()
   let velocity = options.openVelocity()
   try {
-    for (const { request, kind, responseCode, answeredAtMs } of transactions) {
+    for (const transaction of transactions) {
+      const { request, kind, responseCode, answeredAtMs } = transaction
       const atMs = request.arrivedAtMs
       if (restarts[0] !== undefined && atMs >= restarts[0]) {
         restarts.shift()
@@ -61,6 +69,7 @@ export async function* featureRows(
         velocity = options.openVelocity()
       }
       await tellAnswers(velocity, answers, atMs)
+      for (const label of labels.until(atMs)) await velocity.publish([label], DEADLINE_MS)
       const facts = factsOf(request, options.factSource)
       const attempt: VelocityAttempt = {
         eventHash: request.eventHash,
@@ -81,6 +90,8 @@ export async function* featureRows(
         kind: responseCode === '00' ? 'approved' : 'declined',
         responseCode,
       })
+      const { eventHash } = request
+      labels.add({ eventHash, atMs, keys: attempt.keys, kind: 'fraud' }, transaction.knownAtMs)
     }
   } finally {
     await velocity.close()

@@ -226,6 +226,8 @@ function planCompromisedTerminal(
       : localOf(random, world, 'pos', away.name, ['electronics', 'jewellery', 'clothing']),
   )
   const mode = random.pick(['magstripe', 'magstripe', 'magstripe', 'manual', 'chip'] as const)
+  // In one go, or now and then for weeks at the same places.
+  const gapMs = random.chance(0.5) ? 600_000 : 20 * HOUR_MS
   let atMs = dayMs + (2 + random.below(6)) * DAY_MS + random.between(17, 28) * HOUR_MS
   for (const resident of residents) {
     const card = random.pick(resident.cards)
@@ -248,7 +250,7 @@ function planCompromisedTerminal(
       )
       atMs += 25_000 + random.exponential(60_000)
     }
-    atMs += random.exponential(600_000)
+    atMs += random.exponential(gapMs)
   }
 }
 
@@ -264,7 +266,7 @@ function planCollusiveMerchant(
   const merchant = byPhone
     ? remote(world, 'moto', random)
     : localOf(random, world, 'pos', city.name, ['services', 'clothing', 'restaurant', 'bar'])
-  const days = 2 + random.below(3)
+  const days = random.chance(0.5) ? 2 + random.below(3) : 15 + random.below(25)
   const factor = random.between(2, 7)
   for (let i = 15 + random.below(45); i > 0; i--) {
     const hour = random.chance(0.6) ? random.between(0, 7) : random.between(7, 24)

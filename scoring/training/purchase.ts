@@ -49,6 +49,8 @@ export interface GeneratedTransaction {
   readonly responseCode: string
   /** When the issuer answered, milliseconds since 1970. */
   readonly answeredAtMs: number
+  /** When it became known that it was a fraud; NaN where it was none, or nobody ever noticed. */
+  readonly knownAtMs: number
 }
 
 /** Writes the purchase as its merchant's acquirer would send it. */
@@ -94,7 +96,20 @@ export function toTransaction(random: SeededRandom, purchase: Purchase): Generat
     kind: purchase.kind,
     responseCode: purchase.responseCode,
     answeredAtMs: atMs + 200 + random.below(1_500),
+    knownAtMs: atMs + labelDelayMs(random, purchase),
   }
+}
+
+const DAY_MS = 86_400_000
+
+/**
+ * Some call their bank within days, most dispute weeks later, a tenth never; and nobody disputes
+ * what was declined.
+ */
+function labelDelayMs(random: SeededRandom, { kind, responseCode }: Purchase): number {
+  if (kind === 'genuine' || responseCode !== '00' || random.chance(0.1)) return Number.NaN
+  const days = random.chance(0.3) ? random.exponential(2) : 4 + random.exponential(10)
+  return Math.round(days * DAY_MS)
 }
 
 function deviceOf(purchase: Purchase): Pick<ScoringRequest, 'device'> {

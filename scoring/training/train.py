@@ -107,8 +107,13 @@ def to_onnx(model, width, slope, offset):
 
 def weigh_nodes(model, node):
     """How much of training went through each node, for contributions: the exporter leaves 1."""
-    table = model.get_booster().trees_to_dataframe()
-    covers = dict(zip(zip(table["Tree"], table["Node"]), table["Cover"]))
+    covers = {}
+    dumps = model.get_booster().get_dump(with_stats=True, dump_format="json")
+    for tree, text in enumerate(dumps):
+        nodes = [json.loads(text)]
+        for each in nodes:
+            covers[tree, each["nodeid"]] = each["cover"]
+            nodes.extend(each.get("children", []))
     ids = {each.name: each.ints for each in node.attribute}
     for attribute in node.attribute:
         if attribute.name == "nodes_hitrates":

@@ -79,10 +79,10 @@ export const DISTINCT_EXACT_MAX = 256
 
 /**
  * 2^12 registers: a standard error of 1.04 / sqrt(4096) = 1.6%, below 2%; 2^11 would have 2.3%.
- * That is, two of three answers are within 1.6% and 19 of 20 within 3.3%; of few thousand values the
- * error is smaller, since most registers have seen one value at most. An entry (register and rank
- * 2, time 3) has 5 bytes, and a register keeps about ln(values / 4,096) + 1 of them: 20 kB at 4,000
- * cards in 30 days, 80 kB at 100,000, 130 kB at a million.
+ * That is, two of three answers are within 1.6% and 19 of 20 within 3.3%; of few thousand values
+ * the error is smaller, since most registers have seen one value at most. An entry (register and
+ * rank 2, time 3) has 5 bytes; a register keeps about ln(values / 4,096) + 1 of them: 20 kB at
+ * 4,000 cards in 30 days, 80 kB at 100,000, 130 kB at a million.
  */
 export const DISTINCT_REGISTER_BITS = 12
 

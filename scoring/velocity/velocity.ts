@@ -61,13 +61,13 @@ export function isLabel<E extends { readonly kind: string }>(
 }
 
 /**
- * The values of one attempt, in the plan's order.
- * `values[i]` is NaN when unknown (entity absent from the attempt, or nothing to compute from:
- * secondsSinceLast without an earlier event). Count, sum, distinct, declines and frauds of a present
- * entity are never NaN. `saturated[i]` is 1 when the value is a lower bound only: events may be
- * gone from the ring, or an amount in the window is unknown. An average is NaN then, since it
- * bounds nothing. Events out of order by more than `DISORDER_MS`, or late ones in a ring or tile
- * that has let older ones go, may be missed by secondsSinceLast and speedKmh.
+ * The values of one attempt, in the plan's order. `values[i]` is NaN when unknown (entity absent
+ * from the attempt, or nothing to compute from: secondsSinceLast without an earlier event). Count,
+ * sum, distinct, declines and frauds of a present entity are never NaN. `saturated[i]` is 1 when
+ * the value is a lower bound only: events may be gone from the ring, or an amount in the window is
+ * unknown. An average is NaN then, since it bounds nothing. Events out of order by more than
+ * `DISORDER_MS`, or late ones in a ring or tile that has let older ones go, may be missed by
+ * secondsSinceLast and speedKmh.
  */
 export interface VelocityValues {
   readonly values: Float64Array
