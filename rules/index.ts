@@ -55,6 +55,7 @@ export {
   type NamedList,
   newList,
   removeFromList,
+  writtenList,
 } from './lists/index.ts'
 export {
   compileFallback,

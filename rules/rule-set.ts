@@ -117,6 +117,7 @@ export interface RuleSet {
 /** One thing wrong in a rule file. Lines and columns count from 1. */
 export interface RuleProblem {
   readonly file: string
+  /** From 1; 0 where nothing in the files is wrong, but with the folder, or with what was asked. */
   readonly line: number
   readonly column: number
   readonly severity: 'error' | 'warning' | 'note'

@@ -329,7 +329,7 @@ function redisOptions({ redisUrl, redisTls }: ScorerPoolOptions): RedisOptions |
 
 function unreadableRules(rulesDir: string, error: unknown): ScoringProblem {
   const message = `the rules can't be read: ${(error as Error).message}`
-  const place = { file: rulesDir, line: 1, column: 1 }
+  const place = { file: rulesDir, line: 0, column: 0 }
   return {
     kind: 'rules',
     problem: { ...place, severity: 'error', code: 'rules_unreadable', message },

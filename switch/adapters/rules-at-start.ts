@@ -94,5 +94,5 @@ function taken(
 }
 
 function problem(file: string, code: string, message: string): RuleProblem {
-  return { file, line: 1, column: 1, severity: 'error', code, message }
+  return { file, line: 0, column: 0, severity: 'error', code, message }
 }

@@ -78,7 +78,7 @@ async function changesTo(files: readonly RuleFile[], live: string) {
 }
 
 function refuse(code: string, message: string): CheckedRules {
-  const place = { file: rulesDir, line: 1, column: 1, severity: 'error' as const }
+  const place = { file: rulesDir, line: 0, column: 0, severity: 'error' as const }
   const problem: RuleProblem = { ...place, code, message }
   return { ok: false, problems: [problem] }
 }

@@ -78,7 +78,7 @@ export class RulesChecker {
 
   async #fail(message: string): Promise<void> {
     await this.close()
-    const place = { file: this.#options.rulesDir, line: 1, column: 1 }
+    const place = { file: this.#options.rulesDir, line: 0, column: 0 }
     const problem = { ...place, severity: 'error' as const, code: 'check_failed', message }
     this.#settle?.({ ok: false, problems: [problem] })
   }

@@ -22,6 +22,7 @@ import {
 } from '#rules'
 import { readConfigured } from './configured.ts'
 import { rulesFolder } from './rule-folder.ts'
+import { registerShow } from './rule-lists-show.ts'
 
 /** Cards that one call takes: as many as a list may have entries of 60 bytes. */
 const CARDS_MAX = 1_000_000
@@ -37,8 +38,9 @@ interface EntryOptions {
 export function registerRuleLists(rules: Command): void {
   const lists = rules
     .command('lists')
-    .description('change the lists that rules ask by inList()')
+    .description('show and change the lists that rules ask by inList()')
     .addHelpText('after', example('add watched-merchants M-1001'))
+  registerShow(lists)
   const entry = (command: Command): Command =>
     command
       .option('--until <date>', 'the last day (UTC) as 2026-12-31, or a time as 2026-12-31T18:00Z')

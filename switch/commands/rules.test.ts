@@ -105,6 +105,28 @@ describe('switchyard rules', () => {
     assert.equal((await run('lint', oddities, '--format', 'xml')).status, 2)
   })
 
+  test('lists show says what is listed, until when and why', async () => {
+    writeFileSync(
+      path.join(folder, 'lists/watched.csv'),
+      'value,until,by,why\nM-1,2026-01-31,ana,"late, twice"\nM-2,,ana,\n',
+    )
+    const [all, one, absent] = [
+      await run('lists', 'show', '--dir', folder, '--json'),
+      await run('lists', 'show', 'watched', '--dir', folder),
+      await run('lists', 'show', 'wached', '--dir', folder),
+    ]
+    rmSync(path.join(folder, 'lists/watched.csv'))
+    const rows = all.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { list: string })
+    assert.ok(rows.some(({ list }) => list === 'watched'))
+    assert.match(one.stdout, /^M-1 +2026-01-31 +ana +late, twice +ended$/m)
+    assert.match(one.stderr, /2 entries, 1 of them ended/)
+    assert.equal(absent.status, 1)
+    assert.match(absent.stderr, /there are: .*watched/)
+  })
+
   test('test shows what was expected and what came', async () => {
     const undo = edit('packs/card-testing.yaml', '"10m") >= 8', '"10m") >= 9')
     const { status, stdout } = await run('test', folder)

@@ -23,7 +23,7 @@ const PARTS: Readonly<Record<string, Part>> = {
     load: async () => (await import('./rules-test.ts')).registerRulesTest,
   },
   lists: {
-    summary: 'change the lists that rules ask by inList()',
+    summary: 'show and change the lists that rules ask by inList()',
     load: async () => (await import('./rule-lists.ts')).registerRuleLists,
   },
   backtest: {

@@ -251,7 +251,7 @@ export class RuleReloads {
   }
 
   #refused(code: string, message: string): ReloadReport {
-    const place = { file: this.#options.rulesDir, line: 1, column: 1 }
+    const place = { file: this.#options.rulesDir, line: 0, column: 0 }
     return this.#refusedFor([{ ...place, severity: 'error', code, message }])
   }
 
@@ -267,13 +267,14 @@ export class RuleReloads {
 
 /** `packs/card-testing.yaml:6:11 unknown_name ...`: where, what, and what was probably meant. */
 export function lineOf({ file, line, column, code, message }: RuleProblem): string {
+  if (line === 0) return `${code} ${message}`
   return `${file}:${line}:${column} ${code} ${message}`
 }
 
 function ruleProblemOf(problem: ScoringProblem): RuleProblem {
   if (problem.kind === 'rules') return problem.problem
   const message = problem.kind === 'model' ? problem.problem.message : problem.message
-  const place = { file: 'scoring', line: 1, column: 1, severity: 'error' as const }
+  const place = { file: 'scoring', line: 0, column: 0, severity: 'error' as const }
   return { ...place, code: 'worker_refused', message }
 }
 
