@@ -178,7 +178,9 @@ export class Editions {
         models.push(known)
         continue
       }
-      const loaded = await loadModel(snapshotFolder(snapshot), { featureNames: FEATURE_NAMES })
+      const { turn } = this.#options
+      const expected = { featureNames: FEATURE_NAMES, turn }
+      const loaded = await loadModel(snapshotFolder(snapshot), expected)
       if (!loaded.ok) {
         for (const { model } of made) await model.release()
         return { ok: false, problems: [{ kind: 'model', problem: loaded.problem }] }

@@ -33,6 +33,8 @@ export type ModelFileResult =
 export interface ExpectedModel {
   /** What the feature table fills, in its order. */
   readonly featureNames: readonly string[]
+  /** Lets others in between the steps, each of which takes some milliseconds; absent: nobody waits. */
+  readonly turn?: () => Promise<void>
 }
 
 /**
@@ -61,9 +63,11 @@ export async function loadModel(
     const message = `model.onnx has SHA-256 ${sha256}, the manifest says ${manifest.modelSha256}`
     return refuse(folder, 'hash_mismatch', message)
   }
+  await expected.turn?.()
   const checked = readGraph(modelFile.bytes, manifest.positiveClass)
   if (!checked.ok) return refuse(folder, checked.code, checked.message)
-  return openChecked(folder, manifest, checked.graph)
+  await expected.turn?.()
+  return openChecked(folder, manifest, checked.graph, expected.turn)
 }
 
 const MODEL_FILE_CODES = {
@@ -77,6 +81,7 @@ async function openChecked(
   folder: ModelFolder,
   manifest: Manifest,
   graph: Graph,
+  turn: ExpectedModel['turn'],
 ): Promise<ModelResult> {
   const unfit = inputsProblem(graph, manifest.featureNames)
   if (unfit !== undefined) return refuse(folder, unfit.code, unfit.message)
@@ -86,11 +91,13 @@ async function openChecked(
   } catch (error) {
     return refuse(folder, 'runtime_refused', `ONNX Runtime: ${(error as Error).message}`)
   }
+  await turn?.()
   const problem = await parityProblem(session, manifest, graph)
   if (problem !== undefined) {
     await session.release()
     return refuse(folder, problem.code, problem.message)
   }
+  await turn?.()
   const explainer = agreeingExplainer(manifest, graph)
   return { ok: true, manifest, model: createModel(session, manifest, graph, explainer) }
 }
