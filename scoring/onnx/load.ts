@@ -33,7 +33,7 @@ export type ModelFileResult =
 export interface ExpectedModel {
   /** What the feature table fills, in its order. */
   readonly featureNames: readonly string[]
-  /** Lets others in between the steps, each of which takes some milliseconds; absent: nobody waits. */
+  /** Lets others in between the steps, some milliseconds each; absent: nobody waits. */
   readonly turn?: () => Promise<void>
 }
 

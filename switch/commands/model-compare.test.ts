@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
 import { openStoreFolder } from '../adapters/store-folder.ts'
 import { createSystemRandom, systemClock, systemTimers } from '../adapters/system-clock.ts'
 import type { Intent, Outcome, TransactionStore } from '../store/index.ts'
 import { compareStored } from './model-compare.ts'
+import { PROJECT_ROOT } from './run-tool.ts'
 
 const DAY_MS = 86_400_000
-const START_MS = 1_800_000_000_000
+const START_MS = 1_700_000_000_000
 const FRAUDS = 400
 const PER_FRAUD = 4
 const LABEL_DELAY_DAYS = 30
@@ -17,7 +20,7 @@ const LABEL_DELAY_DAYS = 30
 let folder: string
 before(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'switchyard-compare-'))
-  const opened = await openStoreFolder(folder, {
+  const opened = await openStoreFolder(path.join(folder, 'store'), {
     clock: systemClock,
     timers: systemTimers,
     random: createSystemRandom(),
@@ -37,7 +40,7 @@ after(() => rm(folder, { recursive: true }))
 
 /** The challenger knows the frauds; the model in force takes half of them for the others. */
 async function store(into: TransactionStore, n: number): Promise<void> {
-  const id = `auth_${String(n).padStart(6, '0')}`
+  const id = idOf(n)
   const isFraud = n % PER_FRAUD === 0
   const request = {
     type: 'authorization',
@@ -54,9 +57,24 @@ async function store(into: TransactionStore, n: number): Promise<void> {
   }
   await into.claim(intent)
   await into.record(outcomeOf(id, isFraud, n))
-  if (!isFraud) return
-  const knownAtMs = START_MS + 5 * DAY_MS
-  await into.recordLabel({ transactionId: id, kind: 'chargeback', knownAtMs, recordedAtMs: 1 })
+}
+
+function idOf(n: number): string {
+  return `auth_${String(n).padStart(6, '0')}`
+}
+
+/** What `model labels import` says of the chargebacks of all frauds. */
+async function importLabels(): Promise<{ recorded: number; known: number }> {
+  const knownAt = new Date(START_MS + 5 * DAY_MS).toISOString()
+  const frauds = Array.from({ length: FRAUDS }, (_, i) => idOf(i * PER_FRAUD))
+  const file = path.join(folder, 'labels.csv')
+  const lines = ['id,kind,knownAt', ...frauds.map((id) => `${id},chargeback,${knownAt}`)]
+  await writeFile(file, lines.join('\n'))
+  const script = path.join(PROJECT_ROOT, 'switch', 'commands', 'switchyard.js')
+  const args = [script, 'model', 'labels', 'import', file, '--json']
+  const options = { env: { ...process.env, DATA_DIR: folder } }
+  const { stdout } = await promisify(execFile)(process.execPath, args, options)
+  return JSON.parse(stdout) as { recorded: number; known: number }
 }
 
 function outcomeOf(id: string, isFraud: boolean, n: number): Outcome {
@@ -78,7 +96,10 @@ function outcomeOf(id: string, isFraud: boolean, n: number): Outcome {
 }
 
 test('the better challenger is told from the stored decisions, once their labels are due', async () => {
-  const options = { store: folder, labelDelayDays: LABEL_DELAY_DAYS }
+  const [first, second] = [await importLabels(), await importLabels()]
+  assert.deepEqual([first.recorded, first.known], [FRAUDS, 0])
+  assert.deepEqual([second.recorded, second.known], [0, FRAUDS], 'an import may be repeated')
+  const options = { store: path.join(folder, 'store'), labelDelayDays: LABEL_DELAY_DAYS }
   const early = await compareStored(options, START_MS + (LABEL_DELAY_DAYS - 1) * DAY_MS)
   assert.deepEqual([early?.verdict, early?.payments], ['undecided', 0])
   const due = await compareStored(options, START_MS + (LABEL_DELAY_DAYS + 1) * DAY_MS)

@@ -3,21 +3,19 @@
 // the first label is sent; what is sent again is known, so an import may be repeated.
 
 import { readFileSync, statSync } from 'node:fs'
-import path from 'node:path'
 import type { Command } from 'commander'
-import { openStoreFolder } from '../adapters/store-folder.ts'
-import { createSystemRandom, systemClock, systemTimers } from '../adapters/system-clock.ts'
-import { KEY_RETENTION_MS } from '../limits.ts'
+import { systemClock } from '../adapters/system-clock.ts'
 import {
   LABELS_PER_REQUEST_MAX,
   type LabelAnswer,
-  type LabelItem,
   type LabelLine,
   readLabelFile,
   recordLabels,
 } from '../operations/index.ts'
-import { IdentifierSource } from '../ulid.ts'
-import { configuredDataDir, order, runningAdminUrl } from './operations-port.ts'
+import type { TransactionStore } from '../store/index.ts'
+import { readConfigured } from './configured.ts'
+import { order, runningAdminUrl } from './operations-port.ts'
+import { inStoppedStore } from './stopped-store.ts'
 
 /** Read whole; a million labels of 100 bytes. */
 const FILE_BYTES_MAX = 134_217_728
@@ -80,12 +78,14 @@ async function importFile(file: string, options: ImportOptions): Promise<number>
     if (options.json === true) print({ ok: false, bad: read.bad, lines: read.lines.length })
     return 1
   }
-  const dataDir = configuredDataDir()
-  if (dataDir === undefined) return 2
-  const adminUrl = await runningAdminUrl(dataDir)
-  return adminUrl === undefined
-    ? intoFolder(file, dataDir, read, options)
-    : sendAll(file, read, options, (lines) => throughPort(adminUrl, lines))
+  const config = await readConfigured()
+  if (config === undefined) return 2
+  const adminUrl = await runningAdminUrl(config.dataDir)
+  if (adminUrl !== undefined) {
+    return sendAll(file, read, options, (lines) => throughPort(adminUrl, lines))
+  }
+  const into = (store: TransactionStore) => sendAll(file, read, options, recorded(store))
+  return (await inStoppedStore(config, 'labels', into)) ?? 2
 }
 
 type Read = ReturnType<typeof readLabelFile>
@@ -154,36 +154,14 @@ async function throughPort(
   return undefined
 }
 
-async function intoFolder(
-  file: string,
-  dataDir: string,
-  read: Read,
-  options: ImportOptions,
-): Promise<number> {
-  const random = createSystemRandom()
-  const opened = await openStoreFolder(path.join(dataDir, 'store'), {
-    clock: systemClock,
-    timers: systemTimers,
-    random,
-    owner: new IdentifierSource(systemClock, random).next('labels_'),
-    keyRetentionMs: KEY_RETENTION_MS,
-  })
-  if (!opened.ok) {
-    console.error(opened.problem.message)
-    return 2
-  }
-  const { store } = opened
-  const items = (lines: readonly LabelLine[]): readonly LabelItem[] => lines.map(({ item }) => item)
-  try {
-    return await sendAll(file, read, options, async (lines) => {
-      try {
-        return await recordLabels(store, systemClock, items(lines))
-      } catch (error) {
-        console.error((error as Error).message)
-        return undefined
-      }
-    })
-  } finally {
-    await store.close()
+function recorded(store: TransactionStore): Send {
+  return async (lines) => {
+    try {
+      const items = lines.map(({ item }) => item)
+      return await recordLabels(store, systemClock, items)
+    } catch (error) {
+      console.error((error as Error).message)
+      return undefined
+    }
   }
 }

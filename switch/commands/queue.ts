@@ -5,23 +5,12 @@
 import type { Command } from 'commander'
 import { openFileDiskForReading } from '../adapters/file-disk.ts'
 import { findHolder } from '../adapters/folder-lock.ts'
-import { openPostgresDatabase } from '../adapters/postgres-database.ts'
-import { openStoreFolder } from '../adapters/store-folder.ts'
-import { createSystemRandom, systemClock, systemTimers } from '../adapters/system-clock.ts'
 import type { Config } from '../config/index.ts'
-import { KEY_RETENTION_MS } from '../limits.ts'
 import { requeue } from '../requeue.ts'
-import {
-  DEFAULT_LEASE_MS,
-  type Delivery,
-  listQueue,
-  listSharedQueue,
-  openPostgresStore,
-  type TransactionStore,
-} from '../store/index.ts'
-import { IdentifierSource } from '../ulid.ts'
+import { type Delivery, listQueue, listSharedQueue, type TransactionStore } from '../store/index.ts'
 import { readConfigured } from './configured.ts'
 import { order, runningAdminUrl } from './operations-port.ts'
+import { inStoppedStore } from './stopped-store.ts'
 import { type StorePlace, sayDatabaseError, storePlace } from './stored-past.ts'
 
 interface ListOptions {
@@ -128,18 +117,16 @@ async function requeueAll(transactions: readonly string[]): Promise<void> {
 /** Through the switch of this data folder where one runs, else into the store. */
 async function requeueIn(config: Config, transactions: readonly string[]): Promise<Results> {
   const { dataDir, databaseUrl } = config
+  const intoTheStore = () =>
+    inStoppedStore(config, 'queue', (store) => requeueInto(store, transactions))
   if (databaseUrl !== undefined) {
     const isRunning = (await runningAdminUrl(dataDir)) !== undefined
-    return isRunning
-      ? throughTheSwitch(dataDir, transactions)
-      : intoTheDatabase(databaseUrl, config, transactions)
+    return isRunning ? throughTheSwitch(dataDir, transactions) : intoTheStore()
   }
   const place = await storePlace(undefined)
   if (place?.kind !== 'folder') return undefined
   const isHeld = (await findHolder(place.folder)) !== undefined
-  return isHeld
-    ? throughTheSwitch(dataDir, transactions)
-    : intoTheFolder(place.folder, transactions)
+  return isHeld ? throughTheSwitch(dataDir, transactions) : intoTheStore()
 }
 
 type Results = readonly (number | undefined)[] | undefined
@@ -157,51 +144,13 @@ async function throughTheSwitch(folder: string, transactions: readonly string[])
   return results
 }
 
-async function intoTheFolder(folder: string, transactions: readonly string[]): Promise<Results> {
-  const random = createSystemRandom()
-  const opened = await openStoreFolder(folder, { ...commonOptions(), random })
-  if (!opened.ok) {
-    console.error(opened.problem.message)
-    return undefined
-  }
-  return requeueInto(opened.store, transactions)
-}
-
-/** As a process of its own for a moment: others go on, and their lanes send what it queues. */
-async function intoTheDatabase(
-  url: string,
-  config: Config,
-  transactions: readonly string[],
-): Promise<Results> {
-  const opened = await openPostgresStore({
-    ...commonOptions(),
-    database: openPostgresDatabase(url, 'switchyard queue'),
-    issuers: [],
-    limits: { leaseMs: config.database?.leaseMs ?? DEFAULT_LEASE_MS },
-  })
-  if (!opened.ok) {
-    console.error(opened.problem.message)
-    return undefined
-  }
-  return requeueInto(opened.store, transactions)
-}
-
-function commonOptions() {
-  const owner = new IdentifierSource(systemClock, createSystemRandom()).next('queue_')
-  return { clock: systemClock, timers: systemTimers, owner, keyRetentionMs: KEY_RETENTION_MS }
-}
-
 async function requeueInto(
   store: TransactionStore,
   transactions: readonly string[],
 ): Promise<Results> {
   const results: (number | undefined)[] = []
-  try {
-    for (const transaction of transactions) {
-      results.push(await requeue(store, transaction, () => {}))
-    }
-  } finally {
-    await store.close()
+  for (const transaction of transactions) {
+    results.push(await requeue(store, transaction, () => {}))
   }
   return results
 }
