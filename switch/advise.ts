@@ -134,8 +134,8 @@ function askedOf(
   const { authorization: request } = advice
   const cardToken = world.vault.tokenOf(card.pan)
   const { stored, fingerprint } = compare(world, advice, cardToken, card.pan, compared)
-  const traceparent = undefined
-  return { acquirer, idempotencyKey, fingerprint, request, card, cardToken, stored, traceparent }
+  const who = { acquirer, idempotencyKey, fingerprint, traceparent: undefined }
+  return { ...who, request, card, cardToken, stored, storedText: JSON.stringify(stored) }
 }
 
 /** What is stored, and what makes it the same advice. */

@@ -52,7 +52,7 @@ export async function authorize(
   if (admission.kind === 'later') return admission.reply
 
   const who = { acquirer, idempotencyKey, fingerprint, traceparent }
-  const asked = { ...who, request, card, cardToken, stored }
+  const asked = { ...who, request, card, cardToken, stored, storedText: text }
   const running = prepare(world, asked, world.router.routeOf(card.pan))
   const reply = hasTraceNumber(running)
     ? await seeThrough(world, running)

@@ -18,6 +18,8 @@ export interface RunningAuthorization {
   readonly cardToken: string
   /** What is kept of the request. */
   readonly stored: StoredAuthorization
+  /** The same as JSON. */
+  readonly storedText: string
   readonly scoring: ScoringRequest
   /** Names of the issuers that take the card, in order; none where no route holds the BIN. */
   readonly route: readonly string[]

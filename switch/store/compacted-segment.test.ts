@@ -87,7 +87,7 @@ describe('compacted segment', () => {
   it('of a newer version is told from damage', () => {
     const header = encodeCompactedHeader(LOG_ID, 5, 99, 200)
     assert.deepEqual(decodeHeader(header), { kind: 'newer', format: 0x100 + 200 })
-    const known = decodeHeader(encodeCompactedHeader(LOG_ID, 5, 99, 3))
+    const known = decodeHeader(encodeCompactedHeader(LOG_ID, 5, 99, 4))
     assert.ok(known.kind === 'compacted')
     assert.deepEqual([known.base, known.end, known.logId], [5, 99, LOG_ID])
   })

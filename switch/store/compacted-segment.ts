@@ -20,7 +20,7 @@ import { crc32 } from 'node:zlib'
 const MAGIC = Buffer.from('SWYDLOG\n', 'latin1')
 /** Added to the format of the records: an older version takes it for a newer one's, and refuses. */
 const COMPACTED = 0x100
-const COMPACTED_FORMAT_NEWEST = COMPACTED + 3
+const COMPACTED_FORMAT_NEWEST = COMPACTED + 4
 
 export const COMPACTED_HEADER_BYTES = 48
 export const TRAILER_BYTES = 32

@@ -1,5 +1,6 @@
 // `fixtures/format-1.segment` was written by the version before steps of a payment were stored,
-// `format-2.segment` by the version before an advice could stand beside a reversal.
+// `format-2.segment` by the version before an advice could stand beside a reversal, `format-3.segment`
+// by the version before requests and answers were stored as texts.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -21,6 +22,7 @@ import { MemoryRecordIndex } from './record-index.ts'
 import { decodeHeader, HEADER_BYTES, segmentName } from './segment.ts'
 
 const FORMAT_1 = readFileSync(new URL('./fixtures/format-1.segment', import.meta.url))
+const FORMAT_3 = readFileSync(new URL('./fixtures/format-3.segment', import.meta.url))
 const FORMAT_2 = readFileSync(new URL('./fixtures/format-2.segment', import.meta.url))
 
 async function olderDisk(segment = FORMAT_1): Promise<SimulatedDisk> {
@@ -83,7 +85,7 @@ test('what is new goes to a segment of the new format, and both are read', async
     formats.push(header.kind === 'readable' ? header.format : header.kind)
     await file.close()
   }
-  assert.deepEqual(formats, [1, 3])
+  assert.deepEqual(formats, [1, 4])
   const second = await open(disk)
   assert.deepEqual((await second.read('auth_1'))?.steps, ['cap_1'])
   assert.deepEqual((await second.read('cap_1'))?.intent, intent)
@@ -115,4 +117,19 @@ test('a log of format 2 reads as it was written, and takes what is new', async (
   const audit = await auditLog(disk)
   assert.ok(audit.ok)
   assert.deepEqual(audit.audit.contradictions, [])
+})
+
+test('a log of format 3 reads as it was written, and takes what is new', async () => {
+  const disk = await olderDisk(FORMAT_3)
+  const store = await open(disk)
+  const approved = await store.read('auth_1')
+  assert.deepEqual(approved?.intent, sampleIntent('auth_1'))
+  assert.deepEqual(approved?.outcome, sampleOutcome('auth_1'))
+  assert.deepEqual(approved?.labels.length, 1)
+  assert.deepEqual((await store.read('auth_2'))?.outcome, sampleStandIn('auth_2'))
+  assert.deepEqual((await store.read('cap_1'))?.intent, sampleStep('cap_1', 1))
+  await store.claim(sampleIntent('auth_3'))
+  await store.record(sampleOutcome('auth_3'))
+  assert.deepEqual((await store.read('auth_3'))?.outcome, sampleOutcome('auth_3'))
+  await store.close()
 })

@@ -18,9 +18,10 @@ import { type CompactedHeader, decodeCompactedHeader, isCompacted } from './comp
 
 /**
  * 2 added the record kind 9 and fields at the ends of rows; 3 an advice beside a reversal, what
- * stands in, and labels. 1 and 2 are read as they are.
+ * stands in, and labels; 4 requests and answers as texts and decisions as rows. Older ones are read
+ * as they are.
  */
-export const FORMAT_VERSION = 3
+export const FORMAT_VERSION = 4
 const FORMAT_OLDEST = 1
 export const HEADER_BYTES = 40
 export const FRAME_BYTES = 12

@@ -77,6 +77,8 @@ export interface Intent {
   readonly rrn: string
   readonly cardToken: string
   readonly request: StoredRequest
+  /** `request` as JSON, where its maker has it: written as it is. What is read back lacks it. */
+  readonly requestText?: string
   /** Null where nothing is asked: no route exists, or the step needs no issuer's word. */
   readonly attempt: Attempt | null
   /** Absent for an authorization, which begins its payment. */
