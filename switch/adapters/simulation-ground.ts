@@ -2,12 +2,14 @@
 // dialect and rules, and keys that are the same for every run.
 
 import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import pino from 'pino'
 import { compileRuleSet, readRuleFiles } from '#rules'
 import { newKeyFile, parseKeyFile } from '../card-data/index.ts'
 import { type Config, readConfig } from '../config/index.ts'
 import { Journal } from '../observe/index.ts'
-import type { Ground } from '../simulation/episode/index.ts'
+import { type Ground, portCallSites, type SourceText } from '../simulation/episode/index.ts'
 import { createSeededRandom } from '../simulation/index.ts'
 import { readDialect } from './dialect-files.ts'
 
@@ -56,7 +58,33 @@ export async function readGround(lateAnswerWindowMs: number): Promise<Ground> {
     keys: keys.keys,
     dialect: dialect.dialect,
     rules,
+    callSites: portCallSites(readMessagePath()),
     journal: new Journal({ log, oneLineIn: 0, version: 'simulated' }),
     settle: () => new Promise((resolve) => later(resolve)),
   }
+}
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const DOORS: Readonly<Record<string, string>> = {
+  '#switch': 'switch/index.ts',
+  '#scoring': 'scoring/index.ts',
+  '#rules': 'rules/index.ts',
+}
+const IMPORT = /^(?:import|export)(?! type)[^'"]*? from '([^']+)'/gm
+
+/** The sources of everything that one life of the simulated switch is made of. */
+function readMessagePath(): SourceText[] {
+  const sources = new Map<string, SourceText>()
+  const read = (file: string) => {
+    if (sources.has(file)) return
+    const text = readFileSync(path.join(ROOT, file), 'utf8')
+    sources.set(file, { path: file, text })
+    for (const [, from = ''] of text.matchAll(IMPORT)) {
+      const door = DOORS[from]
+      if (door !== undefined) read(door)
+      else if (from.startsWith('.')) read(path.posix.join(path.posix.dirname(file), from))
+    }
+  }
+  read('switch/simulation/episode/life.ts')
+  return [...sources.values()]
 }

@@ -13,8 +13,9 @@
 //         └ given up ───> the late-answer window
 //   kept: until `keep` is taken back (a reversal that is queued, however long)
 //
-// `releaseSecond` has one entry a STAN, and `expiring` counts the numbers of each coming second, so
-// how many are free is known without looking. Four megabytes a link, and no timer.
+// `releaseSeconds` has one entry a STAN, in pages that are made when a number of theirs is drawn, and
+// `expiring` counts the numbers of each coming second, so how many are free is known without
+// looking. Four megabytes a link that has drawn them all, and no timer.
 
 import type { Clock } from '../ports.ts'
 import type { TraceNumbers, TracePurpose } from './issuer.ts'
@@ -32,6 +33,10 @@ export interface TraceSlot {
 const ALL_STANS: TraceSlot = { first: 1, last: STAN_END - 1 }
 
 const KEPT = 0xffff_ffff
+/** 16 kB a page: a link that is little used stays small, and a start makes none. */
+const PAGE_STANS = 4_096
+/** All zeros, and written by nobody. */
+const NEVER_DRAWN = new Uint32Array(PAGE_STANS)
 const COUNTED_SECONDS = HOLD_MAX_MS / 1_000 + 2
 
 /** The numbers of one link; all on one thread. */
@@ -40,7 +45,9 @@ export class TraceBook {
   /** Drawn from first to last, in a circle. */
   readonly #slot: TraceSlot
   readonly #reserved: number
-  readonly #releaseSecond = new Uint32Array(STAN_END)
+  readonly #releaseSeconds: Uint32Array[] = new Array(Math.ceil(STAN_END / PAGE_STANS)).fill(
+    NEVER_DRAWN,
+  )
   readonly #expiring = new Uint32Array(COUNTED_SECONDS)
   readonly #startMs: number
   /** Releases up to and with this second are counted as free. */
@@ -84,7 +91,7 @@ export class TraceBook {
     let stan = this.#last
     do {
       stan = stan >= this.#slot.last ? this.#slot.first : stan + 1
-    } while ((this.#releaseSecond[stan] as number) > second)
+    } while (this.#releaseSecond(stan) > second)
     this.#last = stan
     this.rest(stan, DRAWN_HOLD_MS)
     const text = String(stan).padStart(6, '0')
@@ -114,11 +121,22 @@ export class TraceBook {
   }
 
   #setRelease(stan: number, nowSecond: number, release: number): void {
-    const before = this.#releaseSecond[stan] as number
+    const before = this.#releaseSecond(stan)
     if (before <= nowSecond) this.#resting++
     else if (before !== KEPT) this.#count(before, -1)
     if (release !== KEPT) this.#count(release, 1)
-    this.#releaseSecond[stan] = release
+    const at = Math.floor(stan / PAGE_STANS)
+    let page = this.#releaseSeconds[at] as Uint32Array
+    if (page === NEVER_DRAWN) {
+      page = new Uint32Array(PAGE_STANS)
+      this.#releaseSeconds[at] = page
+    }
+    page[stan % PAGE_STANS] = release
+  }
+
+  #releaseSecond(stan: number): number {
+    const page = this.#releaseSeconds[Math.floor(stan / PAGE_STANS)] as Uint32Array
+    return page[stan % PAGE_STANS] as number
   }
 
   #count(second: number, by: number): void {

@@ -67,6 +67,10 @@ export class SimulatedDisk implements Disk {
     return this.#isDown
   }
 
+  get freeBytes(): number {
+    return Math.max(0, this.#capacityBytes - this.usedBytes)
+  }
+
   /** Bytes of all files. */
   get usedBytes(): number {
     let bytes = 0

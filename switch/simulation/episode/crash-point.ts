@@ -35,6 +35,8 @@ export interface CrashOrder {
   readonly nth: number
   /** The machine loses its power; otherwise the process alone is killed. */
   readonly isPowerCut: boolean
+  /** At the next call from where no life has ended yet. */
+  readonly isFresh?: boolean
 }
 
 /** How much of the last call took effect: none, all, or between bytes. */
@@ -54,15 +56,18 @@ export class CrashPoints {
   #order: CrashOrder | undefined
   #left = 0
   #phase: CrashPhase = 'before'
+  /** Where lives have ended; they share it. */
+  readonly #ended: Set<string>
   readonly #onCrash: (crash: Crash) => void
 
-  constructor(onCrash: (crash: Crash) => void) {
+  constructor(ended: Set<string>, onCrash: (crash: Crash) => void) {
+    this.#ended = ended
     this.#onCrash = onCrash
   }
 
   order(order: CrashOrder, phase: CrashPhase): void {
     this.#order = order
-    this.#left = order.nth
+    this.#left = order.isFresh === true ? LOOKS_MAX : order.nth
     this.#phase = phase
   }
 
@@ -70,6 +75,11 @@ export class CrashPoints {
   reach(call: PortCall): CrashPhase | undefined {
     const order = this.#order
     if (order === undefined || (order.call !== 'any' && order.call !== call)) return undefined
+    if (order.isFresh === true) {
+      // A look at the stack takes as long as all the rest of a call.
+      if (--this.#left < 0) return undefined
+      return this.#ended.has(`${call} ${siteOfCall()}`) ? undefined : this.#phase
+    }
     return --this.#left > 0 ? undefined : this.#phase
   }
 
@@ -78,11 +88,42 @@ export class CrashPoints {
     if (this.isDead || order === undefined) return
     this.isDead = true
     this.#order = undefined
-    const site = callerOf(new Error('crash').stack ?? '')
+    const site = siteOfCall()
+    this.#ended.add(`${call} ${site}`)
     this.#onCrash({ call, site, phase: this.#phase, isPowerCut: order.isPowerCut })
   }
 }
 
+/** Sites by their place in the code that runs: finding the line that was written takes long. */
+const knownSites = new Map<string, string>()
+
+/** File and line of the caller outside the simulation. */
+function siteOfCall(): string {
+  const { prepareStackTrace } = Error
+  let place = ''
+  Error.prepareStackTrace = (_, calls) => {
+    for (const call of calls) {
+      const file = call.getFileName() ?? ''
+      if (!PROJECT.test(file) || file.includes('/switch/simulation/')) continue
+      place = `${file} ${call.getLineNumber()} ${call.getColumnNumber()}`
+      break
+    }
+    return ''
+  }
+  const holder: { stack?: string } = {}
+  Error.captureStackTrace(holder, siteOfCall)
+  void holder.stack
+  Error.prepareStackTrace = prepareStackTrace
+  const known = knownSites.get(place)
+  if (known !== undefined) return known
+  const site = callerOf(new Error('site').stack ?? '')
+  knownSites.set(place, site)
+  return site
+}
+
+/** Calls that an order for a new site looks at. */
+const LOOKS_MAX = 4_000
+const PROJECT = /\/(?:switch|scoring|rules)\/[^\s:()]+\.ts$/
 const FRAME = /((?:switch|scoring|rules)\/[^\s:()]+\.ts):([0-9]+):[0-9]+\)?$/
 
 /** The first frame outside the simulation. */

@@ -15,6 +15,7 @@ import { Bank } from './bank.ts'
 import { Books, type Violation } from './books.ts'
 import { type Crash, CrashPoints } from './crash-point.ts'
 import { DoorWatch } from './door-watch.ts'
+import { writeHistory } from './history.ts'
 import { IsoAcquirer } from './iso-acquirer.ts'
 import { type Ground, Life, type Variation } from './life.ts'
 import {
@@ -25,6 +26,7 @@ import {
   QUIET_MS_MAX,
   RESTART_MAX_MS,
   RESTART_MIN_MS,
+  SWEEP_PARTS,
 } from './limits.ts'
 import { spoilFrame } from './line-noise.ts'
 import type { CrashEntry, MessageFaultEntry, PayEntry, PlanEntry, StepEntry } from './plan.ts'
@@ -90,6 +92,8 @@ export class Episode {
   #index = new MemoryRecordIndex()
   #lives = 0
   #isCalm = false
+  /** Where lives have ended; of a sweep also where they need not. */
+  readonly #ended = new Set<string>()
   #crashAtStart: CrashEntry | undefined
   /** The last life was ended in order, and none follows. */
   #isOver = false
@@ -98,6 +102,10 @@ export class Episode {
     const { ground, seed } = options
     this.#options = options
     this.time = createVirtualTime({ startMs: START_MS, settle: ground.settle })
+    const isSweep = options.plan.some((entry) => entry.kind === 'crash' && entry.isFresh)
+    for (const site of isSweep ? ground.callSites : []) {
+      if (seedOf(seed, site) % SWEEP_PARTS !== 0) this.#ended.add(site)
+    }
     this.trace = new Trace({ clock: this.time.clock, keepsLines: options.keepsTrace ?? false })
     this.books = new Books(this.trace, () => this.time.clock.monotonic())
     this.random = createSeededRandom(seedOf(seed, 'world'))
@@ -151,9 +159,17 @@ export class Episode {
   }
 
   async run(): Promise<EpisodeResult> {
-    this.#schedule()
-    this.#startLife()
     try {
+      await this.#whileTimePasses(
+        writeHistory({
+          disk: this.#disk,
+          time: this.time,
+          random: this.random,
+          limits: EPISODE_STORE_LIMITS,
+        }),
+      )
+      this.#schedule()
+      this.#startLife()
       await this.#untilRest()
       if (this.books.violations.length === 0) await this.#close()
     } catch (error) {
@@ -222,10 +238,10 @@ export class Episode {
     this.endLife(false, 'killed, and again at its next start')
   }
 
-  #order(life: Life | undefined, { call, nth, isPowerCut, seed }: CrashEntry): void {
+  #order(life: Life | undefined, { call, nth, isPowerCut, isFresh, seed }: CrashEntry): void {
     const phases = ['before', 'after', 'between'] as const
     const phase = phases[createSeededRandom(seed).below(3)] ?? 'before'
-    life?.points.order({ call, nth, isPowerCut }, phase)
+    life?.points.order({ call, nth, isPowerCut, isFresh }, phase)
   }
 
   #startLife(): void {
@@ -233,7 +249,7 @@ export class Episode {
     const { ground, variation, seed } = this.#options
     const number = ++this.#lives
     const random = createSeededRandom(seedOf(seed, `life ${number}`))
-    const points = new CrashPoints((crash) => this.#crashed(crash))
+    const points = new CrashPoints(this.#ended, (crash) => this.#crashed(crash))
     const ports = new LifePorts({
       points,
       time: this.time,
@@ -255,6 +271,10 @@ export class Episode {
       keyDisk: this.#keyDisk,
       random,
       storeLimits: EPISODE_STORE_LIMITS,
+      freeBytes: () => this.#disk.freeBytes,
+      onUpkeep: (event) => {
+        if (event.kind === 'compacted') this.books.note('compactions')
+      },
       velocityState: () => this.velocity,
       variation: variation ?? {},
       watchStore: (store, vault) => this.#watch(store, vault),
@@ -446,12 +466,7 @@ export class Episode {
     const { life, books } = this
     const world = life?.world
     if (life === undefined || world === undefined) throw new Error('the last life ended by itself')
-    let isAudited = false
-    const audit = auditBooks({ world, books, banks: this.banks, http: this.#http }).then(() => {
-      isAudited = true
-    })
-    while (!isAudited && (await this.time.step()));
-    await audit
+    await this.#whileTimePasses(auditBooks({ world, books, banks: this.banks, http: this.#http }))
     this.#isOver = true
     this.#iso.close()
     this.#lookForLeftovers(life)
@@ -461,6 +476,16 @@ export class Episode {
     if (this.network.openConnections > 0) {
       books.violate('not_empty', `${this.network.openConnections} connections are left`)
     }
+  }
+
+  async #whileTimePasses(work: Promise<void>): Promise<void> {
+    let isDone = false
+    const done = work.finally(() => {
+      isDone = true
+    })
+    done.catch(() => {})
+    while (!isDone && (await this.time.step()));
+    await done
   }
 
   #lookForTimers({ ports }: Life): void {

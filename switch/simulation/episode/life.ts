@@ -14,7 +14,7 @@ import {
   type HttpResponse,
 } from '../../ingress/index.ts'
 import type { Dialect } from '../../iso8583/index.ts'
-import { KEY_RETENTION_MS, SCORING_QUEUE_CAPACITY } from '../../limits.ts'
+import { DAY_MS, KEY_RETENTION_MS, SCORING_QUEUE_CAPACITY } from '../../limits.ts'
 import type { Journal } from '../../observe/index.ts'
 import type { AcceptConnection, Connection, ConnectionEvents } from '../../ports.ts'
 import {
@@ -23,6 +23,8 @@ import {
   type RecordIndex,
   type StoreLimits,
   type TransactionStore,
+  UPKEEP,
+  type UpkeepEvent,
 } from '../../store/index.ts'
 import { IdentifierSource } from '../../ulid.ts'
 import type { World } from '../../world.ts'
@@ -40,6 +42,8 @@ export interface Ground {
   readonly dialect: Dialect
   readonly rules: Pick<Parameters<typeof createSimulatedScorer>[0], 'ruleSet' | 'lists'>
   readonly journal: Journal
+  /** Every port call of the message path, by `portCallSites`. */
+  readonly callSites: readonly string[]
   /** Resolves when every promise that was ready has run. */
   readonly settle: () => Promise<void>
 }
@@ -64,6 +68,9 @@ export interface LifeOptions {
   readonly keyDisk: SimulatedDisk
   readonly random: SeededRandom
   readonly storeLimits: Partial<StoreLimits>
+  /** Room on the store's disk. */
+  readonly freeBytes: () => number
+  readonly onUpkeep: (event: UpkeepEvent) => void
   readonly velocityState: () => VelocityState
   readonly variation: Variation
   /** Sees what the store promises; returns the store to use. */
@@ -113,6 +120,18 @@ export class Life {
       owner: new IdentifierSource(clock, random).next('switch_'),
       keyRetentionMs: KEY_RETENTION_MS,
       limits: { ...storeLimits, flushDeadlineMs: flushDeadlineFor(durabilityMs) },
+      upkeep: {
+        ...UPKEEP,
+        retentionMs: UPKEEP.retentionDays * DAY_MS,
+        retentionMinMs: DAY_MS,
+        panRetentionMs: UPKEEP.panRetentionDays * DAY_MS,
+        // A disk as small as these is never far from full: low room is no reason here.
+        freeBytesMin: 0,
+        freeBytes: async () => this.#options.freeBytes(),
+        onEvent: (event) => {
+          if (!ports.isDead) this.#options.onUpkeep(event)
+        },
+      },
       onFault: (reason) => this.#options.onFault(reason),
     })
     if (!opened.ok) return { ok: false, ...opened.problem }

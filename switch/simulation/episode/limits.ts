@@ -40,5 +40,11 @@ export const EPISODE_STORE_LIMITS = {
 export const RESTART_MIN_MS = 300
 export const RESTART_MAX_MS = 4_000
 
+/** A sweep goes for one of so many parts of the port calls: else lives end at the usual ones. */
+export const SWEEP_PARTS = 4
+
+/** One episode of so many is a sweep. */
+export const SWEEP_EVERY = 8
+
 /** Runs of a failing plan that the search for a shorter one may take. */
 export const SHRINK_RUNS_MAX = 200

@@ -86,6 +86,8 @@ export interface CrashEntry {
   readonly isPowerCut: boolean
   /** Kills this life, and counts the calls of the next one from its start. */
   readonly isAtStart: boolean
+  /** At the next call where none has ended before in that way, in this episode. */
+  readonly isFresh: boolean
   readonly seed: number
 }
 
@@ -176,6 +178,30 @@ export function drawPlan(seed: number): PlanEntry[] {
   return plan
 }
 
+/**
+ * The same payments and troubles, and a crash every second or two at a call where none has been: it
+ * goes through the port calls of the message path, one life each.
+ */
+export function drawSweep(seed: number): PlanEntry[] {
+  const plan = drawPlan(seed).filter(({ kind }) => kind !== 'crash')
+  const random = createSeededRandom(seedOf(seed, 'sweep'))
+  let atMs = 0
+  for (;;) {
+    atMs += 200 + random.below(random.chance(0.7) ? 1_500 : 12_000)
+    if (atMs > BUSY_MS) return plan
+    plan.push({
+      kind: 'crash',
+      atMs,
+      call: random.chance(0.1) ? 'any' : (PORT_CALLS[random.below(PORT_CALLS.length)] as PortCall),
+      nth: 1,
+      isPowerCut: random.chance(0.2),
+      isAtStart: random.chance(0.15),
+      isFresh: true,
+      seed: random.below(2 ** 32),
+    })
+  }
+}
+
 function drawPayment(plan: PlanEntry[], seed: number, id: string, random: SeededRandom): void {
   const own = createSeededRandom(seedOf(seed, id))
   const atMs = random.below(BUSY_MS)
@@ -247,7 +273,8 @@ function drawTrouble(plan: PlanEntry[], seed: number): void {
       : (PORT_CALLS[random.below(PORT_CALLS.length)] as PortCall)
     const nth = 1 + random.below(random.chance(0.5) ? 4 : 60)
     const isPowerCut = random.chance(0.4)
-    plan.push({ kind: 'crash', atMs, call, nth, isPowerCut, isAtStart: random.chance(0.25), seed })
+    const isAtStart = random.chance(0.25)
+    plan.push({ kind: 'crash', atMs, call, nth, isPowerCut, isAtStart, isFresh: false, seed })
     return
   }
   const weights = TROUBLES.map((trouble) => [trouble, TROUBLE_WEIGHTS[trouble]] as const)

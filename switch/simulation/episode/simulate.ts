@@ -3,10 +3,11 @@
 
 import { seedOf } from '../random.ts'
 import { INVARIANTS, type Violation } from './books.ts'
-import type { Crash } from './crash-point.ts'
+import type { Crash, CrashPhase } from './crash-point.ts'
 import { type EpisodeResult, runEpisode } from './episode.ts'
 import type { Ground, Variation } from './life.ts'
-import { drawPlan, type PlanEntry } from './plan.ts'
+import { BUSY_MS, SWEEP_EVERY } from './limits.ts'
+import { drawPlan, drawSweep, type PlanEntry } from './plan.ts'
 import { shrink } from './shrink.ts'
 
 const HOUR_MS = 60 * 60 * 1000
@@ -21,18 +22,8 @@ export interface SimulationOptions {
   /** Forbids the real world while an episode runs; returns what allows it again. */
   readonly seal: () => () => void
   readonly variation?: Variation
-  /** After each episode, and while a failing one is shortened. */
-  readonly onProgress?: (progress: Progress) => void
-  /** Failures after which it ends; 1 by default. */
-  readonly failuresMax?: number
-}
-
-export interface Progress {
-  readonly virtualHours: number
-  readonly messages: number
-  readonly faults: number
-  readonly failures: number
-  readonly shrinkingTo: number | undefined
+  /** A failing plan was shortened to so many entries. */
+  readonly onShrink?: (entries: number) => void
 }
 
 export interface Failure {
@@ -47,80 +38,153 @@ export interface Failure {
   readonly trace: readonly string[]
 }
 
+type Counts = Readonly<Record<string, number>>
+
+/** How often lives ended at a call: before its effect, after it, within it. */
+export type EndingsAt = Readonly<Record<CrashPhase, number>>
+
+/** What one episode came to. Plain data: it crosses threads and is written to files. */
+export interface EpisodeReport {
+  readonly episode: number
+  readonly virtualMs: number
+  /** Of these, with payments and faults; the rest is coming to rest. */
+  readonly busyMs: number
+  readonly lives: number
+  readonly messages: number
+  readonly faults: Counts
+  readonly work: Counts
+  readonly crashSites: Readonly<Record<string, EndingsAt>>
+  readonly traceHash: string
+  readonly failure: Failure | undefined
+}
+
 export interface SimulationReport {
   readonly seed: number
   readonly virtualHours: number
+  /** Of these, with payments and faults. */
+  readonly busyHours: number
   readonly episodes: number
   readonly lives: number
   readonly messages: number
-  readonly faults: Readonly<Record<string, number>>
+  readonly faults: Counts
+  /** What the workload did besides payments. */
+  readonly work: Counts
   readonly failures: readonly Failure[]
-  /** How often each call site was the last of a life. */
-  readonly crashSites: Readonly<Record<string, number>>
+  readonly crashSites: Readonly<Record<string, EndingsAt>>
   /** Of all that happened: equal for equal runs. */
   readonly traceHashes: readonly string[]
 }
 
-/** Runs until the hours are over or enough has failed. Same seed, same report. */
+/** Runs until the hours are over or a promise was broken. Same seed, same report. */
 export async function simulate(options: SimulationOptions): Promise<SimulationReport> {
-  const { hours, episode, onProgress, failuresMax = 1 } = options
-  const failures: Failure[] = []
-  const sums = new Sums()
-  const note = (shrinkingTo?: number) =>
-    onProgress?.({
-      virtualHours: sums.virtualMs / HOUR_MS,
-      messages: sums.messages,
-      faults: Object.values(sums.faults).reduce((sum, count) => sum + count, 0),
-      failures: failures.length,
-      shrinkingTo,
-    })
-  let number = episode ?? 0
-  while (failures.length < failuresMax) {
-    const seed = seedOf(options.seed, `episode ${number}`)
-    const plan = drawPlan(seed)
-    const result = await sealed(options, seed, plan, false)
-    sums.add(result)
-    if (result.violation !== undefined) {
-      failures.push(await explain(options, number, seed, plan, result.violation, note))
-    }
-    note()
-    number++
-    if (episode !== undefined || sums.virtualMs >= hours * HOUR_MS) break
+  const totals = new Totals(options)
+  for (let number = options.episode ?? 0; !totals.isEnough; number++) {
+    totals.add(await simulateEpisode(options, number))
   }
+  return totals.report
+}
+
+/** One episode of a seed; a failing one is explained. */
+export async function simulateEpisode(
+  options: Omit<SimulationOptions, 'hours' | 'episode'>,
+  episode: number,
+): Promise<EpisodeReport> {
+  const seed = seedOf(options.seed, `episode ${episode}`)
+  const isSweep = episode % SWEEP_EVERY === SWEEP_EVERY - 1
+  const plan = isSweep ? drawSweep(seed) : drawPlan(seed)
+  const result = await sealed(options, seed, plan, false)
+  const { virtualMs, lives, messages, faults, work, traceHash, violation } = result
   return {
-    seed: options.seed,
-    virtualHours: Math.round((sums.virtualMs / HOUR_MS) * 1000) / 1000,
-    episodes: sums.traceHashes.length,
-    lives: sums.lives,
-    messages: sums.messages,
-    faults: sums.faults,
-    failures,
-    crashSites: sums.crashSites,
-    traceHashes: sums.traceHashes,
+    episode,
+    virtualMs,
+    busyMs: Math.min(virtualMs, BUSY_MS),
+    lives,
+    messages,
+    faults,
+    work,
+    crashSites: endingsOf(result.crashes),
+    traceHash,
+    failure:
+      violation === undefined ? undefined : await explain(options, episode, seed, plan, violation),
   }
 }
 
-class Sums {
-  virtualMs = 0
-  messages = 0
-  lives = 0
-  readonly faults: Record<string, number> = {}
-  readonly crashSites: Record<string, number> = {}
-  readonly traceHashes: string[] = []
+/** Sums of episodes, which are added in their order. */
+export class Totals {
+  readonly #options: Pick<SimulationOptions, 'seed' | 'hours' | 'episode'>
+  readonly #faults: Record<string, number> = {}
+  readonly #work: Record<string, number> = {}
+  readonly #crashSites: Record<string, EndingsAt> = {}
+  readonly #failures: Failure[] = []
+  readonly #traceHashes: string[] = []
+  #virtualMs = 0
+  #busyMs = 0
+  #messages = 0
+  #lives = 0
 
-  add({ virtualMs, messages, lives, faults, crashes, traceHash }: EpisodeResult): void {
-    this.virtualMs += virtualMs
-    this.messages += messages
-    this.lives += lives
-    this.traceHashes.push(traceHash)
-    for (const [kind, count] of Object.entries(faults)) {
-      this.faults[kind] = (this.faults[kind] ?? 0) + count
-    }
-    for (const crash of crashes) {
-      const site = siteOf(crash)
-      this.crashSites[site] = (this.crashSites[site] ?? 0) + 1
+  constructor(options: Pick<SimulationOptions, 'seed' | 'hours' | 'episode'>) {
+    this.#options = options
+  }
+
+  /** The hours are over, or something failed. */
+  get isEnough(): boolean {
+    const { hours, episode } = this.#options
+    if (this.#failures.length > 0) return true
+    if (episode !== undefined) return this.#traceHashes.length > 0
+    return this.#virtualMs >= hours * HOUR_MS
+  }
+
+  add(one: EpisodeReport): void {
+    this.#virtualMs += one.virtualMs
+    this.#busyMs += one.busyMs
+    this.#messages += one.messages
+    this.#lives += one.lives
+    this.#traceHashes.push(one.traceHash)
+    if (one.failure !== undefined) this.#failures.push(one.failure)
+    addCounts(this.#faults, one.faults)
+    addCounts(this.#work, one.work)
+    for (const [site, endings] of Object.entries(one.crashSites)) {
+      const { before, after, between } = this.#crashSites[site] ?? NO_ENDINGS
+      this.#crashSites[site] = {
+        before: before + endings.before,
+        after: after + endings.after,
+        between: between + endings.between,
+      }
     }
   }
+
+  get report(): SimulationReport {
+    const hours = (ms: number) => Math.round((ms / HOUR_MS) * 1000) / 1000
+    return {
+      seed: this.#options.seed,
+      virtualHours: hours(this.#virtualMs),
+      busyHours: hours(this.#busyMs),
+      episodes: this.#traceHashes.length,
+      lives: this.#lives,
+      messages: this.#messages,
+      faults: this.#faults,
+      work: this.#work,
+      failures: this.#failures,
+      crashSites: this.#crashSites,
+      traceHashes: this.#traceHashes,
+    }
+  }
+}
+
+const NO_ENDINGS: EndingsAt = { before: 0, after: 0, between: 0 }
+
+function addCounts(sums: Record<string, number>, counts: Counts): void {
+  for (const [kind, count] of Object.entries(counts)) sums[kind] = (sums[kind] ?? 0) + count
+}
+
+function endingsOf(crashes: readonly Crash[]): Record<string, EndingsAt> {
+  const endings: Record<string, EndingsAt> = {}
+  for (const crash of crashes) {
+    const site = siteOf(crash)
+    const before = endings[site] ?? NO_ENDINGS
+    endings[site] = { ...before, [crash.phase]: before[crash.phase] + 1 }
+  }
+  return endings
 }
 
 export function siteOf({ call, site }: Crash): string {
@@ -128,7 +192,7 @@ export function siteOf({ call, site }: Crash): string {
 }
 
 async function sealed(
-  { ground, variation, seal }: SimulationOptions,
+  { ground, variation, seal }: Pick<SimulationOptions, 'ground' | 'variation' | 'seal'>,
   seed: number,
   plan: readonly PlanEntry[],
   keepsTrace: boolean,
@@ -144,17 +208,16 @@ async function sealed(
 
 /** The same promise broken with as little as can be found, and what happened then. */
 async function explain(
-  options: SimulationOptions,
+  options: Omit<SimulationOptions, 'hours' | 'episode'>,
   episode: number,
   seed: number,
   plan: readonly PlanEntry[],
   violation: Violation,
-  note: (shrinkingTo: number) => void,
 ): Promise<Failure> {
   const isBroken = async (part: readonly PlanEntry[]) => {
     const { violation: other } = await sealed(options, seed, part, false)
     const fails = other?.invariant === violation.invariant
-    if (fails) note(part.length)
+    if (fails) options.onShrink?.(part.length)
     return fails
   }
   const before = plan.filter((entry) => !('atMs' in entry) || entry.atMs <= violation.atMs)

@@ -30,6 +30,11 @@ export function watchStore(
       note(queuedBy(recorded))
       return recorded
     },
+    async recordStandIn(outcome) {
+      const recorded = await store.recordStandIn(outcome)
+      if (recorded !== 'over_limit') note(queuedBy(recorded))
+      return recorded
+    },
     async queue(message) {
       const isNew = await store.queue(message)
       if (isNew) note([message])
