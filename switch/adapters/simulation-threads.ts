@@ -70,7 +70,7 @@ export async function simulateInThreads(options: ThreadedSimulation): Promise<Si
 function startThread(seed: number): Worker {
   const file = fileURLToPath(new URL('simulation-thread.ts', import.meta.url))
   return new Worker(file, {
-    execArgv: ['--import', typeScriptInWorkers()],
+    execArgv: typeScriptInWorkers(file),
     workerData: { seed },
     // Most of what a life makes is garbage with it.
     resourceLimits: { maxYoungGenerationSizeMb: 64 },

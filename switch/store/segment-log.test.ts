@@ -58,6 +58,19 @@ async function texts(log: SegmentLog, from = 0): Promise<string[]> {
 const NAME = '0000000000000000.log'
 
 describe('segment log', () => {
+  it('goes on in its newest segment where the next one could not be begun', async () => {
+    for (const call of ['sync', 'append', 'open'] as const) {
+      const disk = newDisk()
+      const { log } = await open(disk)
+      await append(log, 'before')
+      disk.failWith('EIO', call)
+      await assert.rejects(log.seal())
+      disk.failWith(null)
+      await append(log, 'after')
+      assert.deepEqual(await texts((await open(disk.restart('kill'))).log), ['before', 'after'])
+    }
+  })
+
   it('gives back what was appended, by scan and by position, across segments', async () => {
     const disk = newDisk()
     const { log } = await open(disk)

@@ -116,6 +116,8 @@ export class SegmentLog {
   readonly #segments: Segment[]
   readonly #reading = new Map<string, OpenSegment>()
   /** The newest segment, for writing and reading: its length is known to this handle alone. */
+  /** The file of a segment that could not be begun may be there. */
+  #unbegun: string | undefined
   #writing: DiskFile
   #newestOpened: OpenSegment
   readonly #isReadOnly: boolean
@@ -229,6 +231,7 @@ export class SegmentLog {
    */
   async append(group: Uint8Array): Promise<number> {
     if (this.#newest().sizeBytes >= this.#segmentBytes) await this.#rotate()
+    else if (this.#unbegun !== undefined) await this.#removeUnbegun(this.#unbegun)
     const newest = this.#newest()
     const position = newest.base + newest.sizeBytes
     await this.#writing.append(group)
@@ -237,7 +240,10 @@ export class SegmentLog {
     return position
   }
 
-  /** Begins a new segment, where the newest holds anything. Not beside `append`. */
+  /**
+   * Begins a new segment, where the newest holds anything. Not beside `append`, which goes on in the
+   * newest one where this rejects.
+   */
   async seal(): Promise<void> {
     if (this.#newest().sizeBytes > HEADER_BYTES) await this.#rotate()
   }
@@ -543,13 +549,27 @@ export class SegmentLog {
   async #rotate(): Promise<void> {
     const base = this.endPosition
     const name = segmentName(base)
+    this.#unbegun = name
     const next = await this.#disk.open(name)
-    await startSegment(next, this.logId, base)
+    try {
+      await startSegment(next, this.logId, base)
+    } catch (error) {
+      await next.close().catch(() => {})
+      throw error
+    }
+    this.#unbegun = undefined
     this.#reading.set(this.#newest().name, this.#newestOpened)
     this.#writing = next
     const segment = plainSegment(name, base, next.sizeBytes)
     this.#segments.push(segment)
     this.#newestOpened = opened(next, segment)
+  }
+
+  /** A segment that could not be begun would no longer follow the newest once that has grown. */
+  async #removeUnbegun(name: string): Promise<void> {
+    const names = await this.#disk.list()
+    if (names.includes(name)) await this.#disk.remove(name)
+    this.#unbegun = undefined
   }
 
   #newest(): Segment {
