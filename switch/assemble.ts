@@ -124,9 +124,6 @@ function macOf({ mac }: IssuerConfig): LinkMac | undefined {
   return { key: macKeyOf(mac), coversNetwork: mac.coversNetwork ?? true }
 }
 
-/** Steps whose original needs no answer any more. */
-const TOLD: ReadonlySet<string> = new Set(['capture', 'reversal', 'advice'])
-
 /**
  * Ends what a crash left open and takes up the queued reversals: before anything is let in. From
  * then on it does the same for other processes on the store that end. `onBug`: as in `Parts`.
@@ -136,9 +133,9 @@ export async function recoverWorld(
   onBug: Parts['onBug'] = () => {},
 ): Promise<RecoveryReport> {
   for (const { message } of await world.store.pendingDeliveries()) {
-    // What is captured or reversed by its acquirer was answered long ago; an advice is no request,
-    // and the reversal of the one that it replaces is queued before it.
-    if (TOLD.has(message.step)) continue
+    // What is captured, given back or reversed by its acquirer was answered long ago; an advice is
+    // no request, and the reversal of the one that it replaces is queued before it.
+    if (message.mti !== '0420' || message.step === 'reversal') continue
     expectLateAnswer(world, message.original, message.transactionId)
   }
   const report = await recover(recoveryWorld(world))

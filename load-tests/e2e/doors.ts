@@ -29,6 +29,7 @@ export interface First {
 export const STEPS = ['capture', 'reversal', 'refund', 'increment'] as const
 export type StepWord =
   | (typeof STEPS)[number]
+  | 'refund advice'
   | 'reversal of the refund'
   | 'reversal of the increment'
 
@@ -61,7 +62,7 @@ export interface Door {
 
 /** What a step is, as far as its DE39 goes. */
 export function kindOf(word: StepWord): 'request' | 'advice' | 'reversal' {
-  if (word === 'capture') return 'advice'
+  if (word === 'capture' || word === 'refund advice') return 'advice'
   return word.startsWith('reversal') ? 'reversal' : 'request'
 }
 
@@ -113,11 +114,13 @@ class HttpConversation implements Conversation {
   step(word: StepWord, amount: number | undefined): Promise<Said> {
     const isNested = word.startsWith('reversal of')
     const of = this.#ids.get(isNested ? (word.split(' ').at(-1) ?? '') : 'payment') ?? NOBODY
-    const plural = isNested ? 'reversals' : `${word}s`
+    const kind = word === 'refund advice' ? 'refund' : word
+    const plural = isNested ? 'reversals' : `${kind}s`
     const path = `/v1/authorizations/${of}/${plural}`
     // An increment has no "all that there is".
     const asked = amount ?? (word === 'increment' ? 100 : undefined)
-    return this.#ask(word, path, asked === undefined ? {} : { amount: asked })
+    const told = word === 'refund advice' ? { told: true } : {}
+    return this.#ask(kind, path, { ...(asked === undefined ? {} : { amount: asked }), ...told })
   }
 
   reverseUnheard(): Promise<Said> {
@@ -325,6 +328,12 @@ class IsoConversation implements Conversation {
       case 'increment': {
         const message = this.#words[word](this.#message, asked)
         this.#steps.set(word, [message, asked])
+        return this.#ask(message)
+      }
+      case 'refund advice': {
+        const { mti, fields } = this.#words.refund(this.#message, asked)
+        const message = { mti: `${mti.slice(0, 2)}2${mti.slice(3)}`, fields }
+        this.#steps.set('refund', [message, asked])
         return this.#ask(message)
       }
       case 'reversal':

@@ -218,6 +218,17 @@ const CASES: readonly Case[] = [
     stands: ['sold', 10_000, 10_000, 0, 0],
   },
   {
+    what: 'refund that was made already, taken back, made again',
+    first: of('sale'),
+    steps: [
+      ['refund advice', 10_100, 'refund_above_captured'],
+      ['refund advice', 4_000],
+      ['reversal of the refund', null],
+      ['refund advice', 10_000],
+    ],
+    stands: ['refunded', 10_000, 10_000, 0, 10_000],
+  },
+  {
     what: 'authorization advice, captured',
     first: told('authorization'),
     steps: [['capture', 6_000]],
@@ -367,8 +378,9 @@ async function carry(
     if (word === 'reversal') standing -= amount ?? standing
     if (word === 'capture') sent.captures++
     else if (word === 'reversal') sent.reversals++
-    else if (word === 'refund' || word === 'increment') sent.steps++
-    taken.push(kindOf(word) === 'reversal' ? 'reversal' : word)
+    else if (!word.startsWith('reversal of')) sent.steps++
+    const said = word === 'refund advice' ? 'refund' : word
+    taken.push(kindOf(word) === 'reversal' ? 'reversal' : said)
   }
   const [state, authorized, captured, reversed, refunded] = stands
   for (const [word, code] of refusedIn(state)) {

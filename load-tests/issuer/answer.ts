@@ -4,6 +4,9 @@
 import type { FieldValue, IsoMessage } from '#switch'
 import type { Ledger, LedgerRequest, RequestNumbers } from './ledger.ts'
 
+/** DE3, first two digits. */
+const refundCode = '20'
+
 /** Fields that an answer repeats: what the switch matches by, and what identifies the card. */
 const echoedFields = [2, 3, 4, 7, 11, 32, 37, 41, 42, 49, 55] as const
 
@@ -90,7 +93,7 @@ function answerReversal(message: IsoMessage, ledger: Ledger): AnswerResult {
   return { kind: 'answer', message: answer }
 }
 
-/** One with DE90 captures what that names; one with DE39 tells what was decided without us. */
+/** One with DE90 captures or refunds what that names; one with DE39 tells what was decided without us. */
 function answerAdvice(message: IsoMessage, ledger: Ledger): AnswerResult {
   const answer = echo(message)
   const original = parseOriginal(text(message, 90))
@@ -101,11 +104,13 @@ function answerAdvice(message: IsoMessage, ledger: Ledger): AnswerResult {
       ? decided === ''
         ? '30'
         : ledger.advise(requestIn(message), decided, text(message, 38).trimEnd())
-      : ledger.capture(original, {
-          stan: text(message, 11),
-          transmittedAt: text(message, 7),
-          amount: Number(text(message, 4)),
-        })
+      : text(message, 3).startsWith(refundCode)
+        ? ledger.advise(requestIn(message), '00', '')
+        : ledger.capture(original, {
+            stan: text(message, 11),
+            transmittedAt: text(message, 7),
+            amount: Number(text(message, 4)),
+          })
   return { kind: 'answer', message: answer }
 }
 

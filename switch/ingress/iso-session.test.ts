@@ -229,12 +229,12 @@ test('each refusal has its DE39, and the acquirer’s own numbers come back', as
 test('what has no story is answered 12, an answer is not answered', async () => {
   const { send, answers } = await createRig()
   for (const mti of ['0102', '0302', '0500', '0620']) send({ ...authorization(), mti })
-  send({ ...authorization({ 3: '200000' }), mti: '0220' })
+  send({ ...authorization({ 3: '200000' }), mti: '0120' })
   send({ ...authorization({ 39: '00' }), mti: '0110' })
   await settled()
   assert.deepEqual(
     answers.map(({ mti, fields }) => [mti, fields[39]]),
-    ['0112', '0312', '0510', '0630', '0230'].map((mti) => [mti, '12']),
+    ['0112', '0312', '0510', '0630', '0130'].map((mti) => [mti, '12']),
   )
 })
 
@@ -243,6 +243,7 @@ test('a step of the unknown is 25, one that is no step of its own code, a drain 
   const named = `0100000999${'1122095959'}00000100001${'0'.repeat(11)}`
   send({ ...authorization({ 90: named }), mti: '0220' })
   send({ ...authorization({ 3: '200000', 90: named }), mti: '0200' })
+  send({ ...authorization({ 3: '200000', 90: named }), mti: '0220' })
   send({ ...authorization({ 90: named }), mti: '0100' })
   send({ ...authorization(), mti: '0400' })
   send({ ...authorization({ 4: '000000000000', 90: named }), mti: '0220' })
@@ -252,6 +253,7 @@ test('a step of the unknown is 25, one that is no step of its own code, a drain 
     ['0110', '25'],
     ['0210', '25'],
     ['0230', '13'],
+    ['0230', '25'],
     ['0230', '25'],
     ['0410', '25'],
     ['0430', '14'],
@@ -264,7 +266,7 @@ test('a step of the unknown is 25, one that is no step of its own code, a drain 
   const fresh = `0100000999${now}00000100001${'0'.repeat(11)}`
   send({ ...authorization({ 90: fresh }), mti: '0420' })
   await settled()
-  assert.equal(answers.length, 6)
+  assert.equal(answers.length, 7)
 })
 
 test('MTIs of answers, repeats included', () => {

@@ -3,6 +3,7 @@
 //   0220       naming an authorization   capture     4 what is taken
 //   0400 0420                            reversal    4 all of it, 95 (30) what stands afterwards
 //   0100 0200  DE3 20                    refund      4 what is given back
+//   0220       DE3 20                    refund      the same, made already: told, not asked
 //   0100       naming an authorization   increment   4 how much more is held
 //
 // An authorization is named by DE90 (1993 and 2003: DE56), or by DE37; a reversal also by the DE11,
@@ -53,7 +54,7 @@ export function storyOf(message: Received): StepKind | 'authorization' | 'advice
     case '012':
       return isRefund ? undefined : 'advice'
     case '022':
-      if (isRefund) return undefined
+      if (isRefund) return 'refund'
       return namesOriginal ? 'capture' : 'advice'
     case '040':
     case '042':
@@ -93,6 +94,7 @@ export function readIsoStep(
     currency,
     stan: stan.slice(-6),
     transmittedAt,
+    ...(kind === 'refund' && isTold(message) ? { isTold: true } : {}),
     wire: {
       compared: [cardToken ?? '', ...texts],
       cardToken,
@@ -103,6 +105,11 @@ export function readIsoStep(
   const named = originalOf(message, institution, sender.institutions, nowMs)
   const { name, sentAtMs } = named
   return { name, sentAtMs, rrn: name.rrn, request, key: keyOf(message, institution) }
+}
+
+/** 0220 and its repeat. */
+function isTold({ message }: Received): boolean {
+  return message.mti.startsWith('022')
 }
 
 interface Money {

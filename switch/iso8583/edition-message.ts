@@ -134,13 +134,14 @@ function functionCodeOf(edition: Edition, { mti, fields }: IsoMessage): string |
   if (mti[1] === '8') return networkCodeIn(edition, textOf(fields[70]))
   if (Number(mti[2]) % 2 === 1) return undefined
   const namesOriginal = fields[90] !== undefined
+  const type = textOf(fields[3]).slice(0, 2)
   if (mti[1] === '4') {
     return fields[95] === undefined ? FUNCTION_CODE.fullReversal : FUNCTION_CODE.partialReversal
   }
   if (mti[1] === '2') {
-    return mti[2] === '2' && namesOriginal ? FUNCTION_CODE.completion : FUNCTION_CODE.financial
+    const isCompletion = mti[2] === '2' && namesOriginal && type !== '20'
+    return isCompletion ? FUNCTION_CODE.completion : FUNCTION_CODE.financial
   }
-  const type = textOf(fields[3]).slice(0, 2)
   if (type === '31' || type === '33') return FUNCTION_CODE.inquiry
   if (namesOriginal) return FUNCTION_CODE.increment
   return textOf(fields[25]) === PREAUTHORIZATION_1987

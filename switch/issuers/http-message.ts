@@ -65,6 +65,7 @@ export function httpQueued(
     body: {
       ...sharedOf(original),
       ...numbersOf(message.mti, message),
+      ...(message.processingCode === undefined ? {} : { processingCode: message.processingCode }),
       repeat: isRepeat,
       amount: amountOf(message),
       standing: message.replacementAmount,

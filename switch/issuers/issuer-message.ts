@@ -5,7 +5,7 @@
 //   0100 0200   2 3 4 7 11 14 18 22 25 32 37 41 42 43 48 49; 90 in a refund and an increment; 62
 //               where it names the first of a series;
 //               23 35 45 52 53 55 as the acquirer sent them
-//   0220 0221   2 3 4 7 11 18 22 25 32 37 38 41 42 43 49 90         a capture
+//   0220 0221   2 3 4 7 11 18 22 25 32 37 38 41 42 43 49 90         a capture, a told refund
 //   0120 0121 0220 0221   2 3 4 7 11 14 18 22 25 32 37 38 39 41 42 43 48 49; 62: what was decided
 //               for it
 //   0420 0421   2 3 4 7 11 18 22 25 32 37 41 42 43 49 90; 95 where a part is reversed
@@ -122,7 +122,7 @@ export function buildQueued(
   const original = message.original
   const fields: (FieldValue | undefined)[] = new Array(96)
   fields[2] = card.pan.reveal()
-  fields[3] = original.processingCode
+  fields[3] = message.processingCode ?? original.processingCode
   fields[4] = formatAmount(amountOf(message))
   fields[7] = message.transmittedAt
   fields[11] = message.stan

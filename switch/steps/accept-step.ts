@@ -13,7 +13,7 @@ import type { RunningStep } from './take-step.ts'
 
 /** What the issuer is told besides the original's own fields. */
 export type Told = Pick<QueuedMessage, 'mti' | 'cause'> &
-  Partial<Pick<QueuedMessage, 'amount' | 'replacementAmount' | 'approvalCode'>>
+  Partial<Pick<QueuedMessage, 'amount' | 'replacementAmount' | 'approvalCode' | 'processingCode'>>
 
 /** The message for the issuer, with wire numbers of its own, fixed from here on. */
 export function tell(world: World, step: RunningStep, told: Told): QueuedMessage | Refusal {

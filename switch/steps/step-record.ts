@@ -73,9 +73,10 @@ export function storedStep(
  */
 export function originalOf({ attempts, outcome }: Transaction): Attempt | undefined {
   const advice = outcome?.advice
-  if (advice?.step !== 'advice') return attempts.at(-1)
+  if (advice === undefined || advice.step === 'capture') return attempts.at(-1)
   const { mti, stan, transmittedAt, rrn, original } = advice
-  return { ...original, mti, stan, transmittedAt, rrn }
+  const { processingCode = original.processingCode, amount = original.amount } = advice
+  return { ...original, mti, stan, transmittedAt, rrn, processingCode, amount }
 }
 
 /** What a step of the payment is about, in the numbers that the issuer knows. */

@@ -20,6 +20,8 @@ const FIELDS = {
 const closed = { additionalProperties: false } as const
 const StepSchema = Type.Object(FIELDS, closed)
 const validator = Compile(StepSchema)
+const REFUND_FIELDS = { ...FIELDS, told: Type.Optional(Type.Boolean()) }
+const refundValidator = Compile(Type.Object(REFUND_FIELDS, closed))
 
 const ORIGINAL = {
   idempotencyKey: Type.Optional(
@@ -42,6 +44,8 @@ export interface StepRequest {
   readonly currency: string | undefined
   readonly stan: string | undefined
   readonly transmittedAt: string | undefined
+  /** Of a refund: it was made already, and its issuer is told, not asked. */
+  readonly isTold?: boolean
   /** What only ISO 8583 says of a step. */
   readonly wire?: WireStep
 }
@@ -60,15 +64,19 @@ export interface WireStep {
 
 /** Checks a body. Returns the request, or the first thing wrong with its field. */
 export function parseStep(kind: StepKind, paymentId: string, body: unknown): StepRequest | Refusal {
-  if (!validator.Check(body)) {
-    const problems = validator.Errors(body) as readonly SchemaProblem[]
-    return explain(problems, () => Object.keys(FIELDS))
+  const isRefund = kind === 'refund'
+  const check = isRefund ? refundValidator : validator
+  if (!check.Check(body)) {
+    const problems = check.Errors(body) as readonly SchemaProblem[]
+    return explain(problems, () => Object.keys(isRefund ? REFUND_FIELDS : FIELDS))
   }
   if (kind === 'increment' && body.amount === undefined) {
     return refuse('missing_field', 'amount is required: how much more to hold', 'amount')
   }
   const { amount, currency, stan, transmittedAt }: Static<typeof StepSchema> = body
-  return { kind, paymentId, amount, currency, stan, transmittedAt }
+  const isTold = isRefund && (body as { told?: boolean }).told === true
+  const step = { kind, paymentId, amount, currency, stan, transmittedAt }
+  return isTold ? { ...step, isTold } : step
 }
 
 /** A reversal that names its original by the acquirer's own numbers. */

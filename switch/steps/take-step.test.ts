@@ -457,6 +457,40 @@ test('a link that is down: a refund is declined 91, a capture is kept and told l
   await later.close()
 })
 
+test('a refund that was made already is kept while its issuer is away, and told as 0220', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world, { type: 'sale' })
+  rig.issuer.stop()
+  rig.issuer.disconnect()
+  await until(() => rig.world.issuers.get('demo-a')?.isUp === false, 'the link was down')
+  const told = { amount: 600, told: true }
+  const refunded = bodyOf(await take(rig.world, 'refund', id, 'f1', told))
+  assert.deepEqual([refunded.type, refunded.responseCode, refunded.amount], ['refund', '00', 600])
+  const another = await take(rig.world, 'refund', id, 'f1', { amount: 600 })
+  assert.equal(codeOf(another), 'idempotency_key_reused')
+  const second = await createRig({ disk: rig.disk.restart('kill') })
+  const { storeAndForward } = second.world
+  await until(() => storeAndForward.depth('demo-a') === 0, 'it was told')
+  const [advice, ...more] = second.asked()
+  assert.deepEqual(more, [])
+  const numbers = [3, 4].map((field) => advice?.fields[field])
+  assert.deepEqual([advice?.mti, ...numbers], ['0220', '200000', '000000000600'])
+  assert.equal(String(advice?.fields[90]).slice(0, 4), '0200')
+  const again = await take(second.world, 'refund', id, 'f1', told)
+  assert.deepEqual(bodyOf(again), refunded)
+  // It is taken back in the numbers that it was told in.
+  bodyOf(await take(second.world, 'reversal', String(refunded.id), 'r1'))
+  await until(() => storeAndForward.depth('demo-a') === 0, 'it was reversed')
+  const named = `0220${advice?.fields[11]}${advice?.fields[7]}`
+  const reversal = second.asked().at(-1)
+  assert.deepEqual(
+    [reversal?.mti, String(reversal?.fields[90]).slice(0, 20), reversal?.fields[4]],
+    ['0420', named, '000000000600'],
+  )
+  await rig.close().catch(() => {})
+  await second.close()
+})
+
 test('an increment raises what may be captured; a full reversal names all of it', async () => {
   const rig = await createRig()
   const id = await payFor(rig.world, { type: 'preauthorization' })

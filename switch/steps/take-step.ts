@@ -70,11 +70,13 @@ export async function takeStep(
   request: StepRequest,
   story: StepStory,
 ): Promise<Reply> {
-  const { kind, paymentId, amount, currency, stan, transmittedAt, wire } = request
-  const same = wire?.compared ?? [amount, currency, stan, transmittedAt]
+  const { kind, paymentId, amount, currency, stan, transmittedAt, isTold, wire } = request
+  const said = [amount, currency, stan, transmittedAt]
+  const same = wire?.compared ?? (isTold === true ? [...said, isTold] : said)
   const text = JSON.stringify(same)
   const fingerprint = fingerprintOf(world.fingerprints, `${kind} ${paymentId}`, text)
-  const work = kind === 'capture' || kind === 'reversal' ? 'accepted' : 'asked'
+  const isAccepted = kind === 'capture' || kind === 'reversal' || isTold === true
+  const work = isAccepted ? 'accepted' : 'asked'
   const admission = admit(world, acquirer.id, idempotencyKey, fingerprint, work)
   if (admission.kind === 'refused') return admission
   if (admission.kind === 'later') return admission.reply

@@ -56,7 +56,10 @@ const RECORDS: readonly LogRecord[] = [
     kind: 'accepted',
     intent: sampleStep('cap_1', 1),
     ownership: OWNERSHIP,
-    outcome: sampleOutcome('cap_1', { decision: null, advice: sampleAdvice('cap_1') }),
+    outcome: sampleOutcome('cap_1', {
+      decision: null,
+      advice: { ...sampleAdvice('cap_1'), processingCode: '200000' },
+    }),
   },
   {
     kind: 'claim',

@@ -249,6 +249,7 @@ const MESSAGE = table<QueuedMessage>()(
   'approvalCode',
   'responseCode',
   'reasonCode',
+  'processingCode',
 )
 
 const STAND_IN_MOVE = table<StandInMove>()('counter', 'windowEndMs', 'amount', 'countMax', 'sumMax')

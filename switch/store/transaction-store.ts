@@ -121,8 +121,8 @@ export interface QueuedMessage {
   readonly step: 'authorization' | 'fail_over' | 'advice' | StepKind
   readonly issuer: string
   /**
-   * 0420 reversal, 0220 capture or financial advice, 0120 authorization advice; repeats go out as
-   * 0421, 0221 and 0121.
+   * 0420 reversal, 0220 capture, told refund or financial advice, 0120 authorization advice;
+   * repeats go out as 0421, 0221 and 0121.
    */
   readonly mti: '0420' | '0220' | '0120'
   readonly stan: string
@@ -140,10 +140,11 @@ export interface QueuedMessage {
     | 'partial_not_supported'
     | 'acquirer'
     | 'capture'
+    | 'refund'
     | 'stand_in'
     | 'advice'
   readonly queuedAtMs: number
-  /** DE4 where it is not the original's: what is captured, or all that was authorized by then. */
+  /** DE4 where it is not the original's: what is captured or given back, or all that is held. */
   readonly amount?: number
   /** DE95 of a partial reversal: what stands after it. */
   readonly replacementAmount?: number
@@ -153,6 +154,8 @@ export interface QueuedMessage {
   readonly responseCode?: string
   /** Why an `advice` was not a request: a message reason code of ISO 8583:1993, four digits. */
   readonly reasonCode?: string
+  /** DE3 where it is not the original's: of a refund that is told. */
+  readonly processingCode?: string
 }
 
 export type DeliveryState = 'queued' | 'acknowledged' | 'dead'
