@@ -1,5 +1,5 @@
 // A refund: give back what was taken, all of it or a part. The issuer is asked with a financial
-// request (0200) of processing code 20; of one that its acquirer has made already it is told (0220),
+// request (0200) of processing code 20. Of one that its acquirer has made already it is told (0220)
 // until it has it.
 
 import type { Reply } from './respond.ts'

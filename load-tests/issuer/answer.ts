@@ -93,7 +93,7 @@ function answerReversal(message: IsoMessage, ledger: Ledger): AnswerResult {
   return { kind: 'answer', message: answer }
 }
 
-/** One with DE90 captures or refunds what that names; one with DE39 tells what was decided without us. */
+/** With DE90 it captures or refunds what that names; with DE39 it tells what was decided. */
 function answerAdvice(message: IsoMessage, ledger: Ledger): AnswerResult {
   const answer = echo(message)
   const original = parseOriginal(text(message, 90))

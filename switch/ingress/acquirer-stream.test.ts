@@ -2,32 +2,18 @@
 // so that every well-formed request is answered 503 at once, and a real one in load-tests/e2e.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import fc from 'fast-check'
 import { Packr, Unpackr } from 'msgpackr'
-import pino from 'pino'
-import { systemClock, systemTimers } from '../adapters/system-clock.ts'
-import { CardVault, newKeyFile, parseKeyFile } from '../card-data/index.ts'
-import { readConfig } from '../config/index.ts'
-import { InFlight } from '../in-flight.ts'
-import { Journal } from '../observe/index.ts'
-import { createSeededRandom } from '../simulation/index.ts'
-import { IdentifierSource } from '../ulid.ts'
-import type { Acquirer, World } from '../world.ts'
+import { closedWorld } from '../adapters/closed-world.ts'
+import type { Acquirer } from '../world.ts'
 import { AcquirerStream } from './acquirer-stream.ts'
 import { STREAM_IN_FLIGHT_MAX, STREAM_WAITING_ANSWERS_MAX } from './limits.ts'
 
 const packr = new Packr({ useRecords: false })
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true })
-const random = createSeededRandom(1)
-const keys = parseKeyFile(newKeyFile(random))
-assert.ok(keys.ok)
-const shipped = readFileSync(new URL('../config/default.yaml', import.meta.url), 'utf8')
-const read = readConfig(shipped, {})
-assert.ok(read.ok)
-const { config } = read
-const acquirer = config.acquirers[0] as Acquirer
+const world = closedWorld()
+const acquirer = world.config.acquirers[0] as Acquirer
 
 interface Answer {
   readonly id: string | number | null
@@ -37,19 +23,6 @@ interface Answer {
 }
 
 function createRig() {
-  const world = {
-    config,
-    clock: systemClock,
-    timers: systemTimers,
-    keys: keys.ok ? keys.keys : undefined,
-    vault: new CardVault((keys as { keys: World['keys'] }).keys, 'owner'),
-    identifiers: new IdentifierSource(systemClock, random),
-    store: { status: { writable: true }, findKey: () => undefined },
-    scorer: { queueDepth: 0 },
-    inFlight: new InFlight(10),
-    journal: new Journal({ log: pino({ level: 'silent' }), oneLineIn: 0, version: 'test' }),
-    door: { isOpen: false },
-  } as unknown as World
   const answers: Answer[] = []
   const connection = {
     bufferedBytes: 0,

@@ -5,16 +5,11 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import test from 'node:test'
-import pino from 'pino'
+import { closedWorld } from '../adapters/closed-world.ts'
 import { readDialect } from '../adapters/dialect-files.ts'
 import { listenForStreams } from '../adapters/net-listener.ts'
-import { systemClock, systemTimers } from '../adapters/system-clock.ts'
-import { CardVault, newKeyFile, parseKeyFile } from '../card-data/index.ts'
-import { readConfig } from '../config/index.ts'
-import { InFlight } from '../in-flight.ts'
 import {
   createFraming,
   type Dialect,
@@ -23,10 +18,7 @@ import {
   type IsoMessage,
   messageIn,
 } from '../iso8583/index.ts'
-import { Journal } from '../observe/index.ts'
 import { createSeededRandom, SimulatedDisk } from '../simulation/index.ts'
-import { IdentifierSource } from '../ulid.ts'
-import type { World } from '../world.ts'
 import { ExchangedKeys } from './exchanged-keys.ts'
 import { writeIsoAuthorization } from './iso-authorization.ts'
 import { createIsoDoor } from './iso-door.ts'
@@ -44,34 +36,7 @@ const draw = (below: number) => {
   return (a * 65_536 + b * 256 + c) % below
 }
 const framing = createFraming(defaultFraming)
-const keyFile = parseKeyFile(newKeyFile(random))
-assert.ok(keyFile.ok)
-const { keys } = keyFile
-const vault = new CardVault(keys, 'owner')
-const shipped = readFileSync(new URL('../config/default.yaml', import.meta.url), 'utf8')
-const read = readConfig(shipped, {})
-assert.ok(read.ok)
-const { config } = read
-
-const world = {
-  config,
-  clock: systemClock,
-  timers: systemTimers,
-  keys,
-  vault,
-  identifiers: new IdentifierSource(systemClock, random),
-  store: {
-    status: { writable: true },
-    findKey: () => undefined,
-    findByRrn: () => Promise.resolve([]),
-    lookUpKey: async () => undefined,
-    lookUpKeys: async () => [],
-  },
-  scorer: { queueDepth: 0 },
-  inFlight: new InFlight(10),
-  journal: new Journal({ log: pino({ level: 'silent' }), oneLineIn: 0, version: 'test' }),
-  door: { isOpen: false },
-} as unknown as World
+const world = closedWorld()
 
 function frameOf(dialect: Dialect, message: IsoMessage): Buffer {
   const encoded = dialect.encode(messageIn(editionOf(dialect), message, Date.UTC(2026, 10, 22)))
@@ -156,7 +121,7 @@ for (const preset of PRESETS) {
     const loaded = readDialect(preset)
     assert.ok(loaded.ok)
     const { dialect } = loaded
-    const kept = await ExchangedKeys.open(new SimulatedDisk({ random }), vault)
+    const kept = await ExchangedKeys.open(new SimulatedDisk({ random }), world.vault)
     const peers = [{ name: 'p', acquirer: 'demo', addresses: ['127.0.0.1'] }]
     const door = { name: preset, host: '127.0.0.1', port: 0, dialect: preset, peers }
     const bugs: unknown[] = []

@@ -2,26 +2,19 @@
 // 91 at once. What an open door gives is in load-tests/e2e.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import fc from 'fast-check'
 import pino from 'pino'
+import { closedWorld } from '../adapters/closed-world.ts'
 import { readDialect } from '../adapters/dialect-files.ts'
-import { systemClock, systemTimers } from '../adapters/system-clock.ts'
-import { CardVault, newKeyFile, parseKeyFile } from '../card-data/index.ts'
-import { readConfig } from '../config/index.ts'
-import { InFlight } from '../in-flight.ts'
 import {
   createFraming,
   defaultFraming,
   type IsoMessage,
   MessageAuthentication,
 } from '../iso8583/index.ts'
-import { Journal } from '../observe/index.ts'
 import { createSeededRandom, SimulatedDisk } from '../simulation/index.ts'
 import { StoreFault } from '../store/index.ts'
-import { IdentifierSource } from '../ulid.ts'
-import type { World } from '../world.ts'
 import { ExchangedKeys } from './exchanged-keys.ts'
 import { answerMti } from './iso-answer.ts'
 import { writeIsoAuthorization } from './iso-authorization.ts'
@@ -29,13 +22,7 @@ import { createIsoDoor } from './iso-door.ts'
 import { ISO_IN_FLIGHT_MAX } from './limits.ts'
 
 const random = createSeededRandom(1)
-const keyFile = parseKeyFile(newKeyFile(random))
-assert.ok(keyFile.ok)
-const { keys } = keyFile
-const shipped = readFileSync(new URL('../config/default.yaml', import.meta.url), 'utf8')
-const read = readConfig(shipped, {})
-assert.ok(read.ok)
-const { config } = read
+const { config } = closedWorld()
 const listener = config.iso?.listeners[0]
 assert.ok(listener)
 const loaded = readDialect('iso8583-1987-ascii')
@@ -43,7 +30,6 @@ assert.ok(loaded.ok)
 const { dialect } = loaded
 const dialects = new Map([[listener.dialect, dialect]])
 const framing = createFraming(defaultFraming)
-const vault = new CardVault(keys, 'owner')
 const PAN = '4761739001010119'
 
 async function createRig(
@@ -53,27 +39,8 @@ async function createRig(
 ) {
   const lines: string[] = []
   const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) })
-  const journal = new Journal({ log, oneLineIn: 1, version: 'test' })
-  const world = {
-    config,
-    clock: systemClock,
-    timers: systemTimers,
-    keys,
-    vault,
-    identifiers: new IdentifierSource(systemClock, random),
-    store: {
-      status: { writable: true },
-      findKey: () => undefined,
-      lookUpKey: async () => undefined,
-      lookUpKeys: async () => [],
-      findByRrn: async () => [],
-      ...store,
-    },
-    scorer: { queueDepth: 0 },
-    inFlight: new InFlight(10),
-    journal,
-    door: { isOpen: false },
-  } as unknown as World
+  const world = closedWorld({ log, store })
+  const { journal, vault } = world
   const kept = await ExchangedKeys.open(new SimulatedDisk({ random }), vault)
   const answers: IsoMessage[] = []
   const payloads: Uint8Array[] = []
