@@ -20,7 +20,7 @@ export class Faults {
   readonly #ground: FaultGround
   #undo: () => Promise<unknown> = () => Promise.resolve()
   #underWay: Promise<unknown> = Promise.resolve()
-  /** Reloads that were taken and refused so far. */
+  /** Reloads of rules, or of the model, that were taken and refused so far. */
   readonly reloads = { taken: 0, refused: 0 }
 
   constructor(ground: FaultGround) {
@@ -66,7 +66,9 @@ export class Faults {
         this.#undo = () => this.#behave(issuers, { isClosed: false })
         return this.#behave(issuers, { isClosed: true })
       case 'reload-rules':
-        return this.#reloadEvery((fault.everySeconds as number) * 1000)
+        return this.#every((fault.everySeconds as number) * 1000, () => this.#reloadRules())
+      case 'swap-model':
+        return this.#every((fault.everySeconds as number) * 1000, () => this.#swapModel())
     }
   }
 
@@ -77,10 +79,10 @@ export class Faults {
     await Promise.all(issuers.map((issuer) => issuer.setBehaviour(change)))
   }
 
-  #reloadEvery(everyMs: number): void {
+  #every(everyMs: number, change: () => Promise<void>): void {
     let last: Promise<void> = Promise.resolve()
     const timer = setInterval(() => {
-      last = last.then(() => this.#reload())
+      last = last.then(change)
     }, everyMs)
     this.#undo = () => {
       clearInterval(timer)
@@ -89,20 +91,33 @@ export class Faults {
   }
 
   /** Another rule each time, so that the set is compiled, prepared and switched over. */
-  async #reload(): Promise<void> {
-    const { adminUrl, adminToken, rulesDir } = this.#ground.reload
+  async #reloadRules(): Promise<void> {
+    const { rulesDir } = this.#ground.reload
     const number = this.reloads.taken + this.reloads.refused
     const packs = path.join(rulesDir as string, 'packs')
     await writeFile(path.join(packs, 'reloaded.yaml'), packOf(number))
-    const response = await fetch(`${adminUrl}/v1/rules/reload`, {
+    await this.#order('/v1/rules/reload', {})
+  }
+
+  /** Its bytes are read, loaded, checked and switched over to each time, as another model's are. */
+  async #swapModel(): Promise<void> {
+    await this.#order('/v1/model/use', { model: SHIPPED_MODEL })
+  }
+
+  async #order(pathName: string, body: object): Promise<void> {
+    const { adminUrl, adminToken } = this.#ground.reload
+    const response = await fetch(`${adminUrl}${pathName}`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${adminToken}` },
+      headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
     })
     await response.arrayBuffer()
     if (response.ok) this.reloads.taken++
     else this.reloads.refused++
   }
 }
+
+const SHIPPED_MODEL = 'switchyard-trees'
 
 const packOf = (number: number) => `typology: reloaded
 rules:

@@ -11,6 +11,7 @@ test('every shipped scenario is one', () => {
   for (const name of [
     ...['smoke', 'steady', 'ramp-to-knee', 'spike', 'overload', 'soak', 'many-connections'],
     ...['redis-stall', 'issuer-slow', 'issuer-dead', 'reload-under-load'],
+    ...['swap-model-under-load'],
   ]) {
     assert.ok(names.includes(name), name)
   }

@@ -21,9 +21,15 @@ const FaultSchema = Type.Object(
     /**
      * What is wrong during the phase. `redis-stall`: Redis keeps its connections and says nothing.
      * `issuer-slow`: every answer waits `delayMs`. `issuer-dead`: nobody listens there.
-     * `reload-rules`: other rules every `everySeconds`.
+     * `reload-rules`: other rules every `everySeconds`. `swap-model`: the same of the model.
      */
-    kind: oneOf(['redis-stall', 'issuer-slow', 'issuer-dead', 'reload-rules'] as const),
+    kind: oneOf([
+      'redis-stall',
+      'issuer-slow',
+      'issuer-dead',
+      'reload-rules',
+      'swap-model',
+    ] as const),
     delayMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 60_000 })),
     everySeconds: Type.Optional(Type.Number({ minimum: 0.5, maximum: 3_600 })),
   },
@@ -187,8 +193,7 @@ function faultProblem(fault: Fault | undefined): string | undefined {
   if (fault?.kind === 'issuer-slow' && fault.delayMs === undefined) {
     return 'issuer-slow needs delayMs'
   }
-  if (fault?.kind === 'reload-rules' && fault.everySeconds === undefined) {
-    return 'reload-rules needs everySeconds'
-  }
+  const isRepeated = fault?.kind === 'reload-rules' || fault?.kind === 'swap-model'
+  if (isRepeated && fault.everySeconds === undefined) return `${fault.kind} needs everySeconds`
   return undefined
 }
