@@ -4,7 +4,7 @@
 import { StoreFault, type TransactionStore } from '../transaction-store.ts'
 import { DatabaseError, type DatabaseSession } from './database.ts'
 import { type DatabaseProblem, findUnfitness } from './fitness.ts'
-import { POSTGRES_LIMITS, type PostgresLimits, TRACE_SLOTS } from './limits.ts'
+import { POSTGRES_LIMITS, type PostgresLimits, READ_SESSIONS, TRACE_SLOTS } from './limits.ts'
 import { PARTITIONS, partitionDays } from './partitions.ts'
 import { PostgresStore, type PostgresStoreOptions } from './postgres-store.ts'
 import { Reader } from './reader.ts'
@@ -113,17 +113,20 @@ async function openOn(
   const slot = Number(lease.slot)
   const marks = await session.query(MARKS, [slot])
   const commitSession = new SteadySession(database, limits.connectTimeoutMs, session)
-  const readSession = new SteadySession(database, limits.connectTimeoutMs)
+  const readSessions = Array.from(
+    { length: READ_SESSIONS },
+    () => new SteadySession(database, limits.connectTimeoutMs),
+  )
   const keepSession = new SteadySession(database, limits.connectTimeoutMs)
   const tendSession = new SteadySession(database, limits.connectTimeoutMs)
   const store = new PostgresStore({
     options,
     limits,
     commitSession,
-    reader: new Reader(readSession, timers, limits),
-    tender: new Reader(tendSession, timers, limits),
-    keeper: new Reader(keepSession, timers, limits),
-    sessions: [commitSession, readSession, keepSession, tendSession],
+    reader: new Reader(readSessions, timers, limits),
+    tender: new Reader([tendSession], timers, limits),
+    keeper: new Reader([keepSession], timers, limits),
+    sessions: [commitSession, ...readSessions, keepSession, tendSession],
     ownership: { owner, leaseEpoch: Number(lease.lease_epoch) },
     slot,
     marks: new TraceMarks(

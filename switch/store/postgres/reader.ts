@@ -1,4 +1,4 @@
-// Reads: on a connection of their own, so that none waits for a batch. A lost connection is made
+// Reads: on connections of their own, so that none waits for a batch. A lost connection is made
 // again once; what takes too long is given up.
 
 import type { TimerHandle, Timers } from '../../ports.ts'
@@ -136,13 +136,21 @@ export interface FoundKey {
   readonly createdAtMs: number
 }
 
+/** A connection, and what was asked of it: one statement at a time. */
+interface Line {
+  readonly session: SteadySession
+  last: Promise<unknown>
+  asked: number
+}
+
 export class Reader {
-  readonly #session: SteadySession
+  readonly #lines: readonly Line[]
   readonly #timers: Timers
   readonly #limits: PostgresLimits
 
-  constructor(session: SteadySession, timers: Timers, limits: PostgresLimits) {
-    this.#session = session
+  /** Statements go to the session that has the fewest waiting. */
+  constructor(sessions: readonly SteadySession[], timers: Timers, limits: PostgresLimits) {
+    this.#lines = sessions.map((session) => ({ session, last: Promise.resolve(), asked: 0 }))
     this.#timers = timers
     this.#limits = limits
   }
@@ -238,18 +246,31 @@ export class Reader {
 
   /** The same without a second try, for what must not be done twice unseen. */
   async queryOnce(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
-    let deadline: TimerHandle
+    const line = this.#lines.reduce((best, one) => (one.asked < best.asked ? one : best))
     const { readDeadlineMs } = this.#limits
+    let state: 'waits' | 'runs' | 'over' = 'waits'
+    let deadline: TimerHandle
     const late = new Promise<never>((_, reject) => {
       deadline = this.#timers.set(readDeadlineMs, () => {
-        this.#session.drop()
+        // What has not begun costs nobody else anything: only a statement that hangs is cut off.
+        if (state === 'runs') line.session.drop()
+        state = 'over'
         reject(new DatabaseError(`no answer within ${readDeadlineMs} ms`, 'SW003'))
       })
     })
+    const ask = async () => {
+      if (state === 'over') return []
+      state = 'runs'
+      return (await line.session.get()).query(statement, values)
+    }
+    const answer = line.last.then(ask)
+    line.last = answer.catch(() => undefined)
+    line.asked++
     try {
-      const answer = this.#session.get().then((session) => session.query(statement, values))
       return await Promise.race([answer, late])
     } finally {
+      state = 'over'
+      line.asked--
       this.#timers.clear(deadline)
     }
   }
