@@ -80,7 +80,7 @@ export const SWEEP_PAUSE_MS = 25
 
 /**
  * Connections for reading, made as they are needed. A read of a payment takes the server about a
- * millisecond: four give the answers of 4,000 retries a second. With one each for batches, lease and
- * upkeep, eight processes have 56 connections; a server takes 100 where nobody says.
+ * millisecond: four give the answers of 4,000 retries a second. With one each for batches, lease
+ * and upkeep, eight processes have 56 connections; a server takes 100 where nobody says.
  */
 export const READ_SESSIONS = 4

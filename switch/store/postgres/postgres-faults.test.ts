@@ -23,7 +23,7 @@ import { StoreFault, type TransactionStore } from '../transaction-store.ts'
 import type { Database, DatabaseSession, Statement } from './database.ts'
 import { TRACE_SLOTS } from './limits.ts'
 import { migrate } from './migrate.ts'
-import { SCHEMA_VERSION } from './migrations.ts'
+import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
 import { openPostgresStore } from './open-store.ts'
 import type { PostgresStoreOptions } from './postgres-store.ts'
 
@@ -318,6 +318,29 @@ test('a ninth process is refused, and takes the place of one that ended', { skip
   const next = await open({ database })
   assert.equal(next.sharing?.traceSlot.first, slots[3])
   await Promise.all([...stores, next].map((store) => store.close()))
+})
+
+test('tables of the version before: refused until they are migrated, nothing lost', {
+  skip,
+}, async () => {
+  const database = openPostgresDatabase(server.createDatabase('older'), 'test')
+  const session = await database.connect(5_000)
+  const [first] = MIGRATIONS
+  await session.script(`${first?.sql} INSERT INTO switchyard.migration VALUES (1, 'first')`)
+  await session.script("INSERT INTO switchyard.setting VALUES ('kept', 'yes')")
+  const refused = await tryOpen({ database })
+  assert.ok(!refused.ok)
+  assert.equal(refused.problem.code, 'schema_older')
+  assert.match(refused.problem.message, /of version 1, .* run: npx switchyard store migrate/)
+  const migrated = await migrate(session, TEST_START_MS, 1)
+  assert.ok(migrated.ok && migrated.report.from === 1)
+  const [row] = await session.query(
+    { name: 'kept', text: 'SELECT value FROM switchyard.setting' },
+    [],
+  )
+  assert.equal(row?.value, 'yes')
+  session.destroy()
+  await (await open({ database })).close()
 })
 
 test('migrating twice, and at the same time, makes the tables once', { skip }, async () => {
