@@ -8,13 +8,13 @@ const testPrefixes: readonly string[] = ['476173', '541333', '411111', '424242',
 const candidates =
   /(?<![\w.])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{4}|\d{4}([ -])\d{6}\2\d{5})(?![\w.]\w)(?!\w)/g
 
-/** The Luhn check digit holds. Source: ISO/IEC 7812-1 annex B. */
-export function isLuhnValid(digits: string): boolean {
+/** The Luhn check of ISO/IEC 7812-1, annex B. `digits` holds decimal digits only. */
+export function passesLuhn(digits: string): boolean {
   let sum = 0
-  for (let index = 0; index < digits.length; index++) {
-    const digit = digits.charCodeAt(digits.length - 1 - index) - 48
-    const doubled = index % 2 === 1 ? digit * 2 : digit
-    sum += doubled > 9 ? doubled - 9 : doubled
+  for (let i = digits.length - 1, double = false; i >= 0; i--, double = !double) {
+    const digit = digits.charCodeAt(i) - 48
+    const doubled = digit * 2
+    sum += double ? (doubled > 9 ? doubled - 9 : doubled) : digit
   }
   return sum % 10 === 0
 }
@@ -37,5 +37,5 @@ export function maskCardNumbers(text: string): string {
 }
 
 function isForeign(digits: string): boolean {
-  return isLuhnValid(digits) && !testPrefixes.some((prefix) => digits.startsWith(prefix))
+  return passesLuhn(digits) && !testPrefixes.some((prefix) => digits.startsWith(prefix))
 }

@@ -12,6 +12,7 @@ export {
   writeRuleFile,
 } from './adapters/index.ts'
 export * from './aggregate.ts'
+export { passesLuhn } from './card-digits.ts'
 export { isCardNumber } from './card-number.ts'
 export {
   type CheckedRuleSet,

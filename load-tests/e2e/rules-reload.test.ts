@@ -169,11 +169,11 @@ test('a rollback pins the set before, whatever the files say, also after a resta
 })
 
 test('a switch that was killed amid reloads comes back with a whole set', async () => {
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     const reason = `killed_${round}`
     await save(pack(reason))
     const asked = order('rules/reload').catch(() => undefined)
-    await pause(round * 60)
+    await pause(round * 30)
     await system.running.kill()
     await asked
     await system.restart()
@@ -189,7 +189,7 @@ test('a bad file at a restart: the set that decided last decides again, and says
   await save(pack('broken', 'scroe > 0'))
   await system.restart()
   assert.equal(await liveHash(), live)
-  assert.deepEqual(await decidedBy(), ['killed_2'])
+  assert.deepEqual(await decidedBy(), ['killed_1'])
   assert.match(await admin('/readyz?verbose'), /refused at .*the start.*unknown_name.*score/)
   await save(pack('mended'))
   await eventually(async () => assert.deepEqual(await decidedBy(), ['mended']))
@@ -219,7 +219,7 @@ test('status, rollback, release and history by command, also of a switch that is
   const back = await switchyard('rules', 'rollback')
   assert.equal(back.code, 0, back.err)
   assert.match(back.out, /decides now[\s\S]*PINNED/)
-  assert.deepEqual(await decidedBy(), ['killed_2'])
+  assert.deepEqual(await decidedBy(), ['killed_1'])
   assert.match((await switchyard('rules', 'reload')).out, /refused[\s\S]*pinned/)
   assert.equal((await switchyard('rules', 'release')).code, 0)
   assert.deepEqual(await decidedBy(), ['mended'])
@@ -228,7 +228,7 @@ test('status, rollback, release and history by command, also of a switch that is
   assert.match(stopped.out, /no switch runs; the next start obeys: PINNED/, stopped.err)
   assert.match((await switchyard('rules', 'status')).out, /the next start obeys/)
   await system.restart()
-  assert.deepEqual(await decidedBy(), ['killed_2'])
+  assert.deepEqual(await decidedBy(), ['killed_1'])
   const history = await switchyard('rules', 'history', '--json')
   const [newest] = history.out
     .trim()
@@ -237,27 +237,6 @@ test('status, rollback, release and history by command, also of a switch that is
   assert.deepEqual([newest.result, newest.kept], ['started', true])
   assert.equal((await switchyard('rules', 'release')).code, 0)
   assert.deepEqual(await decidedBy(), ['mended'])
-})
-
-test('labels come in from a file, through a switch that runs and into one that is stopped', async () => {
-  const number = next++
-  const { body } = await system.post(`file-${number}`, purchase(number, 1_000 + number))
-  const file = path.join(system.folder, 'labels.csv')
-  await writeFile(file, `id,kind,knownAt\n${body.id},chargeback,2026-11-20\nauth_x,genuine,\n`)
-  const first = await switchyard('model', 'labels', 'import', file)
-  assert.match(first.out, /1 recorded, 0 known before, 1 refused/)
-  assert.match(first.err, /labels\.csv:3 there is no such transaction/)
-  assert.equal(first.code, 1)
-  await system.running.stop()
-  await writeFile(
-    file,
-    `{"id":"${body.id}","kind":"chargeback","knownAt":"2026-11-20"}\n{"id":1}\n`,
-  )
-  const bad = await switchyard('model', 'labels', 'import', file)
-  assert.match(bad.err, /labels\.csv:2 "id" is a text[\s\S]*nothing was imported/)
-  const again = await switchyard('model', 'labels', 'import', file, '--skip-bad')
-  assert.match(again.out, /0 recorded, 1 known before, 0 refused, 1 bad lines left out/)
-  await system.restart()
 })
 
 test('the history tells who did what', async () => {
@@ -297,4 +276,25 @@ test('labels: by id, by RRN, again, and those of nobody, item by item', async ()
   await system.restart()
   const { report: again } = await order('labels', { labels: labels.slice(0, 2) })
   assert.equal((again as unknown as { known: number }).known, 2)
+})
+
+// The last one: it leaves the switch stopped.
+test('labels come in from a file, through a switch that runs and into one that is stopped', async () => {
+  const number = next++
+  const { body } = await system.post(`file-${number}`, purchase(number, 1_000 + number))
+  const file = path.join(system.folder, 'labels.csv')
+  await writeFile(file, `id,kind,knownAt\n${body.id},chargeback,2026-11-20\nauth_x,genuine,\n`)
+  const first = await switchyard('model', 'labels', 'import', file)
+  assert.match(first.out, /1 recorded, 0 known before, 1 refused/)
+  assert.match(first.err, /labels\.csv:3 there is no such transaction/)
+  assert.equal(first.code, 1)
+  await system.running.stop()
+  await writeFile(
+    file,
+    `{"id":"${body.id}","kind":"chargeback","knownAt":"2026-11-20"}\n{"id":1}\n`,
+  )
+  const bad = await switchyard('model', 'labels', 'import', file)
+  assert.match(bad.err, /labels\.csv:2 "id" is a text[\s\S]*nothing was imported/)
+  const again = await switchyard('model', 'labels', 'import', file, '--skip-bad')
+  assert.match(again.out, /0 recorded, 1 known before, 0 refused, 1 bad lines left out/)
 })

@@ -1,6 +1,9 @@
 // Card numbers: branded, checked, and masked wherever they could be printed.
 
 import { inspect } from 'node:util'
+import { passesLuhn } from '#rules'
+
+export { passesLuhn }
 
 /**
  * A PAN in memory. It prints, logs and serializes as its mask; `reveal()` is the only way to the
@@ -49,15 +52,4 @@ export class Pan {
 /** Keeps the first six and last four digits (PCI DSS 3.4.1). */
 export function maskPan(digits: string): string {
   return `${digits.slice(0, 6)}${'*'.repeat(Math.max(0, digits.length - 10))}${digits.slice(-4)}`
-}
-
-/** The Luhn check of ISO/IEC 7812-1, annex B. `digits` holds decimal digits only. */
-export function passesLuhn(digits: string): boolean {
-  let sum = 0
-  for (let i = digits.length - 1, double = false; i >= 0; i--, double = !double) {
-    const digit = digits.charCodeAt(i) - 48
-    const doubled = digit * 2
-    sum += double ? (doubled > 9 ? doubled - 9 : doubled) : digit
-  }
-  return sum % 10 === 0
 }
