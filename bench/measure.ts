@@ -15,16 +15,42 @@ export interface BenchCase {
  */
 const callsPerSample = 200
 
+/**
+ * Whether only a look is wanted whether the suite works (`bench --brief`): figures mean nothing then.
+ */
+export const isBrief = process.env.SWITCHYARD_BENCH_BRIEF === '1'
+
 /** Whatever a case returns is kept here, so that the compiler can not leave the work out. */
 const kept: unknown[] = [undefined]
 
 export async function measure(cases: readonly BenchCase[], timeMs = 1_000): Promise<void> {
-  const bench = new Bench({ time: timeMs, warmupTime: timeMs / 2 })
+  const bench = benchFor(timeMs)
   for (const { name, run } of cases) {
     bench.add(name, () => {
       for (let i = 0; i < callsPerSample; i++) kept[0] = run()
     })
   }
+  await report(bench, callsPerSample)
+}
+
+/** Cases that wait for something; each call does `size` things, and micros are of one of them. */
+export async function measureAsync(
+  size: number,
+  cases: readonly { readonly name: string; readonly run: () => Promise<unknown> }[],
+  timeMs = 1_000,
+): Promise<void> {
+  const bench = benchFor(timeMs)
+  for (const { name, run } of cases) bench.add(name, run)
+  await report(bench, size)
+}
+
+/** What times so long, half of it to warm up; two calls where only a look is wanted. */
+export function benchFor(timeMs: number): Bench {
+  if (isBrief) return new Bench({ time: 1, iterations: 2, warmup: false })
+  return new Bench({ time: timeMs, warmupTime: timeMs / 2 })
+}
+
+async function report(bench: Bench, callsPerSample: number): Promise<void> {
   await bench.run()
   for (const task of bench.tasks) {
     const { result } = task

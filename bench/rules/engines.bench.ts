@@ -4,6 +4,7 @@
 
 import { ZenEngine } from '@gorules/zen-engine'
 import { Engine } from 'json-rules-engine'
+import { isBrief } from '../measure.ts'
 import {
   calls,
   callValue,
@@ -96,7 +97,9 @@ function zen(rules: readonly MeasuredRule[]): Contender {
 
 /** Microseconds a call: the median of the samples. */
 async function measure(rules: number, contender: Contender): Promise<number> {
-  const { name, evaluate, batch, samples } = contender
+  const { name, evaluate } = contender
+  const batch = isBrief ? 1 : contender.batch
+  const samples = isBrief ? 2 : contender.samples
   const micros = new Float64Array(samples)
   for (let warmUp = 0; warmUp < samples / 2; warmUp++) await run(evaluate, batch)
   for (let sample = 0; sample < samples; sample++) {
@@ -109,7 +112,7 @@ async function measure(rules: number, contender: Contender): Promise<number> {
   const mean = micros.reduce((sum, value) => sum + value, 0) / samples
   const round = (value: number) => Math.round(value * 1_000) / 1_000
   const row = {
-    name: `rules ${rules} ${name}`,
+    name: `engines ${rules} ${name}`,
     opsPerSecond: Math.round(1e6 / mean),
     p50Micros: round(at(0.5)),
     p99Micros: round(at(0.99)),

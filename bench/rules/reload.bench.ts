@@ -1,9 +1,10 @@
 // A thousand reloads of a rule set: how long one takes, and whether the memory comes back.
 
 import { compileRuleSet, type RuleFile } from '#rules'
+import { isBrief } from '../measure.ts'
 import { inputFor, measuredRules, ruleFileOf } from './three-comparisons.ts'
 
-const reloads = 1_000
+const reloads = isBrief ? 3 : 1_000
 const size = 100
 let number = 0
 
@@ -30,7 +31,7 @@ function reload(): void {
   for (let call = 0; call < 50; call++) result.ruleSet.evaluate(input)
 }
 
-for (let warmUp = 0; warmUp < 50; warmUp++) reload()
+for (let warmUp = 0; warmUp < (isBrief ? 1 : 50); warmUp++) reload()
 const before = heapMegabytes()
 const millis = new Float64Array(reloads)
 for (let count = 0; count < reloads; count++) {

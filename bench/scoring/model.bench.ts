@@ -6,7 +6,6 @@
 
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Bench } from 'tinybench'
 import type { RuleFacts } from '#rules'
 import {
   DriftWatch,
@@ -19,7 +18,7 @@ import {
 } from '#scoring'
 import { openModelFolder } from '../../scoring/adapters/index.ts'
 import { loadModel, type Model, type PsiBaseline } from '../../scoring/onnx/index.ts'
-import { measure } from '../measure.ts'
+import { benchFor, measure } from '../measure.ts'
 
 const MODELS = fileURLToPath(new URL('../../scoring/models', import.meta.url))
 const ROWS = [1, 16, 64] as const
@@ -64,7 +63,7 @@ function batchOf(rows: number, vectors: readonly (readonly (number | null)[])[])
 }
 
 async function benchModel(model: Model, vectors: readonly (readonly (number | null)[])[]) {
-  const bench = new Bench({ time: TIME_MS, warmupTime: TIME_MS / 3 })
+  const bench = benchFor(TIME_MS)
   for (const rows of ROWS) {
     const features = batchOf(rows, vectors)
     bench.add(`model, a row of ${rows}`, () => model.score(features, rows))

@@ -3,9 +3,10 @@
 
 import type { Decision } from '#scoring'
 import type { Attempt, Flush, Intent, Outcome } from '../../switch/store/index.ts'
+import { isBrief } from '../measure.ts'
 
-const RUN_MS = 3_000
-const WARM_UP_MS = 1_000
+const RUN_MS = isBrief ? 30 : 3_000
+const WARM_UP_MS = isBrief ? 10 : 1_000
 
 const DECISION: Decision = {
   outcome: 'approve',
