@@ -57,6 +57,7 @@ export type { Evaluation } from './training/index.ts'
 
 export { RING_ATTEMPTS, TILE_ENTITIES } from './velocity/index.ts'
 export { whyOf } from './why.ts'
+export { decodeBatch, encodeBatch } from './wire.ts'
 
 /** What tells a better challenger; loaded on demand. */
 export const loadModelComparison = () => import('./compare-models.ts')

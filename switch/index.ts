@@ -1,5 +1,6 @@
 // The door of the switch: what benches, load tests and commands of other folders may use.
 
+export { fingerprintOf } from './admit.ts'
 export {
   CardVault,
   type KeyRing,
@@ -10,5 +11,6 @@ export {
   passesLuhn,
 } from './card-data/index.ts'
 export * from './iso8583/index.ts'
+export { AuthorizationSchema, parseAuthorization } from './message.ts'
 export { nearestName } from './nearest-name.ts'
 export type * from './ports.ts'

@@ -2,8 +2,7 @@
 // objects, and as JSON. Micros are of one batch.
 
 import { Packr } from 'msgpackr'
-import type { ScoringRequest } from '#scoring'
-import { decodeBatch, encodeBatch } from '../../scoring/wire.ts'
+import { decodeBatch, encodeBatch, type ScoringRequest } from '#scoring'
 import { measure } from '../measure.ts'
 
 const requests: readonly ScoringRequest[] = Array.from({ length: 16 }, (_, n) => ({

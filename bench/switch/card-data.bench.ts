@@ -3,8 +3,7 @@
 
 import { randomFillSync } from 'node:crypto'
 import { KeyedHash } from '#scoring'
-import { CardVault, newKeyFile, Pan, parseKeyFile } from '#switch'
-import { fingerprintOf } from '../../switch/admit.ts'
+import { CardVault, fingerprintOf, newKeyFile, Pan, parseKeyFile } from '#switch'
 import { measure } from '../measure.ts'
 
 const parsed = parseKeyFile(newKeyFile({ fill: (bytes) => randomFillSync(bytes) }))

@@ -1,11 +1,12 @@
-// A request on its way in and its answer on its way out: bytes to an object, the object to a checked
-// request, the answer to bytes. Beside them: MessagePack, and ajv and typebox on one schema.
+// A request on its way in and its answer on its way out: bytes to an object, the object to a
+// checked request, the answer to bytes. Beside them: MessagePack, and ajv and typebox on one
+// schema.
 
 import { Ajv } from 'ajv'
 import { Packr } from 'msgpackr'
 import { Compile } from 'typebox/compile'
-import { readContent, writeContent } from '../../switch/ingress/content.ts'
-import { AuthorizationSchema, parseAuthorization } from '../../switch/message.ts'
+import { AuthorizationSchema, parseAuthorization } from '#switch'
+import { readContent, writeContent } from '../../switch/ingress/index.ts'
 import { measure } from '../measure.ts'
 
 const body = {

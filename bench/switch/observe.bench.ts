@@ -1,7 +1,7 @@
 // Counting a message: our histogram and counter in typed arrays, and those of prom-client.
 
 import { Counter, Histogram as PlainHistogram, Registry } from 'prom-client'
-import { Histogram, Tally } from '../../switch/observe/histogram.ts'
+import { Histogram, Tally } from '../../switch/observe/index.ts'
 import { measure } from '../measure.ts'
 
 const registry = new Registry()

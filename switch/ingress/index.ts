@@ -1,4 +1,5 @@
 export * from './acquirer-api.ts'
+export { readContent, writeContent } from './content.ts'
 export * from './exchanged-keys.ts'
 export * from './http.ts'
 export * from './iso-door.ts'

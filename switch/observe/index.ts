@@ -1,1 +1,2 @@
+export { Histogram, Tally } from './histogram.ts'
 export * from './journal.ts'

@@ -4,14 +4,12 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import test from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { type BenchLine, benchSuites, medians, ratiosOf } from '../switch/commands/bench.ts'
-
-const root = fileURLToPath(new URL('..', import.meta.url))
+import { type BenchLine, benchSuites, medians, ratiosOf } from './bench.ts'
+import { PROJECT_ROOT } from './run-tool.ts'
 
 test('every suite measures something, in the form of the contract', async () => {
-  const suites = benchSuites(root, [])
+  const suites = benchSuites(PROJECT_ROOT, [])
   const script = [
     "process.argv.push('--json')",
     'for (const suite of process.env.SUITES.split(",")) {',
@@ -22,11 +20,11 @@ test('every suite measures something, in the form of the contract', async () => 
     process.execPath,
     ['--import', import.meta.resolve('tsx'), '--expose-gc', '--input-type=module', '-e', script],
     {
-      cwd: root,
+      cwd: PROJECT_ROOT,
       maxBuffer: 10_000_000,
       env: {
         ...process.env,
-        ...{ SUITES: suites.join(','), ROOT: root, SWITCHYARD_BENCH_BRIEF: '1' },
+        ...{ SUITES: suites.join(','), ROOT: PROJECT_ROOT, SWITCHYARD_BENCH_BRIEF: '1' },
       },
     },
   )
