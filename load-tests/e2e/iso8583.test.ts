@@ -83,14 +83,22 @@ for (const wire of ['ascii', 'binary'] as const) {
   })
 }
 
-test('the example of docs/connect.md is answered', async () => {
+test('the examples of docs/connect.md are answered', async () => {
   const page = readFileSync(new URL('../../switch/docs/connect.md', import.meta.url), 'utf8')
-  const example = /```sh\n(node --input-type=module[\s\S]*?)```/.exec(page)?.[1] ?? ''
-  const script = example.replace('8583', String(system.running.isoPorts.ascii))
-  const { stdout } = await promisify(execFile)('bash', ['-ec', script])
-  assert.match(stdout, /0810/)
-  assert.match(stdout, /0110.*4761739001010119/)
-  assert.equal((await entriesOf(system.demoA, 2599)).length, 1)
+  const examples = [...page.matchAll(/```sh\n(node --input-type=module[\s\S]*?)```/g)]
+  const printed: string[] = []
+  for (const [, example = ''] of examples) {
+    const script = example.replace('8583', String(system.running.isoPorts.ascii))
+    printed.push((await promisify(execFile)('bash', ['-ec', script])).stdout)
+  }
+  assert.equal(printed.length, 2)
+  assert.match(printed[0] ?? '', /0810[\s\S]*0110.*4761739001010119/)
+  // DE39 behind DE32: the authorization was approved, its reversal accepted.
+  assert.match(printed[1] ?? '', /0110.*4761730000000011[\s\S]*0430.*4761730000000011/)
+  await eventually(async () => {
+    const entries = await entriesOf(system.demoA, 2599)
+    assert.deepEqual(entries.map(isLive).sort(), [false, true])
+  })
 })
 
 test('0200, a withdrawal, an inquiry, an issuer’s decline, no route', async () => {
