@@ -27,6 +27,7 @@ export function noteFindings(loaded: LoadedRules, rings: RingSizes, problems: Pr
     noteTruth(rule, problems)
     noteUnknown(rule, problems)
     noteThresholds(rule, rings, problems)
+    noteArithmetic(rule, problems)
     noteAllowRule(rule, problems)
   }
   noteDuplicates(rules, problems)
@@ -109,6 +110,46 @@ function noteThresholds({ rule }: StudiedRule, rings: RingSizes, problems: Probl
     for (const child of children(expression)) visit(child)
   }
   visit(rule.condition.expression)
+}
+
+/** What is unknown whatever a request brings: a division by zero, a number beyond the largest. */
+function noteArithmetic({ rule }: StudiedRule, problems: ProblemList): void {
+  const visit = (expression: Expression): boolean => {
+    if (children(expression).some(visit)) return true
+    if (expression.op !== 'arithmetic') return false
+    const { operator, right } = expression
+    const dividesByZero = (operator === '/' || operator === '%') && constantOf(right) === 0
+    if (!dividesByZero && !Number.isNaN(constantOf(expression))) return false
+    const what = dividesByZero ? 'a division by zero' : 'a number beyond the largest'
+    const message = `"${rule.data.id}" has ${what}: that part is always unknown`
+    add(problems, rule, 'when', 'error', 'never_known', message)
+    return true
+  }
+  visit(rule.condition.expression)
+}
+
+/** The number that literals alone make; NaN where they make none, undefined where not all are. */
+function constantOf(expression: Expression): number | undefined {
+  if (expression.op === 'literal') {
+    return typeof expression.value === 'number' ? expression.value : undefined
+  }
+  if (expression.op === 'negate') {
+    const value = constantOf(expression.value)
+    return value === undefined ? undefined : -value
+  }
+  if (expression.op !== 'arithmetic' || expression.kind === 'string') return undefined
+  const { operator, kind } = expression
+  const [left, right] = [constantOf(expression.left), constantOf(expression.right)]
+  if (left === undefined || right === undefined) return undefined
+  const result = {
+    '+': left + right,
+    '-': left - right,
+    '*': left * right,
+    '/': kind === 'int' ? Math.trunc(left / right) : left / right,
+    '%': left % right,
+  }[operator]
+  const isKnown = kind === 'int' ? Number.isSafeInteger(result) : Number.isFinite(result)
+  return isKnown ? result : Number.NaN
 }
 
 /** The least number of attempts that a comparison asks for: `count(card, "1h") >= 60`. */
