@@ -29,6 +29,19 @@ describe('a folder with one mistake of each kind', () => {
     })
   }
 
+  test('every code in it is on the page that says what to do', () => {
+    const page = readFileSync(join(folder, '../docs/findings.md'), 'utf8')
+    for (const name of ['mistakes', 'oddities']) {
+      const lines = readFileSync(join(folder, name, 'expected.txt'), 'utf8')
+        .trim()
+        .split('\n')
+      for (const line of lines) {
+        const [, , code = ''] = line.split(/:? /)
+        assert.ok(page.includes(`\`${code}\``), `${code} of ${line}`)
+      }
+    }
+  })
+
   test('is refused where it holds mistakes, and loads where rules are only odd', async () => {
     assert.equal(compileRuleSet(await readRuleFiles(join(folder, 'mistakes'))).ok, false)
     assert.equal(compileRuleSet(await readRuleFiles(join(folder, 'oddities'))).ok, true)
