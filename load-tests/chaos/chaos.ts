@@ -37,19 +37,31 @@ export async function chaos(args: readonly string[]): Promise<number> {
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   const runs: StoreRun[] = []
+  const failedRuns: { readonly store: StoreKind; readonly why: string }[] = []
   const skippedStores: { readonly store: StoreKind; readonly why: string }[] = []
   for (const store of options.stores) {
     const why = store === 'postgres' ? postgresMissing() : false
     if (why !== false) skippedStores.push({ store, why })
-    else if (!stop.signal.aborted) runs.push(await runOne(options, store, stop.signal))
+    else if (!stop.signal.aborted) {
+      try {
+        runs.push(await runOne(options, store, stop.signal))
+      } catch (error) {
+        // The other store's run is worth having all the same.
+        failedRuns.push({ store, why: (error as Error).message })
+      }
+    }
   }
-  const isClean = runs.length > 0 && runs.every((run) => run.audit.isClean)
-  const report: ChaosReport = { seed: options.seed, ok: isClean, runs, skippedStores }
+  const isClean = failedRuns.length === 0 && runs.length > 0 && runs.every(isGreen)
+  const report: ChaosReport = {
+    ...{ seed: options.seed, ok: isClean, runs, failedRuns, skippedStores },
+  }
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : reportText(report))
   process.off('SIGINT', onSignal)
   process.off('SIGTERM', onSignal)
   return isClean ? 0 : 1
 }
+
+const isGreen = ({ audit: found }: StoreRun) => found.isClean
 
 async function runOne(
   options: ChaosOptions,

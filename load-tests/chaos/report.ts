@@ -33,17 +33,26 @@ export interface ChaosReport {
   /** Nothing differs, in any of the runs. */
   readonly ok: boolean
   readonly runs: readonly StoreRun[]
+  /** Not judged: something did not come back. */
+  readonly failedRuns: readonly { readonly store: StoreKind; readonly why: string }[]
   readonly skippedStores: readonly { readonly store: StoreKind; readonly why: string }[]
 }
 
 /** The report for a person. */
-export function reportText({ seed, ok, runs, skippedStores }: ChaosReport): string {
+export function reportText(report: ChaosReport): string {
+  const { seed, runs, failedRuns, skippedStores } = report
   const lines = [`seed ${seed}`]
   for (const run of runs) lines.push('', ...linesOf(run))
+  for (const { store, why } of failedRuns) lines.push('', `${store}: NOT JUDGED, ${why}`)
   for (const { store, why } of skippedStores) lines.push('', `${store}: SKIPPED, ${why}`)
   if (runs.length === 0) lines.push('', 'nothing was run')
-  else lines.push('', ok ? 'nothing lost, nothing doubled' : 'THE BOOKS DIFFER')
+  else lines.push('', verdictOf(report))
   return `${lines.join('\n')}\n`
+}
+
+function verdictOf({ ok, runs }: ChaosReport): string {
+  if (ok) return 'nothing lost, nothing doubled'
+  return runs.every(({ audit }) => audit.isClean) ? 'NOT ALL WAS JUDGED' : 'THE BOOKS DIFFER'
 }
 
 function linesOf(run: StoreRun): string[] {

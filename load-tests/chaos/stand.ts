@@ -30,7 +30,8 @@ import { StoredBooks } from './stored.ts'
 import { RevivableIssuer, RevivableRedis, SupervisedSwitch } from './supervised.ts'
 
 const ISSUERS = ['demo-a', 'demo-b', 'demo-c'] as const
-const READY_MS = 120_000
+/** A start on a machine that is busy with the load takes half a minute, and may be hit again. */
+const READY_MS = 300_000
 
 export interface StandOptions {
   readonly store: StoreKind

@@ -33,6 +33,7 @@ export class SupervisedSwitch {
   #isReady = false
   #isOver = false
   #starts = 0
+  #problem = 'its last start did not fail'
   #kept: Promise<void> | undefined
   readonly #exits: Record<string, number> = {}
 
@@ -63,7 +64,8 @@ export class SupervisedSwitch {
   /** Throws where it is not ready within the time. */
   async waitReady(timeoutMs: number): Promise<void> {
     await this.waitThere({ isReady: true, timeoutMs })
-    if (!this.#isReady) throw new Error(`${this.name} does not get ready`)
+    if (this.#isReady) return
+    throw new Error(`${this.name} was not ready within ${timeoutMs / 1_000} s; ${this.#problem}`)
   }
 
   /** Until it listens, or is ready, or the time is up. */
@@ -101,7 +103,9 @@ export class SupervisedSwitch {
         this.#exits[code] = (this.#exits[code] ?? 0) + 1
       } catch (error) {
         // Refused at its start, or ended before it was ready: the next try.
-        const [line = ''] = (error as Error).message.split('\n')
+        const { message } = error as Error
+        const [line = ''] = message.split('\n')
+        this.#problem = `its last failed start: ${message}`
         this.#exits['at the start'] = (this.#exits['at the start'] ?? 0) + 1
         if (!this.#isOver) this.#options.say(`${this.name}: ${line}`)
       }
