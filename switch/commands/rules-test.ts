@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 import {
   type Confusion,
   type Coverage,
+  FilesRead,
   type OutcomeCounts,
   RISK_OUTCOMES,
   runPackTests,
@@ -31,15 +32,22 @@ export function registerRulesTest(rules: Command): void {
     .addHelpText('after', '\nExample:\n  $ npx switchyard rules test rules/ --watch')
     .action(async (dir: string | undefined, options: TestOptions) => {
       const directory = rulesFolder(dir)
-      process.exitCode = await test(directory, options)
-      if (options.watch === true && process.exitCode !== 2) await watchFolder(directory, options)
+      const filesRead = new FilesRead()
+      process.exitCode = await test(directory, options, filesRead)
+      if (options.watch === true && process.exitCode !== 2)
+        await watchFolder(directory, options, filesRead)
     })
 }
 
-async function test(directory: string, options: TestOptions): Promise<number> {
+async function test(
+  directory: string,
+  options: TestOptions,
+  filesRead = new FilesRead(),
+): Promise<number> {
   const files = await filesOf(directory)
   if (files === undefined) return 2
-  const report = runPackTests(files)
+  const report = runPackTests(files, filesRead)
+  filesRead.forgetUnused()
   const { results, problems, coverage, confusion } = report
   const errors = problems.filter((problem) => problem.severity === 'error')
   const failed = results.filter((result) => !result.ok).length
@@ -91,8 +99,12 @@ function printConfusion({ fraud, genuine, precision, recall }: Confusion): strin
 /** An editor writes a file in several steps: the tests run when nothing came for this long. */
 const SETTLE_MS = 100
 
-/** Runs the tests again after every change, until the process is interrupted. */
-async function watchFolder(directory: string, options: TestOptions): Promise<void> {
+/** Runs the tests of what changed again after every change, until the process is interrupted. */
+async function watchFolder(
+  directory: string,
+  options: TestOptions,
+  filesRead: FilesRead,
+): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<unknown> = Promise.resolve()
   const changed = (): void => {
@@ -100,7 +112,7 @@ async function watchFolder(directory: string, options: TestOptions): Promise<voi
     timer = setTimeout(() => {
       running = running.then(async () => {
         console.error(`\n${new Date().toISOString()}`)
-        process.exitCode = await test(directory, options)
+        process.exitCode = await test(directory, options, filesRead)
       })
     }, SETTLE_MS)
   }

@@ -144,10 +144,17 @@ describe('switchyard rules', () => {
     assert.match(stderr, /^[0-9]+ passed, 0 failed, 1 file not read$/m)
   })
 
-  test('test names what no test reaches', async () => {
+  test('test names what no test reaches, and counts samples with their truth', async () => {
+    const undo = edit('packs/velocity-burst.yaml', '"24h") >= 4', '"24h") >= 4 && amount < 900000')
     const { stderr, stdout } = await run('test', folder, '--coverage')
+    undo()
     assert.match(stderr, /\d+ of \d+ rules fire in a test, \d+ of \d+ clauses/)
-    for (const line of stdout.trim().split('\n')) assert.match(line, /^(.*:\d+:\d+ .* never .*|)$/)
+    assert.match(stdout, /velocity-burst\.yaml:\d+:\d+ .* never false: amount < 900000$/m)
+    assert.match(
+      stdout,
+      /^ +approve +review +challenge +decline\nfraud( +\d+){4}\ngenuine( +\d+){4}$/m,
+    )
+    assert.match(stdout, /^stopped \(challenge or decline\): precision [\d.]+%, recall [\d.]+%$/m)
   })
 
   test('test runs again when a file changes', { timeout: 30_000 }, async () => {
