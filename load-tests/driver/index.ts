@@ -1,9 +1,9 @@
 // The door of the load driver.
 
 export { type ApprovedAnswer, type Books, balanceBooks, type IssuerLedger } from './books.ts'
-export { cpuMicrosOf } from './cpu.ts'
+export { cpuMicrosOf, threadDifference, threadMicrosOf } from './cpu.ts'
 export { loadTest } from './load-test.ts'
-export { panOf } from './mix.ts'
+export { jsonBodyOf, type MixOptions, mixedRequest, panOf } from './mix.ts'
 export {
   type AcquirerPayment,
   balancePayments,

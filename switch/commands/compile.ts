@@ -2,7 +2,17 @@
 // (docs/decisions/0005-typescript-as-written.md). Nobody calls it by hand: `program.js` does where
 // no copy is there or a source file has changed.
 
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -83,7 +93,8 @@ export async function compilePrograms(
   programs: readonly string[],
 ): Promise<void> {
   await mkdir(cache, { recursive: true })
-  const folder = await mkdtemp(path.join(cache, 'copy-'))
+  // By its real path: source maps tell from there where the source is.
+  const folder = await mkdtemp(path.join(await realpath(cache), 'copy-'))
   const read = new Map<string, SourceState>()
   const setup = (build: PluginBuild) => setUp(build, root, programs, read)
   const { metafile } = await loadEsbuild().build({
