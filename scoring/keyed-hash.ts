@@ -35,7 +35,7 @@ export class KeyedHash {
     return hash('sha256', this.#outer, 'hex')
   }
 
-  /** All 32 bytes, in memory of their own. */
+  /** All 32 bytes. */
   digest(text: string): Uint8Array {
     return Buffer.from(this.hex(text), 'hex')
   }

@@ -45,6 +45,10 @@ export interface RunningSwitch {
   readonly exited: Promise<number>
 }
 
+const SWITCHYARD = 'switch/commands/switchyard.js'
+/** The flags of `npm start` and of switch/ops/switchyard.service. */
+const AS_THE_UNIT = ['--max-semi-space-size=32']
+
 /** What the switch writes to `addresses.json` in its data folder once it listens. */
 interface Addresses {
   readonly http: string
@@ -63,7 +67,7 @@ export async function startSwitch(options: StartSwitchOptions): Promise<RunningS
   const child = Child.start({
     title: 'the switch',
     logFile: path.join(options.folder, 'switch.log'),
-    args: ['switch/commands/switchyard.js', 'start', '--no-demo', ...(options.args ?? [])],
+    args: [...AS_THE_UNIT, SWITCHYARD, 'start', '--no-demo', ...(options.args ?? [])],
     env: {
       SWITCHYARD_CONFIG: configFile,
       PORT: '0',

@@ -2,9 +2,9 @@
 // their own, a closed loop of connections that keeps them busy, and three windows of equal length:
 // CPU by process and thread from /proc, then a CPU profile of the switch, then its allocations.
 //
-//   node --import tsx bench/switch/message-cost.ts [--seconds 10] [--connections 128] [--json]
+//   node --import tsx load-tests/profile/message-cost.ts --seconds 10 --connections 128 [--json]
 //
-// The first window is the cost; the profiles only say how it is divided, since they cost themselves.
+// The first window is the cost; the profiles only say how it is divided: they cost themselves.
 
 import {
   mkdtempSync,
@@ -24,7 +24,7 @@ import {
   mixedRequest,
   threadDifference,
   threadMicrosOf,
-} from '../../load-tests/driver/index.ts'
+} from '../driver/index.ts'
 import {
   pause,
   projectFolder,
@@ -32,7 +32,7 @@ import {
   startIssuer,
   startRedis,
   startSwitch,
-} from '../../load-tests/processes/index.ts'
+} from '../processes/index.ts'
 import {
   type AllocationProfile,
   type ByRoom,
@@ -303,7 +303,7 @@ function print(cost: Cost): void {
   table('CPU of a message by process, µs', cost.processes)
   table('of the switch by thread, µs', cost.threads)
   for (const [thread, rooms] of Object.entries(cost.cpuMicros)) {
-    table(`${thread}: time of a message by room, µs (profiled, waiting for a core included)`, rooms)
+    table(`${thread}: time by room, µs (profiled, waiting for a core included)`, rooms)
   }
   for (const [thread, rooms] of Object.entries(cost.allocatedBytes)) {
     table(`${thread}: bytes allocated for a message by room`, rooms)
