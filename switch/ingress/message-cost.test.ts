@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 
 /**
  * Bytes on the heap for one authorization by HTTP JSON, with the simulated disk, network and issuer
- * around it: 67 kB were measured, of which about 45 are the switch's own main thread
+ * around it: 67 kB were measured, of which about 50 are the switch's own main thread
  * (load-tests/profile/message-cost.ts). A third more is something that a message did not do before.
  */
 const ALLOCATED_BYTES_MAX = 90_000
