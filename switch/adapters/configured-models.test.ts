@@ -77,6 +77,7 @@ test('what was chosen decides after a restart, and a bad model never keeps one f
   await truncate(modelFile('one', 'model.onnx'), 1_000)
   await started(async (swaps) => {
     const { model, version, refusedAtStart } = swaps.status
+    assert.match(swaps.line, /^1\+.*refused at the start: .*hash_mismatch/)
     assert.equal(model, 'one')
     assert.match(version, /^1\+/)
     assert.match(refusedAtStart.join(), /hash_mismatch .*one/)

@@ -105,7 +105,7 @@ export function listenForOperators(
   const checks = () =>
     readiness(world, {
       rules: reloads.status,
-      model: scorer.info.model,
+      model: swaps.line,
       workersReady: scorer.stats().workersReady,
       velocity: scorer.info.velocity,
       velocityFault: watch.fault,

@@ -17,6 +17,7 @@ interface GeneratedDriftOptions extends JsonOption {
   readonly amountFactor: number
   readonly withoutDevice?: boolean
   readonly days: number
+  readonly seed: number
 }
 
 export function registerModelLife(model: Command): void {
@@ -67,6 +68,7 @@ export function registerModelLife(model: Command): void {
       Number,
       7,
     )
+    .option('--seed <n>', 'of the generated population; the training had 1', Number, 2)
     .option(...json)
     .addHelpText('after', example('npx switchyard model drift --amount-factor 3'))
     .action(async (options: GeneratedDriftOptions) => {
@@ -171,15 +173,15 @@ function driftText(report: DriftReport): string {
 
 async function drift(options: GeneratedDriftOptions): Promise<number> {
   const { DEFAULT_GENERATE_OPTIONS, generatedDrift } = await loadTraining()
-  const { amountFactor, days, withoutDevice = false, json } = options
-  if (!(amountFactor > 0) || !(days >= 1)) {
-    console.error('--amount-factor is above 0, --days a whole number from 1')
+  const { amountFactor, days, seed, withoutDevice = false, json } = options
+  if (!(amountFactor > 0) || !(days >= 1) || !Number.isInteger(seed)) {
+    console.error('--amount-factor is above 0, --days a whole number from 1, --seed a whole number')
     return 2
   }
   console.error('a month of generated traffic fills the counters first: this takes a minute')
   const report = await generatedDrift({
     modelFolder: path.join(PROJECT_ROOT, 'scoring', 'models', 'switchyard-trees'),
-    generate: DEFAULT_GENERATE_OPTIONS,
+    generate: { ...DEFAULT_GENERATE_OPTIONS, seed },
     ...{ warmUpDays: 24, countedDays: days, amountFactor, withoutDevice },
   })
   const moved = drifted(report)

@@ -77,6 +77,7 @@ test('another model decides, and a rollback brings back the one before', async (
   assert.equal((await swaps.use({ model: 'second' })).status, 200)
   assert.equal((await swaps.use({ model: 'third' })).status, 200)
   assert.deepEqual(whatIsDeciding(swaps), ['third', 'second', SINCE])
+  assert.equal(swaps.line, `third+1, chosen since ${SINCE}`)
   assert.equal((await swaps.rollback()).status, 200)
   assert.deepEqual(whatIsDeciding(swaps), ['second', 'first', SINCE])
   assert.equal((await swaps.rollback()).status, 200)

@@ -131,6 +131,14 @@ export class ModelSwaps {
     this.#refusedAtStart = options.refusedAtStart
   }
 
+  /** The version for `/readyz`, whether it was chosen, and what was refused at the start. */
+  get line(): string {
+    const { chosenSince } = this.#record
+    const chosen = chosenSince === null ? '' : `, chosen since ${chosenSince}`
+    const refused = this.#refusedAtStart.map((problem) => `; refused at the start: ${problem}`)
+    return `${this.#options.pool.info.model}${chosen}${refused.join('')}`
+  }
+
   get status(): ModelStatus {
     const { pool, clock, maxAgeDays, configured } = this.#options
     const { model: version, modelCreatedAt, bands, challengers } = pool.info

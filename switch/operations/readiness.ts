@@ -9,6 +9,7 @@ import { lineOf, type RulesStatus } from './rule-reloads.ts'
 /** What scoring decides with, and how many workers have it loaded and warm. */
 export interface DecidesWith {
   readonly rules: RulesStatus
+  /** The version, and what an SRE should know of how it came to decide. */
   readonly model: string
   readonly workersReady: number
   readonly velocity: 'redis' | 'embedded'
