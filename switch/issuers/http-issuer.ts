@@ -48,35 +48,27 @@ import type {
   DeliverResult,
   Issuer,
   LateIssuerAnswer,
-  TraceNumbers,
-  TracePurpose,
 } from './issuer.ts'
 import { createIssuerCounters, type IssuerEvent, unmatchedEvent } from './issuer-events.ts'
 import type { ParsedAnswer } from './issuer-message.ts'
 import { ANSWERED_HOLD_MS, HTTP_ANSWER_BYTES_MAX, REVERSALS_IN_FLIGHT_MAX } from './limits.ts'
 import type { LineState } from './line.ts'
-import { NO_STAN, TraceBook, type TraceSlot } from './trace-numbers.ts'
+import { NumberedIssuer, type NumberedIssuerOptions } from './numbered-issuer.ts'
+import { NO_STAN } from './trace-numbers.ts'
 
-export interface HttpIssuerOptions {
-  readonly name: string
+export interface HttpIssuerOptions extends NumberedIssuerOptions {
   readonly address: Address
   /** Before `/authorizations`, without a slash at its end. */
   readonly basePath: string
   readonly signing: HttpSigning
   readonly connections: number
-  readonly timeoutMs: number
   /** How long after its time-out a request keeps its connection for a late answer. */
   readonly lateAnswerMs: number
-  readonly lateAnswerWindowMs: number
-  readonly inFlightMax: number
   readonly echoIntervalMs: number
   /** For the connection, and for the answer to an echo. */
   readonly echoTimeoutMs: number
   readonly reconnect: BackOff
   readonly breaker: BreakerOptions
-  /** The high-water mark of the store, '000000' where there is none. */
-  readonly lastStan: string
-  readonly traceSlot?: TraceSlot | undefined
   /** Called on the message path: they must not throw. */
   readonly onLateAnswer: (late: LateIssuerAnswer) => void
   readonly onEvent: (event: IssuerEvent) => void
@@ -110,14 +102,10 @@ interface Post {
   isWaiting: boolean
 }
 
-export class HttpIssuer implements Issuer {
-  readonly name: string
-  readonly timeoutMs: number
-  readonly lateAnswerWindowMs: number
+export class HttpIssuer extends NumberedIssuer implements Issuer {
   readonly #options: HttpIssuerOptions
   readonly #ports: HttpIssuerPorts
   readonly #client: HttpClient
-  readonly #book: TraceBook
   readonly #breaker: Breaker
   readonly #deadlines: Deadlines<Exchange>
   /** By STAN: waiting, on a connection, or given up while its connection lives. */
@@ -134,14 +122,10 @@ export class HttpIssuer implements Issuer {
   #onEmpty: (() => void) | undefined
 
   constructor(options: HttpIssuerOptions, ports: HttpIssuerPorts) {
+    super(options, ports.clock)
     const { clock, timers } = ports
-    this.name = options.name
-    this.timeoutMs = options.timeoutMs
-    this.lateAnswerWindowMs = options.lateAnswerWindowMs
     this.#options = options
     this.#ports = ports
-    const { lastStan, inFlightMax, traceSlot } = options
-    this.#book = new TraceBook(clock, lastStan, inFlightMax, traceSlot)
     this.#deadlines = new Deadlines(clock, timers, (exchange) => this.#due(exchange))
     this.#breaker = new Breaker(options.breaker, timers, {
       probe: () => void this.#probe(),
@@ -176,26 +160,14 @@ export class HttpIssuer implements Issuer {
       counters: this.#counters,
       inFlight: this.#inFlight,
       givenUp: this.#posts.size - this.#inFlight,
-      freeStans: this.#book.free,
+      freeStans: this.book.free,
     }
-  }
-
-  drawTraceNumbers(purpose: TracePurpose = 'request'): TraceNumbers {
-    return this.#book.draw(purpose)
-  }
-
-  holdStan(stan: string): void {
-    if (stan !== NO_STAN) this.#book.keep(Number(stan))
-  }
-
-  releaseStan(stan: string): void {
-    if (stan !== NO_STAN) this.#book.rest(Number(stan), ANSWERED_HOLD_MS)
   }
 
   /** Its connection ended with the earlier process, so no answer comes: its number rests. */
   expectLateAnswer(attempt: Attempt): void {
     if (attempt.stan === NO_STAN) return
-    this.#book.rest(Number(attempt.stan), this.lateAnswerWindowMs)
+    this.book.rest(Number(attempt.stan), this.lateAnswerWindowMs)
   }
 
   ask(attempt: Attempt, card: CardData, timeoutMs: number): Promise<AskResult> {
@@ -211,7 +183,7 @@ export class HttpIssuer implements Issuer {
       this.#counters.notSent++
       return Promise.resolve(NOT_SENT)
     }
-    this.#book.rest(stan, timeoutMs + this.lateAnswerWindowMs)
+    this.book.rest(stan, timeoutMs + this.lateAnswerWindowMs)
     return this.#post(expectedOf(attempt), attempt, httpRequest(attempt, card), timeoutMs)
   }
 
@@ -344,7 +316,7 @@ export class HttpIssuer implements Issuer {
     } else if (exchange.state === 'in_flight') {
       this.#counters.answered++
       if (exchange.attempt !== null) {
-        this.#book.rest(exchange.stan, ANSWERED_HOLD_MS)
+        this.book.rest(exchange.stan, ANSWERED_HOLD_MS)
         this.#breaker.requestAnswered()
       }
       this.#settle(exchange, { kind: 'answered', answer: answerOf(answer, exchange) })
@@ -385,7 +357,7 @@ export class HttpIssuer implements Issuer {
     }
     this.#counters.timeouts++
     if (exchange.attempt !== null) {
-      this.#book.rest(exchange.stan, this.lateAnswerWindowMs)
+      this.book.rest(exchange.stan, this.lateAnswerWindowMs)
       this.#breaker.requestTimedOut(exchange.isTrial)
     }
     this.#end(exchange, TIMED_OUT)
@@ -395,7 +367,7 @@ export class HttpIssuer implements Issuer {
   #failed(exchange: Exchange, result: AskResult): void {
     if (exchange.state === 'given_up') return
     if (exchange.attempt !== null) {
-      this.#book.rest(exchange.stan, this.lateAnswerWindowMs)
+      this.book.rest(exchange.stan, this.lateAnswerWindowMs)
       this.#breaker.requestTimedOut(exchange.isTrial)
     }
     this.#settle(exchange, result)
@@ -425,7 +397,7 @@ export class HttpIssuer implements Issuer {
   }
 
   async #echo(): Promise<true | Unwell> {
-    const { stan, transmittedAt } = this.#book.draw('reversal')
+    const { stan, transmittedAt } = this.book.draw('reversal')
     const sent = await this.#exchange(httpEcho(stan, transmittedAt), this.#options.echoTimeoutMs)
     if (sent.kind === 'not_sent') return { reason: 'connection_error', code: sent.code }
     if (sent.kind === 'unknown') return { reason: 'echo_timeout', code: sent.code }

@@ -21,8 +21,6 @@ import type {
   DeliverResult,
   Issuer,
   LateIssuerAnswer,
-  TraceNumbers,
-  TracePurpose,
 } from './issuer.ts'
 import {
   createIssuerCounters,
@@ -31,21 +29,14 @@ import {
   unmatchedEvent,
 } from './issuer-events.ts'
 import { buildQueued, buildRequest, type ParsedAnswer, parseAnswer } from './issuer-message.ts'
-import { ANSWERED_HOLD_MS, REVERSALS_IN_FLIGHT_MAX } from './limits.ts'
+import { REVERSALS_IN_FLIGHT_MAX } from './limits.ts'
 import { Line, type LineState } from './line.ts'
-import { NO_STAN, TraceBook, type TraceSlot } from './trace-numbers.ts'
+import { NumberedIssuer, type NumberedIssuerOptions } from './numbered-issuer.ts'
+import { NO_STAN } from './trace-numbers.ts'
 
-export interface IsoIssuerOptions {
-  readonly name: string
+export interface IsoIssuerOptions extends NumberedIssuerOptions {
   readonly link: IsoLinkOptions & { readonly breaker: BreakerOptions }
   readonly connections: number
-  readonly timeoutMs: number
-  readonly lateAnswerWindowMs: number
-  readonly inFlightMax: number
-  /** The high-water mark of the store, '000000' where there is none. */
-  readonly lastStan: string
-  /** The numbers that may be drawn; all where it is absent. */
-  readonly traceSlot?: TraceSlot | undefined
   /** Called on the message path: they must not throw. */
   readonly onLateAnswer: (late: LateIssuerAnswer) => void
   readonly onEvent: (event: IssuerEvent) => void
@@ -68,13 +59,9 @@ const keepSettle = (settle: (result: AskResult) => void): void => {
 }
 const settleNobody = (): void => {}
 
-export class IsoIssuer implements Issuer {
-  readonly name: string
-  readonly timeoutMs: number
-  readonly lateAnswerWindowMs: number
+export class IsoIssuer extends NumberedIssuer implements Issuer {
   readonly #options: IsoIssuerOptions
   readonly #clock: Clock
-  readonly #book: TraceBook
   readonly #room: DialectRoom
   readonly #inFlight: Exchanges
   readonly #lines: readonly Line[]
@@ -84,20 +71,12 @@ export class IsoIssuer implements Issuer {
   #onEmpty: (() => void) | undefined
 
   constructor(options: IsoIssuerOptions, ports: IsoLinkPorts) {
-    this.name = options.name
-    this.timeoutMs = options.timeoutMs
-    this.lateAnswerWindowMs = options.lateAnswerWindowMs
+    super(options, ports.clock)
     this.#options = options
     this.#clock = ports.clock
-    this.#book = new TraceBook(
-      ports.clock,
-      options.lastStan,
-      options.inFlightMax,
-      options.traceSlot,
-    )
     this.#room = roomOf(options.link.dialect)
     const window = options.lateAnswerWindowMs
-    this.#inFlight = new Exchanges(ports.clock, ports.timers, this.#book, window, (exchange) =>
+    this.#inFlight = new Exchanges(ports.clock, ports.timers, this.book, window, (exchange) =>
       this.#timedOut(exchange),
     )
     const owner = {
@@ -116,7 +95,7 @@ export class IsoIssuer implements Issuer {
     }
     this.#lines = Array.from(
       { length: options.connections },
-      (_, i) => new Line(i + 1, options.link, ports, this.#book, owner),
+      (_, i) => new Line(i + 1, options.link, ports, this.book, owner),
     )
   }
 
@@ -138,20 +117,8 @@ export class IsoIssuer implements Issuer {
       counters: this.#counters,
       inFlight: this.#inFlight.size,
       givenUp: this.#inFlight.givenUpSize,
-      freeStans: this.#book.free,
+      freeStans: this.book.free,
     }
-  }
-
-  drawTraceNumbers(purpose: TracePurpose = 'request'): TraceNumbers {
-    return this.#book.draw(purpose)
-  }
-
-  holdStan(stan: string): void {
-    if (stan !== NO_STAN) this.#book.keep(Number(stan))
-  }
-
-  releaseStan(stan: string): void {
-    if (stan !== NO_STAN) this.#book.rest(Number(stan), ANSWERED_HOLD_MS)
   }
 
   expectLateAnswer(attempt: Attempt): void {
@@ -173,7 +140,7 @@ export class IsoIssuer implements Issuer {
       this.#counters.notSent++
       return Promise.resolve(NOT_SENT)
     }
-    this.#book.rest(stan, timeoutMs + this.lateAnswerWindowMs)
+    this.book.rest(stan, timeoutMs + this.lateAnswerWindowMs)
     return this.#await(expectedOf(attempt), attempt, line, timeoutMs)
   }
 
