@@ -115,9 +115,9 @@ export class SegmentLog {
   readonly #recordBytesMax: number
   readonly #segments: Segment[]
   readonly #reading = new Map<string, OpenSegment>()
-  /** The newest segment, for writing and reading: its length is known to this handle alone. */
   /** The file of a segment that could not be begun may be there. */
   #unbegun: string | undefined
+  /** The newest segment, for writing and reading: its length is known to this handle alone. */
   #writing: DiskFile
   #newestOpened: OpenSegment
   readonly #isReadOnly: boolean
