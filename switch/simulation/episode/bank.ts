@@ -186,8 +186,16 @@ export class Bank {
     if (isTold && text(message, 90) === '') return this.#note(message, payment)
     if (isTold) return this.#capture(message)
     const key = `${mti} ${text(message, 11)} ${text(message, 7)}`
-    const account = this.accounts.get(key) ?? this.#decide(message, key, payment)
-    this.accounts.set(key, account)
+    let account = this.accounts.get(key)
+    if (account === undefined) {
+      const attempt = `${this.name} ${text(message, 11)} ${text(message, 7)}`
+      this.#options.books.asked(attempt, key)
+      account = this.#decide(message, key, payment)
+      this.accounts.set(key, account)
+      if (account.kind === 'purchase' && account.isApproved) {
+        this.#options.books.approved(payment, attempt)
+      }
+    }
     const isPartial = account.responseCode === '10'
     return answerOf(message, account.responseCode, {
       ...(account.approvalCode === undefined ? {} : { 38: account.approvalCode }),

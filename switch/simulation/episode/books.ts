@@ -60,6 +60,11 @@ export class Books {
   /** By issuer and card, what must reach it, in the order in which it became durable. */
   readonly #queues = new Map<string, Queued[]>()
   readonly #cardOf = new Map<string, string>()
+  /** What may have left, by its numbers; and of what the reversal is durable. */
+  readonly #attempts = new Set<string>()
+  readonly #undone = new Set<string>()
+  /** Attempts that an issuer approved, by payment. */
+  readonly #approvals = new Map<string, string[]>()
   readonly #trace: Trace
   readonly #nowMs: () => number
 
@@ -130,6 +135,33 @@ export class Books {
     else this.#queues.set(key, queue)
   }
 
+  /** An attempt, or a message's original, is durable. `undone`: so is a reversal of it. */
+  durable(
+    attempt: Pick<QueuedMessage, 'issuer' | 'stan' | 'transmittedAt'>,
+    undone: boolean,
+  ): void {
+    const wire = wireOf(attempt)
+    this.#attempts.add(wire)
+    if (undone) this.#undone.add(wire)
+  }
+
+  /** Its bytes came to an issuer: they were durable before. */
+  asked(wire: string, key: string): void {
+    if (this.#attempts.has(wire)) return
+    this.violate('approval_lost', `${wire} (${key}) left before it was durable`)
+  }
+
+  /** Of one payment one approval at most stands: before the next one the reversal is durable. */
+  approved(payment: string, wire: string): void {
+    const approvals = this.#approvals.get(payment) ?? []
+    this.#approvals.set(payment, approvals)
+    const live = approvals.find((one) => !this.#undone.has(one))
+    approvals.push(wire)
+    if (live !== undefined && !this.#undone.has(wire)) {
+      this.violate('key_answered_twice', `${payment} is approved as ${live} and as ${wire}`)
+    }
+  }
+
   /** A queued message reached its issuer: what was queued before it about its card came first. */
   delivered(wire: string): void {
     const key = this.#cardOf.get(wire)
@@ -152,6 +184,10 @@ export class Books {
 }
 
 /** A message by the numbers that it has on the wire: issuer, DE11, DE7. */
-export function wireOf({ issuer, stan, transmittedAt }: QueuedMessage): string {
+export function wireOf({
+  issuer,
+  stan,
+  transmittedAt,
+}: Pick<QueuedMessage, 'issuer' | 'stan' | 'transmittedAt'>): string {
   return `${issuer} ${stan} ${transmittedAt}`
 }

@@ -22,6 +22,7 @@ import {
   BUSY_MS,
   DEADLINE_TOLERANCE_MS,
   EPISODE_STORE_LIMITS,
+  ERRANDS_MS_MAX,
   LATE_ANSWER_WINDOW_MS,
   QUIET_MS_MAX,
   RESTART_MAX_MS,
@@ -436,6 +437,9 @@ export class Episode {
       const nowMs = this.time.clock.monotonic()
       if (nowMs < BUSY_MS) continue
       if (this.#isAtRest()) return
+      if (nowMs > BUSY_MS + ERRANDS_MS_MAX && this.#openErrands > 0) {
+        this.books.violate('late_answer', `retries get nowhere: ${this.#unrest()}`)
+      }
       if (nowMs > BUSY_MS + QUIET_MS_MAX) {
         this.books.violate('queue_stuck', this.#unrest())
       }

@@ -4,10 +4,17 @@
 export const BUSY_MS = 24 * 60 * 1000
 
 /**
- * What an episode may take to come to rest after the last fault: the longest back-off of a queued
- * message (60 s) some times over, and the late-answer window.
+ * What an episode may take to come to rest after the last fault: a reversal of what never came is
+ * repeated until the late-answer window and a time-out are over (128 s), the last time after the
+ * longest back-off (60 s); the same again for one that was only queued then.
  */
-export const QUIET_MS_MAX = 40 * 60 * 1000
+export const QUIET_MS_MAX = 7 * 60 * 1000
+
+/**
+ * What an acquirer's retries may take after the last fault, below the late-answer window, so that
+ * nobody waits for it: a restart (4 s), a queued message's back-off (60 s) and an answer (12 s).
+ */
+export const ERRANDS_MS_MAX = 100 * 1000
 
 /** New payments, one every so often on average: 240 an episode. */
 export const PAYMENT_EVERY_MS = 6_000

@@ -16,10 +16,21 @@ export function watchStore(
   const note = (queued: readonly QueuedMessage[]) => {
     for (const message of queued) {
       messages.set(`${message.transactionId} ${message.step}`, message)
+      if (message.mti === '0420') books.durable(message.original, true)
       books.queued(message, cardOf(message))
     }
   }
   const watched: Partial<TransactionStore> = {
+    async claim(intent) {
+      const result = await store.claim(intent)
+      if (result.kind === 'claimed' && intent.attempt !== null) books.durable(intent.attempt, false)
+      return result
+    },
+    async addAttempt(transactionId, attempt) {
+      const isAdded = await store.addAttempt(transactionId, attempt)
+      if (isAdded) books.durable(attempt, false)
+      return isAdded
+    },
     async accept(intent, outcome) {
       const result = await store.accept(intent, outcome)
       if (result.kind === 'claimed') note(queuedBy(outcome))
@@ -43,6 +54,7 @@ export function watchStore(
     async pendingDeliveries() {
       const pending = await store.pendingDeliveries()
       for (const { message } of pending) {
+        if (message.mti === '0420') books.durable(message.original, true)
         messages.set(`${message.transactionId} ${message.step}`, message)
       }
       books.queueRead(pending.map(({ message }) => ({ message, card: cardOf(message) })))
