@@ -6,6 +6,7 @@
 //   every approved answer has its approval, of the same card, terminal and amount, and it stands.
 
 import { isLive, type LedgerEntry } from '../issuer/index.ts'
+import type { BookedEntry } from './ledger-lines.ts'
 import { discrepanciesNamedMax } from './limits.ts'
 
 /** An approved answer as the acquirer got it, with what it had asked for. */
@@ -55,9 +56,9 @@ export interface Books {
 }
 
 /** One issuer's ledger, of the time of the run. */
-export interface IssuerLedger {
+export interface IssuerLedger<Entry = LedgerEntry> {
   readonly issuer: string
-  readonly entries: readonly LedgerEntry[]
+  readonly entries: readonly Entry[]
 }
 
 /**
@@ -66,7 +67,7 @@ export interface IssuerLedger {
  */
 export function balanceBooks(
   answers: Iterable<ApprovedAnswer>,
-  ledgers: readonly IssuerLedger[],
+  ledgers: readonly IssuerLedger<BookedEntry>[],
   namedMax = discrepanciesNamedMax,
 ): Books {
   const counts: Partial<Record<DiscrepancyKind, number>> = {}
@@ -78,7 +79,7 @@ export function balanceBooks(
     discrepancies.push(key === undefined ? named : { ...named, idempotencyKey: key })
   }
 
-  const approvals = new Map<string, LedgerEntry>()
+  const approvals = new Map<string, BookedEntry>()
   for (const { issuer, entries } of ledgers) {
     for (const entry of entries) {
       if (entry.approvalCode !== null) approvals.set(`${issuer} ${entry.approvalCode}`, entry)
@@ -128,7 +129,7 @@ export function balanceBooks(
 
 function judgeAnswer(
   answer: ApprovedAnswer,
-  approval: LedgerEntry | undefined,
+  approval: BookedEntry | undefined,
   isKnown: boolean,
 ): DiscrepancyKind | undefined {
   if (approval === undefined) return 'approved_without_approval'

@@ -2,12 +2,13 @@
 
 import { againstText, isBalanced, runAgainst } from './against.ts'
 import { compareCommand } from './compare.ts'
-import { measure } from './measure.ts'
+import { measure, measureWhere } from './measure.ts'
 import { type LoadOptions, readLoadOptions } from './options.ts'
 import { ProgressLine } from './progress-line.ts'
 import { makeReport, measuredTally, reportText } from './report.ts'
 import { describeRun, writeReport } from './report-files.ts'
 import { runSweep, sweepText } from './sweep.ts'
+import { whereText } from './where.ts'
 
 /** Runs the command; the exit code: 0 fine, 1 void, 2 wrong use. */
 export async function loadTest(args: readonly string[]): Promise<number> {
@@ -54,6 +55,12 @@ async function runOnce(
       const { of } = sweep
       process.stdout.write(json ? `${JSON.stringify({ of, rows })}\n` : sweepText(of, rows))
       return rows.every((row) => row.void.length === 0) ? 0 : 1
+    }
+    if (options.where) {
+      const where = await measureWhere(options, signal, progress)
+      progress.end()
+      process.stdout.write(json ? `${JSON.stringify(where)}\n` : whereText(where))
+      return 0
     }
     const measured = await measure(options, signal, progress)
     const report = await makeReport(measured)

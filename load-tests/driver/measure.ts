@@ -7,9 +7,10 @@ import { type MixOptions, mixedRequest } from './mix.ts'
 import { Observer } from './observer.ts'
 import type { LoadOptions } from './options.ts'
 import type { ProgressLine } from './progress-line.ts'
-import type { ReportParts } from './report.ts'
+import { makeReport, type ReportParts } from './report.ts'
 import { LoadRun, type RunResult } from './run.ts'
-import { type Stand, setUp } from './set-up.ts'
+import { monotonicMicros, type Stand, setUp } from './set-up.ts'
+import { type Where, whereOf } from './where.ts'
 
 /** Runs one scenario; rejects where the ground can't be set up. */
 export async function measure(
@@ -21,6 +22,41 @@ export async function measure(
   const stand = await setUp(options, mix, (line) => progress.say(line))
   try {
     return await measureOn(stand, options, mix, signal, progress)
+  } finally {
+    await stand.tearDown()
+  }
+}
+
+/** Runs a scenario on a profiled switch, and tells where its time went. */
+export async function measureWhere(
+  options: LoadOptions,
+  signal: AbortSignal,
+  progress: ProgressLine,
+): Promise<Where> {
+  const mix = mixOf(options)
+  const stand = await setUp(options, mix, (line) => progress.say(line))
+  try {
+    const parts = await measureOn(stand, options, mix, signal, progress)
+    const report = await makeReport(parts)
+    const { phases } = parts.result
+    const first = phases.findIndex(({ phase }) => phase.measured !== false)
+    const last = phases.findLastIndex(({ phase }) => phase.measured !== false)
+    const windowMs = parts.observer.windowMs(first, last)
+    const sinceMicros = monotonicMicros() - performance.now() * 1000
+    progress.say('reading the profile')
+    const profiled = await stand.endProfiled?.()
+    if (profiled === undefined) throw new Error('no switch of this run was profiled')
+    const { before } = await parts.observer.pages(first)
+    const { after } = await parts.observer.pages(last)
+    return await whereOf({
+      ...{ report, before, after, trace: profiled.trace, startedAt: profiled.startedAt },
+      profileFolder: profiled.folder,
+      messages: phases.slice(first, last + 1).reduce((sum, { answered }) => sum + answered, 0),
+      window: {
+        from: windowMs.from * 1000 + sinceMicros,
+        to: windowMs.to * 1000 + sinceMicros,
+      },
+    })
   } finally {
     await stand.tearDown()
   }

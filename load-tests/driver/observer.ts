@@ -99,6 +99,12 @@ export class Observer {
     return observed(this.#pids, start.look, end.look, figures)
   }
 
+  /** When the phases from `first` to `last` were under way, milliseconds of performance.now(). */
+  windowMs(first: number, last: number): { readonly from: number; readonly to: number } {
+    const from = this.#phases[first]?.look.atMs ?? 0
+    return { from, to: this.#phases[last + 1]?.look.atMs ?? from }
+  }
+
   /** The pages of /metrics at both edges of a phase. */
   async pages(phase: number): Promise<{ readonly before: Metrics; readonly after: Metrics }> {
     await this.#asked

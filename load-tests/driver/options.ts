@@ -37,6 +37,8 @@ export interface LoadOptions {
   readonly against: string | undefined
   /** Sizes to measure at; undefined: one run. */
   readonly sweep: Sweep | undefined
+  /** Profile the switch, and tell where the microseconds of a message go. */
+  readonly where: boolean
   /** How often `against` and `sweep` measure each side. */
   readonly turns: number
 }
@@ -75,6 +77,7 @@ const flags = {
   against: { type: 'string' },
   sweep: { type: 'string' },
   turns: { type: 'string', default: '3' },
+  where: { type: 'boolean', default: false },
   target: { type: 'string' },
   'api-key': { type: 'string', default: 'demo-key' },
   'issuer-control': { type: 'string', multiple: true, default: [] as string[] },
@@ -185,6 +188,7 @@ function optionsFrom(values: Flags, file: Scenario, problems: string[]): LoadOpt
     against: values.against,
     sweep: sweepFrom(values.sweep, problems),
     turns: number('turns', 1, 100),
+    where: values.where,
   }
   checkRelations(options, problems)
   return options
@@ -291,9 +295,10 @@ function checkRelations(options: LoadOptions, problems: string[]): void {
 
 function checkModes(options: LoadOptions, problems: string[]): void {
   const { against, sweep, target, ownsTarget } = options
-  if (against !== undefined && sweep !== undefined) problems.push('--against or --sweep, not both')
-  if (target !== undefined && (against ?? sweep) !== undefined) {
-    problems.push('--target is one server: --against and --sweep start the switch themselves')
+  const modes = [against, sweep, options.where || undefined].filter((mode) => mode !== undefined)
+  if (modes.length > 1) problems.push('--against, --sweep or --where, one of them')
+  if (target !== undefined && modes.length > 0) {
+    problems.push('--against, --sweep and --where start the switch themselves: no --target')
   }
   if (against === undefined || isPeerName(against)) return
   if (!/^http:\/\//.test(against) || !URL.canParse(against)) {
@@ -344,7 +349,8 @@ function rateOf(phase: Phase): number {
   return peakGuessPerSecond * (phase.timesPeak ?? 1)
 }
 
-function requestsOf(phases: readonly Phase[]): number {
+/** How many requests phases come to, about. */
+export function requestsOf(phases: readonly Phase[]): number {
   return phases.reduce((sum, phase) => sum + rateOf(phase) * phase.seconds, 0)
 }
 

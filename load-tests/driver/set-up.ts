@@ -2,6 +2,7 @@
 // its own, on free ports below one folder, ended when the run is over.
 
 import { randomFillSync } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -20,9 +21,10 @@ import type { IssuerLedger } from './books.ts'
 import type { Target } from './door.ts'
 import { Faults } from './faults.ts'
 import { issuerPlan } from './issuer-plan.ts'
+import { type BookedEntry, readLedgerLines } from './ledger-lines.ts'
 import type { MixOptions } from './mix.ts'
 import type { Pids } from './observer.ts'
-import type { LoadOptions } from './options.ts'
+import { type LoadOptions, requestsOf } from './options.ts'
 import { warmVelocity } from './warm-velocity.ts'
 
 export interface Stand {
@@ -37,11 +39,23 @@ export interface Stand {
   /** From now on ledgers count: what stands in them belongs to runs before. */
   mark(): Promise<void>
   /** The issuers' ledgers since the mark; null where none can be read. */
-  readLedgers(): Promise<readonly IssuerLedger[] | null>
+  readLedgers(): Promise<readonly IssuerLedger<BookedEntry>[] | null>
   /** The ledger in which an issuer's approvals stand. */
   ledgerOf(issuer: string): string
+  /** Ends the switch alone, and what it wrote of itself; absent where none was started. */
+  readonly endProfiled?: () => Promise<Profiled>
   /** Ends what was started, in reverse. */
   tearDown(): Promise<void>
+}
+
+/** What a profiled switch left behind (`LoadOptions.where`). */
+export interface Profiled {
+  /** `.cpuprofile`, one a thread. */
+  readonly folder: string
+  /** Its output, with the lines of --trace-gc. */
+  readonly trace: string
+  /** When it was started, microseconds of the monotonic clock. */
+  readonly startedAt: number
 }
 
 /** `tell` takes one line at a time about what is being started. */
@@ -100,13 +114,21 @@ async function startOwn(
       scenario.rules === undefined ? undefined : await rulesFolder(folder, scenario.rules)
     tell('starting the switch')
     const plan = issuerPlan(scenario.issuers, issuers)
+    const profiles = path.join(folder, 'profiles')
+    const startedAt = monotonicMicros()
     const running = await startSwitch({
       folder,
       issuers,
       redisUrl: redis?.url,
       // Every line of the log costs the switch what an authorization does not.
       config: { log: { oneLineIn: 100 }, watchRules: false, ...plan.config, ...scenario.config },
-      env: { ADMIN_TOKEN: adminToken, RULES_DIR: rulesDir },
+      env: {
+        ADMIN_TOKEN: adminToken,
+        RULES_DIR: rulesDir,
+        // A profile names the functions of the source, not of its compiled copy.
+        ...(options.where ? { SWITCHYARD_AS_WRITTEN: '1' } : {}),
+      },
+      nodeArgs: options.where ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`, '--trace-gc'] : [],
     })
     endings.push(() => running.stop())
     const url = new URL(running.url)
@@ -130,8 +152,17 @@ async function startOwn(
         issuers,
         reload: { adminUrl: running.adminUrl, adminToken, rulesDir },
       }),
-      ...ledgersOf(issuers.map(({ name, controlUrl }) => ({ name, controlUrl, sequence: 0 }))),
+      ...ledgersOf(
+        issuers.map(({ name, controlUrl }) => {
+          const file = ledgerFileIn(folder, name)
+          return { name, controlUrl, sequence: 0, file: existsSync(file) ? file : undefined }
+        }),
+      ),
       ledgerOf: plan.ledgerOf,
+      async endProfiled() {
+        await running.stop()
+        return { folder: profiles, trace: running.logs, startedAt }
+      },
       tearDown,
     }
   } catch (error) {
@@ -140,14 +171,25 @@ async function startOwn(
   }
 }
 
-/** Their ledgers go to files only where somebody keeps them: a line a message is not free. */
+/**
+ * Their ledgers go to files where somebody keeps them, or where the run is longer than they
+ * remember: a line a message is not free.
+ */
 function startIssuers(options: LoadOptions, folder: string): Promise<RunningIssuer[]> {
-  const ledgerFile = (name: string) =>
-    options.folder === undefined ? {} : { ledgerFile: path.join(folder, `${name}.ndjson`) }
+  const isWritten =
+    options.folder !== undefined || requestsOf(options.scenario.phases) > requestsRemembered
+  const file = (name: string) => (isWritten ? { ledgerFile: ledgerFileIn(folder, name) } : {})
   return Promise.all([
-    startIssuer({ name: 'demo-a', ...ledgerFile('demo-a') }),
-    startIssuer({ name: 'demo-b', ...ledgerFile('demo-b'), behaviour: { answers: 'cents' } }),
+    startIssuer({ name: 'demo-a', ...file('demo-a') }),
+    startIssuer({ name: 'demo-b', ...file('demo-b'), behaviour: { answers: 'cents' } }),
   ])
+}
+
+/** Below what an issuer holds in memory, since a rate is no promise. */
+const requestsRemembered = 500_000
+
+function ledgerFileIn(folder: string, name: string): string {
+  return path.join(folder, `${name}.ndjson`)
 }
 
 /** Keys are made before the switch is: the counters stand under tokens of its keys. */
@@ -235,6 +277,8 @@ interface LedgerSource {
   readonly controlUrl: string
   /** The last entry that does not count. */
   sequence: number
+  /** Where it is written, line by line, too. */
+  readonly file?: string | undefined
 }
 
 function ledgersOf(sources: readonly LedgerSource[]): Pick<Stand, 'mark' | 'readLedgers'> {
@@ -245,11 +289,28 @@ function ledgersOf(sources: readonly LedgerSource[]): Pick<Stand, 'mark' | 'read
     async readLedgers() {
       if (sources.length === 0) return null
       return Promise.all(
-        sources.map(async ({ name, controlUrl, sequence }) => ({
-          issuer: name,
-          entries: await readLedger(controlUrl, sequence),
+        sources.map(async (source) => ({
+          issuer: source.name,
+          entries: await entriesOf(source),
         })),
       )
     },
   }
+}
+
+/** What an issuer no longer remembers stands in its file. */
+async function entriesOf(source: LedgerSource): Promise<readonly BookedEntry[]> {
+  const { name, controlUrl, sequence, file } = source
+  const { forgotten } = await readStatus(controlUrl)
+  if (forgotten <= sequence) return readLedger(controlUrl, sequence)
+  if (file !== undefined) return readLedgerLines(file, sequence)
+  throw new Error(
+    `issuer ${name} remembers its newest entries only, so the books of this run can't be judged: ` +
+      'offer less, or name no --issuer-control',
+  )
+}
+
+/** Of the machine's monotonic clock, which all its processes share. */
+export function monotonicMicros(): number {
+  return Number(process.hrtime.bigint() / 1_000n)
 }

@@ -48,7 +48,7 @@ test('ratios are those of medians, the spread that of turns in pairs', () => {
 for (const [args, message] of [
   [['--against', 'nobody'], /takes echo, plain or an http/],
   [['--against', 'http://192.0.2.1/'], /--i-own-this-target/],
-  [['--against', 'plain', '--sweep', 'rules=1,2'], /not both/],
+  [['--against', 'plain', '--sweep', 'rules=1,2'], /one of them/],
   [['--against', 'plain', '--target', 'http://127.0.0.1:1'], /start the switch themselves/],
   [['--sweep', 'rulez=1,2'], /did you mean rules/],
   [['--turns', '0'], /--turns/],

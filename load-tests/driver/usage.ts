@@ -44,6 +44,8 @@ A switch that runs already:
                            in turns: peak of a closed loop, latency at --rate (100), as ratios
   --sweep THING=N,N        what a message costs at several sizes: rules=10,1000, cards=1000,1000000,
                            issuers=1,50, connections=10,10000
+  --where                  where the microseconds of a message go: CPU by thread and by room of the
+                           source, bytes allocated, time of each step; the profile itself costs some
   --turns N                how often each side or size is measured (3)
   --report FOLDER          write report.html, report.json, latency.hgrm and, where a Chromium is
                            found, report.png; Ctrl-C ends the load and still writes them
@@ -59,6 +61,7 @@ Examples:
   switchyard load-test --scenario steady --rate 9000
   switchyard load-test --scenario steady --rate 200 --against plain
   switchyard load-test --scenario steady --rate 2000 --sweep cards=10000,1000000
+  switchyard load-test --scenario steady --where
   switchyard load-test --compare /tmp/before /tmp/after
 `
 }

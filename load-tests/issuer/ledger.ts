@@ -490,7 +490,9 @@ export class Ledger {
 }
 
 /** Money that is approved and not undone. An inquiry holds no money. */
-export function isLive(entry: LedgerEntry): boolean {
+export function isLive(
+  entry: Pick<LedgerEntry, 'approvalCode' | 'approvedAmount' | 'reversals'>,
+): boolean {
   if (entry.approvalCode === null || entry.approvedAmount === 0) return false
   return !entry.reversals.some((reversal) => reversal.effective)
 }

@@ -21,6 +21,8 @@ export interface StartSwitchOptions {
   readonly issuerSettings?: Readonly<Record<string, object>>
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly args?: readonly string[]
+  /** Options of Node.js itself: `['--cpu-prof']`. */
+  readonly nodeArgs?: readonly string[]
   /** False: returns once it listens, without waiting for readiness. */
   readonly waitReady?: boolean
 }
@@ -67,7 +69,10 @@ export async function startSwitch(options: StartSwitchOptions): Promise<RunningS
   const child = Child.start({
     title: 'the switch',
     logFile: path.join(options.folder, 'switch.log'),
-    args: [...AS_THE_UNIT, SWITCHYARD, 'start', '--no-demo', ...(options.args ?? [])],
+    args: [
+      ...[...AS_THE_UNIT, ...(options.nodeArgs ?? [])],
+      ...[SWITCHYARD, 'start', '--no-demo', ...(options.args ?? [])],
+    ],
     env: {
       SWITCHYARD_CONFIG: configFile,
       PORT: '0',
