@@ -77,8 +77,22 @@ export function createLocalTime(): LocalTime {
   }
 }
 
+/**
+ * Formatters hold no state but their zone, and each reload would make its own: 2 ms a zone. All go
+ * when full.
+ */
+const formats = new Map<string, Intl.DateTimeFormat | undefined>()
+
 function formatOf(timeZone: string): Intl.DateTimeFormat | undefined {
   if (!/^[A-Za-z0-9_+\-/]{1,64}$/.test(timeZone)) return undefined
+  if (formats.has(timeZone)) return formats.get(timeZone)
+  if (formats.size >= timeZonesMax) formats.clear()
+  const format = createFormat(timeZone)
+  formats.set(timeZone, format)
+  return format
+}
+
+function createFormat(timeZone: string): Intl.DateTimeFormat | undefined {
   try {
     const options = {
       timeZone,
