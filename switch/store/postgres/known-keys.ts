@@ -56,6 +56,7 @@ export class KnownKeys {
   }
 }
 
-function placeOf(acquirer: string, idempotencyKey: string): string {
+/** One text for a key of an acquirer. */
+export function placeOf(acquirer: string, idempotencyKey: string): string {
   return `${acquirer}\n${idempotencyKey}`
 }

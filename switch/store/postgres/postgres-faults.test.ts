@@ -300,6 +300,24 @@ test('a database that may not be written is refused at the start', { skip }, asy
   assert.equal(server.sql('SELECT count(*) FROM switchyard.owner'), before)
 })
 
+test('a key is looked up by who has it, also while a claim of ours is being lost', {
+  skip,
+}, async () => {
+  const winner = await open()
+  const [key, won, lost] = ['raced', 'auth_won', 'auth_lost']
+  await winner.claim(sampleIntent(won, { idempotencyKey: key }))
+  await winner.record(sampleOutcome(won))
+  const loser = await open()
+  const claim = loser.claim(sampleIntent(lost, { idempotencyKey: key }))
+  const again = loser.claim(sampleIntent('auth_again', { idempotencyKey: key }))
+  const found = loser.lookUpKey('demo', key)
+  assert.equal((await found)?.transactionId, won)
+  for (const result of [await claim, await again]) {
+    assert.equal(result.kind === 'existing' && result.entry.transactionId, won)
+  }
+  await Promise.all([winner.close(), loser.close()])
+})
+
 test('a ninth process is refused, and takes the place of one that ended', { skip }, async () => {
   const url = server.createDatabase('nine')
   const session = await connectDirectly(url)

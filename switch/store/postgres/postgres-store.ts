@@ -28,7 +28,7 @@ import {
 import { type Batch, EXCEPTION, type Exceptions, originalOf, RULE } from './batch.ts'
 import { BatchCommit, STAGE, type Write } from './batch-commit.ts'
 import { type Database, DatabaseError } from './database.ts'
-import { KnownKeys } from './known-keys.ts'
+import { KnownKeys, placeOf } from './known-keys.ts'
 import { LanePoll } from './lane-poll.ts'
 import { type Kept, Lease } from './lease.ts'
 import type { PostgresLimits } from './limits.ts'
@@ -98,6 +98,8 @@ export class PostgresStore implements TransactionStore {
   readonly #marks: TraceMarks
   /** Claims of this process without outcome, taken over ones too. */
   readonly #open = new Set<string>()
+  /** Claims that the database has not decided, by their keys. */
+  readonly #claims = new Map<string, Promise<void>>()
   /** Queued messages that this process knows of, by transaction and step. */
   readonly #queued = new Set<string>()
   /** Deliveries that are being ended, and those that ended since the last look at the lanes. */
@@ -189,6 +191,9 @@ export class PostgresStore implements TransactionStore {
   }
 
   async lookUpKey(acquirer: string, idempotencyKey: string): Promise<KeyEntry | undefined> {
+    // A claim of ours that another process was faster than names a transaction that never was.
+    const place = placeOf(acquirer, idempotencyKey)
+    for (let claim = this.#claims.get(place); claim; claim = this.#claims.get(place)) await claim
     const known = this.findKey(acquirer, idempotencyKey)
     if (known !== undefined) return known
     const found = await this.#read((reader) => reader.findKey(acquirer, idempotencyKey))
@@ -223,16 +228,18 @@ export class PostgresStore implements TransactionStore {
   async #take(intent: Intent, outcome: Outcome | null): Promise<ClaimResult> {
     this.#mustBeOpen()
     const { acquirer, idempotencyKey } = intent
+    const place = placeOf(acquirer, idempotencyKey)
+    const before = this.#claims.get(place)
+    if (before !== undefined) {
+      await before
+      return this.#take(intent, outcome)
+    }
     const known = this.findKey(acquirer, idempotencyKey)
     if (known !== undefined) return { kind: 'existing', entry: known }
     this.#keys.take(intent)
     if (outcome === null) this.#open.add(intent.id)
     try {
-      const code = await this.#write({
-        subjects: subjectsOf(intent),
-        stage: STAGE.claim,
-        add: (batch) => this.#addClaim(batch, intent, outcome),
-      })
+      const code = await this.#decide(place, intent, outcome)
       if (code === undefined) {
         if (outcome !== null) {
           this.#keys.recorded(intent.id)
@@ -241,7 +248,6 @@ export class PostgresStore implements TransactionStore {
         return CLAIMED
       }
       this.#open.delete(intent.id)
-      this.#keys.forget(intent.id)
       if (code === EXCEPTION.stale) return STALE
     } catch (error) {
       this.#open.delete(intent.id)
@@ -251,6 +257,32 @@ export class PostgresStore implements TransactionStore {
     // The claim that was in the way may have been too old a moment later.
     if (found === undefined) return this.#take(intent, outcome)
     return { kind: 'existing', entry: found.entry }
+  }
+
+  /** Writes the claim; until the database has decided, nobody is told who has the key. */
+  async #decide(
+    place: string,
+    intent: Intent,
+    outcome: Outcome | null,
+  ): Promise<number | undefined> {
+    const written = this.#write({
+      subjects: subjectsOf(intent),
+      stage: STAGE.claim,
+      add: (batch) => this.#addClaim(batch, intent, outcome),
+    })
+    // Decided only once the key is forgotten where it was lost, which whoever awaits this does.
+    const isDecided = written.then(
+      (code) => {
+        if (code !== undefined) this.#keys.forget(intent.id)
+      },
+      () => undefined,
+    )
+    this.#claims.set(place, isDecided)
+    try {
+      return await written
+    } finally {
+      this.#claims.delete(place)
+    }
   }
 
   #addClaim(batch: Batch, intent: Intent, outcome: Outcome | null): number {
