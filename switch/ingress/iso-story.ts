@@ -40,14 +40,18 @@ export function takeIsoMessage(
   }
 }
 
+function readPayment(world: World, sender: IsoSender, message: Received) {
+  const institution = institutionOf(message, sender.institution)
+  return readIsoAuthorization(message, institution, world.clock.now())
+}
+
 function takeAuthorization(
   world: World,
   acquirer: Acquirer,
   sender: IsoSender,
   message: Received,
 ): Promise<Reply> | Refusal {
-  const institution = institutionOf(message, sender.institution)
-  const read = readIsoAuthorization(message, institution, world.clock.now())
+  const read = readPayment(world, sender, message)
   if ('kind' in read) return read
   // In one tick with the claim: a reversal without DE41 finds either this key or its own tombstone.
   const reversed = world.store.findKey(acquirer.id, keyWithoutTerminal(message, read.key))
@@ -78,8 +82,7 @@ function takeAdvice(
   sender: IsoSender,
   message: Received,
 ): Promise<Reply> | Refusal {
-  const institution = institutionOf(message, sender.institution)
-  const read = readIsoAuthorization(message, institution, world.clock.now())
+  const read = readPayment(world, sender, message)
   if ('kind' in read) return read
   const advice = adviceOf(read.request, readTold(message))
   if ('kind' in advice) return advice
