@@ -49,7 +49,7 @@ export interface RunningSwitch {
 
 const SWITCHYARD = 'switch/commands/switchyard.js'
 /** The flags of `npm start` and of switch/ops/switchyard.service. */
-const AS_THE_UNIT = ['--max-semi-space-size=32']
+const AS_THE_UNIT = ['--max-semi-space-size=32', '--v8-pool-size=1']
 
 /** What the switch writes to `addresses.json` in its data folder once it listens. */
 interface Addresses {
