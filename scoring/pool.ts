@@ -9,6 +9,7 @@ import {
   type Fallback,
   type RuleBundle,
   type RuleFile,
+  type RuleSetResult,
   readRuleFiles,
 } from '#rules'
 import { openModelFolder, ScoringThreads } from './adapters/index.ts'
@@ -41,6 +42,8 @@ export interface ScorerPoolOptions {
   readonly rulesDir: string
   /** What is read instead of that folder, where it is given: a set that was kept. */
   readonly ruleFiles?: readonly RuleFile[]
+  /** What `ruleFiles` compile to, where the caller has it. */
+  readonly compiledRules?: Extract<RuleSetResult, { readonly ok: true }>
   /** The folder of one model: `model.onnx` and `manifest.json`. */
   readonly modelFolder: string
   /** What decides instead, and then what is in shadow: folders that were read before. */
@@ -128,7 +131,7 @@ export async function createScorerPool(options: ScorerPoolOptions): Promise<Scor
   } catch (error) {
     return { ok: false, problems: [unreadableRules(options.rulesDir, error)] }
   }
-  const compiled = compileRuleSet(ruleFiles)
+  const compiled = options.compiledRules ?? compileRuleSet(ruleFiles)
   if (!compiled.ok) {
     const errors = compiled.problems.filter((problem) => problem.severity === 'error')
     return { ok: false, problems: errors.map((problem) => ({ kind: 'rules', problem })) }

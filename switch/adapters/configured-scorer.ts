@@ -80,6 +80,7 @@ function openPool(
   return createScorerPool({
     rulesDir: config.rulesDir,
     ruleFiles: rules.files,
+    ...(rules.compiled === undefined ? {} : { compiledRules: rules.compiled }),
     modelFolder: snapshots[0].path,
     models: snapshots,
     entityKey: keys.entityKey,

@@ -7,6 +7,7 @@ import {
   keepSet,
   type RuleFile,
   type RuleProblem,
+  type RuleSetResult,
   readKeptSet,
   readRuleFiles,
 } from '#rules'
@@ -14,8 +15,12 @@ import type { Clock } from '#scoring'
 import { lastLive, type PinnedSet, type RuleEvent, type RulesStatus } from '../operations/index.ts'
 import { readPinnedSet, readRuleHistory } from './rule-record.ts'
 
+type CompiledRules = Extract<RuleSetResult, { readonly ok: true }>
+
 export interface RulesAtStart {
   readonly files: readonly RuleFile[]
+  /** The same, where finding them took compiling them. */
+  readonly compiled: CompiledRules | undefined
   readonly pinned: PinnedSet | null
   /** Why the rules folder was refused, where the set that decided last decides again. */
   readonly refused: RulesStatus['last']
@@ -34,20 +39,20 @@ export async function rulesAtStart(
   const pinned = await readPinnedSet(keptFolder)
   if (pinned !== undefined) {
     const kept = await readKeptSet(keptFolder, pinned.hash)
-    if (kept.ok) return taken(kept.set.files, pinned, null)
+    if (kept.ok) return taken(kept.set.files, undefined, pinned, null)
     const advice = `it is pinned by ${pinned.by} since ${pinned.since}; switchyard rules release ends that`
     return { ok: false, problems: [problem(keptFolder, kept.code, `${kept.message}: ${advice}`)] }
   }
   const last = lastLive(await readRuleHistory(keptFolder))
   const found = await tryFolder(rulesDir, last?.hash)
-  if (found.ok) return taken(found.files, null, null)
+  if (found.ok) return taken(found.files, found.compiled, null, null)
   const kept = last === undefined ? undefined : await readKeptSet(keptFolder, last.hash)
   if (last === undefined || kept?.ok !== true) return { ok: false, problems: found.problems }
   const at = new Date(clock.now()).toISOString()
   const { hash } = last
   const { problems } = found
   const refused = { result: 'refused', hash, pinned: null, problems, at, by: 'the start' } as const
-  return taken(kept.set.files, null, refused)
+  return taken(kept.set.files, undefined, null, refused)
 }
 
 /** What decided last is not tried by its tests again: it was, before it decided. */
@@ -55,7 +60,8 @@ async function tryFolder(
   rulesDir: string,
   last: string | undefined,
 ): Promise<
-  { ok: true; files: readonly RuleFile[] } | { ok: false; problems: readonly RuleProblem[] }
+  | { ok: true; files: readonly RuleFile[]; compiled: CompiledRules | undefined }
+  | { ok: false; problems: readonly RuleProblem[] }
 > {
   let files: readonly RuleFile[]
   try {
@@ -66,10 +72,10 @@ async function tryFolder(
   }
   const compiled = compileRuleSet(files)
   if (compiled.ok && (last === undefined || compiled.ruleSet.hash === last)) {
-    return { ok: true, files }
+    return { ok: true, files, compiled }
   }
   const checked = checkRuleSet(files)
-  return checked.ok ? { ok: true, files } : checked
+  return checked.ok ? { ok: true, files, compiled: undefined } : checked
 }
 
 /** Makes the set that a start decides by durable, with its line in the history. */
@@ -87,10 +93,11 @@ export async function keepStartSet(
 
 function taken(
   files: readonly RuleFile[],
+  compiled: CompiledRules | undefined,
   pinned: PinnedSet | null,
   refused: RulesStatus['last'],
 ): RulesAtStartResult {
-  return { ok: true, rules: { files, pinned, refused } }
+  return { ok: true, rules: { files, compiled, pinned, refused } }
 }
 
 function problem(file: string, code: string, message: string): RuleProblem {
