@@ -7,6 +7,7 @@ import type { Command } from 'commander'
 import { readGround } from '../adapters/simulation-ground.ts'
 import { simulateInThreads } from '../adapters/simulation-threads.ts'
 import {
+  ELSEWHERE,
   type EpisodeReport,
   type Failure,
   LATE_ANSWER_WINDOW_MS,
@@ -182,6 +183,8 @@ async function printSites({ crashSites }: SimulationReport): Promise<number> {
   }
   const missing = callSites.filter((site) => crashSites[site] === undefined)
   print(`${callSites.length - missing.length} of ${callSites.length} port calls ended a life`)
+  const elsewhere = ELSEWHERE.map(([, what]) => what).join('; ')
+  print(`not part of it, and not in the list: ${elsewhere}`)
   if (missing.length > 0) print('a longer run reaches more')
   return missing.length
 }

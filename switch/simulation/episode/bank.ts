@@ -224,6 +224,8 @@ export class Bank {
     const isApproved = dice > 0.1
     const responseCode = isApproved ? (isPartial ? '10' : '00') : random.chance(0.5) ? '51' : '05'
     const approved = !isApproved ? 0 : isPartial ? 1 + random.below(asked - 1) : asked
+    const approvalCode = isApproved ? this.#nextApprovalCode() : undefined
+    if (approvalCode !== undefined) this.#options.books.given(approvalCode, payment)
     trace.add(`${this.name} decides ${responseCode} ${approved} on ${key} of ${payment}`)
     return {
       issuer: this.name,
@@ -234,7 +236,7 @@ export class Bank {
       approved,
       isApproved,
       responseCode,
-      approvalCode: isApproved ? this.#nextApprovalCode() : undefined,
+      approvalCode,
       original: original === '' ? undefined : originalKey(original),
       reversedBy: undefined,
       reversed: 0,

@@ -63,6 +63,7 @@ export class Books {
   /** What may have left, by its numbers; and of what the reversal is durable. */
   readonly #attempts = new Set<string>()
   readonly #undone = new Set<string>()
+  readonly #givenTo = new Map<string, string>()
   /** Attempts that an issuer approved, by payment. */
   readonly #approvals = new Map<string, string[]>()
   readonly #trace: Trace
@@ -89,6 +90,11 @@ export class Books {
 
   /** An answer to a request: the first one counts, and every other is the same. */
   answered(request: Request, text: string, body: Readonly<Record<string, unknown>>): void {
+    const payment = this.#givenTo.get(String(body.approvalCode))
+    const own = request.entry.kind === 'pay' ? request.entry.id : request.entry.of
+    if (payment !== undefined && payment !== own) {
+      this.violate('crossed', `${request.key} is answered with ${payment}'s approval: ${text}`)
+    }
     if (request.answer === undefined) {
       request.answer = text
       request.body = body
@@ -133,6 +139,11 @@ export class Books {
     const queue = (this.#queues.get(key) ?? []).filter((one) => one.wire !== wire)
     if (queue.length === 0) this.#queues.delete(key)
     else this.#queues.set(key, queue)
+  }
+
+  /** An issuer's approval code, which no other payment gets. */
+  given(approvalCode: string, payment: string): void {
+    this.#givenTo.set(approvalCode, payment)
   }
 
   /** An attempt, or a message's original, is durable. `undone`: so is a reversal of it. */

@@ -35,9 +35,11 @@ const CALLS: readonly (readonly [PortCall, RegExp])[] = [
 
 /** What is not in the simulated switch at all, and why. */
 export const ELSEWHERE: readonly (readonly [RegExp, string])[] = [
-  [/^scoring\/(pool|warm-up|worker)|^scoring\/velocity\/redis|tile-compactor/, 'threads and Redis'],
+  [/^scoring\/(pool|warm-up|worker)|velocity\/(redis|breaker|tile-compactor)/, 'threads and Redis'],
   [/^switch\/issuers\/http-/, 'issuers by HTTP'],
   [/^switch\/store\/postgres\//, 'PostgreSQL'],
+  [/^switch\/(first-answer|assemble|store-and-forward\/store-and-forward)\./, 'shared stores'],
+  [/^switch\/ingress\/exchanged-keys\./, 'keys that acquirers exchange'],
   [/^switch\/(store\/copy-log|card-data\/keys)/, 'commands beside the switch'],
   [/^switch\/simulation\/|\/adapters\//, 'the simulation, and what it stands in for'],
 ]
