@@ -7,6 +7,7 @@ import { type MixOptions, mixedRequest } from './mix.ts'
 import { Observer } from './observer.ts'
 import type { LoadOptions } from './options.ts'
 import type { ProgressLine } from './progress-line.ts'
+import { replayedRequest } from './replay.ts'
 import { makeReport, type ReportParts } from './report.ts'
 import { LoadRun, type RunResult } from './run.ts'
 import { monotonicMicros, type Stand, setUp } from './set-up.ts'
@@ -70,6 +71,7 @@ export async function measureOn(
   signal: AbortSignal,
   progress: ProgressLine,
 ): Promise<ReportParts> {
+  const { replay } = options
   const { phases } = options.scenario
   for (const { fault } of phases) {
     const problem = fault === undefined ? undefined : stand.faults?.problem(fault)
@@ -85,7 +87,9 @@ export async function measureOn(
     arrivals: options.arrivals,
     connections: options.connections,
     seed: options.seed,
-    requests: (index) => mixedRequest(mix, index),
+    requests: (index) =>
+      replay === undefined ? mixedRequest(mix, index) : replayedRequest(replay, mix, index),
+    timesMs: replay?.timesMs,
     runId: `load-${randomBytes(6).toString('hex')}`,
     signal,
     onPhase: (phase) => {

@@ -47,6 +47,8 @@ export interface MixedRequest {
   readonly entities: readonly MixEntity[]
   /** Milliseconds since 1970, in whole seconds. */
   readonly sentAtMs: number
+  /** JSON that is sent as it is: of a replayed request. */
+  readonly body?: string
 }
 
 /** Where a card lives and shops. */
@@ -170,6 +172,7 @@ export function stanOf(request: MixedRequest): string {
 
 /** The body over HTTP, as text: ASCII by construction. */
 export function jsonBodyOf(request: MixedRequest): string {
+  if (request.body !== undefined) return request.body
   const { home, merchant, isRemote, entities } = request
   const place = isRemote
     ? ''

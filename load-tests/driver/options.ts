@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { isPeerName, PEERS } from '../peers/index.ts'
 import { PROTOCOLS, type Protocol } from './door.ts'
 import { connectionsMax, requestsMax } from './limits.ts'
+import { type Replay, readReplay } from './replay.ts'
 import { type Phase, readScenario, type Scenario, scenarioNames } from './scenario.ts'
 import { readSweep, type Sweep } from './sweep.ts'
 import { usage } from './usage.ts'
@@ -37,6 +38,8 @@ export interface LoadOptions {
   readonly against: string | undefined
   /** Sizes to measure at; undefined: one run. */
   readonly sweep: Sweep | undefined
+  /** Past traffic in place of the mix. */
+  readonly replay: Replay | undefined
   /** Profile the switch, and tell where the microseconds of a message go. */
   readonly where: boolean
   /** How often `against` and `sweep` measure each side. */
@@ -78,6 +81,8 @@ const flags = {
   sweep: { type: 'string' },
   turns: { type: 'string', default: '3' },
   where: { type: 'boolean', default: false },
+  replay: { type: 'string' },
+  speed: { type: 'string', default: '1' },
   target: { type: 'string' },
   'api-key': { type: 'string', default: 'demo-key' },
   'issuer-control': { type: 'string', multiple: true, default: [] as string[] },
@@ -147,7 +152,11 @@ function optionsFrom(values: Flags, file: Scenario, problems: string[]): LoadOpt
   }
   const protocol = wordOf('protocol', values.protocol, PROTOCOLS, problems) ?? file.protocol
   const arrivals = wordOf('arrivals', values.arrivals, ['fixed', 'poisson'] as const, problems)
-  const phases = phasesFrom(values, file.phases, number, problems)
+  const replay = replayFrom(values, protocol ?? 'json', number, problems)
+  const phases =
+    replay === undefined
+      ? phasesFrom(values, file.phases, number, problems)
+      : [phaseOf(replay.timesMs)]
   const scenario: Scenario = {
     ...file,
     phases,
@@ -189,6 +198,7 @@ function optionsFrom(values: Flags, file: Scenario, problems: string[]): LoadOpt
     sweep: sweepFrom(values.sweep, problems),
     turns: number('turns', 1, 100),
     where: values.where,
+    replay,
   }
   checkRelations(options, problems)
   return options
@@ -204,6 +214,34 @@ function wordOf<T extends string>(
   const word = words.find((known) => known === value)
   if (word === undefined) problems.push(`--${name} is one of ${words.join(', ')}`)
   return word
+}
+
+function replayFrom(
+  values: Flags,
+  protocol: Protocol,
+  number: NumberOf,
+  problems: string[],
+): Replay | undefined {
+  const { replay: file } = values
+  if (file === undefined) return undefined
+  const before = problems.length
+  if (protocol === 'iso8583') problems.push('--replay goes by json, msgpack or websocket')
+  const fixed = [values.rate, values.duration, values.warmup, values.scenario]
+  if (fixed.some((value) => value !== undefined)) {
+    problems.push('--replay says itself what is offered when: --speed is its rate')
+  }
+  const speed = number('speed', 0.001, 100_000, false)
+  if (problems.length > before) return undefined
+  const replay = readReplay(file, speed)
+  if (typeof replay !== 'string') return replay
+  problems.push(replay)
+  return undefined
+}
+
+/** As long as the replay takes, and one phase. */
+function phaseOf(timesMs: readonly number[]): Phase {
+  const seconds = Math.max(0.1, ((timesMs.at(-1) ?? 0) + 1) / 1000)
+  return { name: 'replay', seconds, ratePerSecond: timesMs.length / seconds }
 }
 
 function sweepFrom(text: string | undefined, problems: string[]): Sweep | undefined {

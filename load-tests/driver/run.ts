@@ -32,6 +32,8 @@ export interface RunOptions {
   readonly connections: number
   readonly seed: number
   readonly requests: RequestSource
+  /** When each is due, of a replay. */
+  readonly timesMs?: readonly number[] | undefined
   /** Makes the keys of this run its own: keys are `<runId>-<number>`. */
   readonly runId: string
   /** Between two questions for the same unanswered key; 1 s where absent. */
@@ -119,6 +121,7 @@ export class LoadRun {
       phases: options.phases,
       arrivals: options.arrivals,
       seed: options.seed,
+      timesMs: options.timesMs,
       peakPerSecond: () => this.#peakPerSecond,
     })
     this.#door = openDoor(options, {

@@ -10,6 +10,8 @@ export interface ScheduleOptions {
   /** `fixed`: evenly spaced. `poisson`: independent arrivals with exponential gaps. */
   readonly arrivals: 'fixed' | 'poisson'
   readonly seed: number
+  /** Times of a replay, milliseconds from the start, in order: there is one phase then. */
+  readonly timesMs?: readonly number[] | undefined
   /** What the closed loop before served a second; asked when a phase begins that counts from it. */
   readonly peakPerSecond?: () => number
 }
@@ -116,6 +118,11 @@ export class Schedule {
   }
 
   #place(): void {
+    const { timesMs } = this.#options
+    if (timesMs !== undefined) {
+      this.#nextMs = timesMs[this.#index] ?? Number.POSITIVE_INFINITY
+      return
+    }
     const startMs = this.#startsMs[this.#phase] as number
     const lengthMs = (this.#startsMs[this.#phase + 1] as number) - startMs
     const offsetMs = timeOf(this.#expected, this.#fromPerSecond, this.#toPerSecond, lengthMs)

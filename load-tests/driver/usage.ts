@@ -15,6 +15,8 @@ What is offered; each changes what the scenario says:
                            proportion (500)
   --duration S             seconds measured, of all measured phases together (10)
   --warmup S               seconds before that, offered but not measured (5)
+  --replay FILE            past requests in place of the mix, .csv or NDJSON, at their own times
+  --speed N                of a replay: 10 is ten times as fast (1)
   --protocol P             json, msgpack (HTTP), websocket or iso8583 (json)
   --connections N          over HTTP, each with one request at a time (rate / 10, at least 32);
                            WebSocket and ISO 8583 carry 512 on each (4)
@@ -62,6 +64,7 @@ Examples:
   switchyard load-test --scenario steady --rate 200 --against plain
   switchyard load-test --scenario steady --rate 2000 --sweep cards=10000,1000000
   switchyard load-test --scenario steady --where
+  switchyard load-test --replay yesterday.ndjson --speed 10
   switchyard load-test --compare /tmp/before /tmp/after
 `
 }
