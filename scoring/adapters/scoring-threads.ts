@@ -307,11 +307,13 @@ export class ScoringThreads implements BatchRunner {
  * Arguments of a thread that runs `file`: they let it import TypeScript as ES modules, whatever the
  * working folder and however the main thread was started. `--import tsx` in a worker hooks `require`
  * only (Node.js 20): the worker's code would silently run as CommonJS, and fail at the first
- * top-level await. A compiled file needs none.
+ * top-level await. A compiled file needs none. A thread with arguments of its own does not inherit
+ * those of a profile, so they are handed on.
  */
 export function typeScriptInWorkers(file: string): string[] {
-  if (!file.endsWith('.ts')) return []
+  const profile = process.execArgv.filter((argument) => argument.startsWith('--cpu-prof'))
+  if (!file.endsWith('.ts')) return profile
   const tsx = JSON.stringify(import.meta.resolve('tsx/esm/api'))
   const code = `import { register } from ${tsx}; register()`
-  return ['--import', `data:text/javascript,${encodeURIComponent(code)}`]
+  return [...profile, '--import', `data:text/javascript,${encodeURIComponent(code)}`]
 }
