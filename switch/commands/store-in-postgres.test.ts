@@ -2,7 +2,7 @@
 // has to be started for each.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
@@ -21,6 +21,7 @@ import { KEY_RETENTION_MS } from '../limits.ts'
 import { type Attempt, migrate, type Outcome, openPostgresStore } from '../store/index.ts'
 import { IdentifierSource } from '../ulid.ts'
 import { registerKeys } from './keys.ts'
+import { registerModelLabels } from './model-labels.ts'
 import { registerQueue } from './queue.ts'
 import { registerRulesBacktest } from './rules-backtest.ts'
 import { registerRulesExplain } from './rules-explain.ts'
@@ -222,16 +223,19 @@ async function statusOf(): Promise<{ readonly cards: number }[]> {
   return JSON.parse(out).keys
 }
 
-test('past payments are read from it: backtest, in a period, and explain', { skip }, async () => {
+test('past payments are read from it with labels put into it: backtest, period, explain', {
+  skip,
+}, async () => {
   const opened = await openStore()
   const fromMs = systemClock.now()
   const id = await claim(opened, '632610000007')
   await opened.store.record(outcomeOf(id))
-  await opened.store.recordLabel({
-    ...{ transactionId: id, kind: 'chargeback', knownAtMs: fromMs, recordedAtMs: fromMs },
-  })
   await opened.store.close()
   const from = new Date(fromMs).toISOString()
+  const labels = path.join(path.dirname(keysFile), 'labels.csv')
+  writeFileSync(labels, `id,kind,knownAt\n${id},chargeback,${from}\n`)
+  const imported = await run(registerModelLabels, 'labels', 'import', labels, '--json')
+  assert.equal(JSON.parse(imported.out).recorded, 1)
   const report = await run(registerRulesBacktest, 'backtest', '--json', '--from', from)
   const { payments } = JSON.parse(report.out).payments
   assert.equal(payments, 1)
