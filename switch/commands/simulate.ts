@@ -80,7 +80,7 @@ async function run(options: Options): Promise<number> {
   progress.end()
   if (options.json === true) console.log(JSON.stringify(jsonOf(report)))
   else printReport(report)
-  const missing = options.sites === true ? await printSites(report) : 0
+  const missing = options.sites === true ? await printSites(report, options.json === true) : 0
   return report.failures.length === 0 && missing === 0 ? 0 : 1
 }
 
@@ -172,9 +172,10 @@ function printFailure(seed: number, failure: Failure): void {
 }
 
 /** On standard error beside `--json`, which has standard output for itself. Returns how many miss. */
-async function printSites({ crashSites }: SimulationReport): Promise<number> {
+async function printSites({ crashSites }: SimulationReport, isJson: boolean): Promise<number> {
   const { callSites } = await readGround(LATE_ANSWER_WINDOW_MS)
-  const print = (text: string) => process.stdout.write(`${text}\n`)
+  const output = isJson ? process.stderr : process.stdout
+  const print = (text: string) => output.write(`${text}\n`)
   print('\nlives ended before, after and within each port call of the message path:')
   for (const site of callSites) {
     const { before, after, between } = crashSites[site] ?? { before: 0, after: 0, between: 0 }
