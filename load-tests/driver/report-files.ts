@@ -135,7 +135,7 @@ async function drawPage(html: string, png: string): Promise<string | undefined> 
     ...['--headless', '--disable-gpu', '--hide-scrollbars', '--no-first-run'],
     // Its sandbox refuses root; the page is our own and loads nothing.
     ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-    ...['--window-size=1240,4100', `--screenshot=${png}`, `file://${html}`],
+    ...['--window-size=1240,4300', `--screenshot=${png}`, `file://${html}`],
   ]
   try {
     await run(browser, args, { timeout: drawTimeoutMs })
