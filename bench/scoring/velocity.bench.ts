@@ -5,7 +5,8 @@
 //
 // rings: card, customer, device, email, terminal. mixed: card, customer, device (rings), ip,
 // merchant (tiles; 20 merchants, so that their logs are compacted all the time). Fill is the number
-// of events in each ring before the measurement; 48 is full. Samples are batches; micros are of one
+// of events in each ring before the measurement, in which they grow; 48 is full. Rings of a fill that
+// is kept, beside other ways, are in velocity-rings.bench.ts. Samples are batches; micros are of one
 // attempt.
 
 import { readFileSync } from 'node:fs'
@@ -14,7 +15,7 @@ import {
   redisMissing,
   startRedis,
 } from '../../load-tests/processes/redis-server.ts'
-import type { Aggregate, AggregatePlan, Entity } from '../../rules/index.ts'
+import type { AggregatePlan, Entity } from '../../rules/index.ts'
 import { connectRedis } from '../../scoring/adapters/redis-connection.ts'
 import {
   createEmbeddedVelocity,
@@ -23,11 +24,8 @@ import {
   type VelocityAttempt,
 } from '../../scoring/velocity/index.ts'
 import { isBrief } from '../measure.ts'
+import { attemptOf, BATCH, DEADLINE_MS, planOf, RINGS, round, UNDER_WAY } from './velocity-load.ts'
 
-const BATCH = 32
-const UNDER_WAY = 2
-const DEADLINE_MS = 5_000
-const T0 = 1_800_000_000_000
 const FULL = isBrief ? 12 : 48
 const CARDS = isBrief ? 20 : 500
 /** Ticks of /proc/<pid>/stat are 10 ms on every Linux that Node.js runs on. */
@@ -40,7 +38,6 @@ interface Case {
   readonly cards: number
 }
 
-const RINGS: readonly Entity[] = ['card', 'customer', 'device', 'email', 'terminal']
 const MIXED: readonly Entity[] = ['card', 'customer', 'device', 'ip', 'merchant']
 
 const CASES: readonly Case[] = [
@@ -49,34 +46,6 @@ const CASES: readonly Case[] = [
   { name: 'mixed, fill 10', entities: MIXED, fill: 10, cards: 4 * CARDS },
   { name: 'mixed, full', entities: MIXED, fill: FULL, cards: CARDS },
 ]
-
-function planOf(entities: readonly Entity[]): AggregatePlan {
-  return entities.flatMap((entity): Aggregate[] => [
-    { function: 'count', entity, windowSeconds: 600 },
-    { function: 'sum', entity, windowSeconds: 86_400 },
-    { function: 'declines', entity, windowSeconds: 86_400 },
-    entity === 'card'
-      ? { function: 'secondsSinceLast', entity, windowSeconds: 2_592_000 }
-      : { function: 'distinct', entity, windowSeconds: 86_400, of: 'card' },
-  ])
-}
-
-/** Attempt number n: cards in turn, so that all rings grow alike. */
-function attemptOf(n: number, { entities, cards }: Case): VelocityAttempt {
-  const keys: { [E in Entity]?: string } = {}
-  for (const entity of entities) {
-    const different = entity === 'merchant' ? 20 : cards
-    keys[entity] = `${entity}-${(n * 7) % different}-aaaaaaaa`
-  }
-  return {
-    eventHash: `${n.toString(16).padStart(12, '0')}0000`,
-    atMs: T0 + n * 100,
-    baseAmount: 100 + (n % 5_000),
-    keys,
-    latitude: Number.NaN,
-    longitude: Number.NaN,
-  }
-}
 
 function batchOf(from: number, bench: Case): readonly VelocityAttempt[] {
   return Array.from({ length: BATCH }, (_, i) => attemptOf(from + i, bench))
@@ -157,10 +126,6 @@ async function measure(
     redisCpuMicros:
       redisPid === undefined ? 0 : round((cpuMicros(redisPid) - redisBefore) / attempts),
   }
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10
 }
 
 function print(result: Result): void {
