@@ -134,3 +134,8 @@ export function appendEvent(
 export function cutFront(log: EventLog, bytesMax: number): void {
   log.start = Math.max(log.start, log.end - bytesMax)
 }
+
+/** Whether something was cut off the front of a ring: its length says so, see `RING_BYTES_MAX`. */
+export function wasCut({ start, end }: EventLog): boolean {
+  return (end - start) % UNIT_BYTES !== 0
+}

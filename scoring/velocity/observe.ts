@@ -4,11 +4,12 @@
 
 import type { Batch, BatchEntity } from './batch.ts'
 import { readTime } from './event.ts'
-import { appendEvent, cutFront, type EventLog, reserve } from './event-log.ts'
+import { appendEvent, cutFront, type EventLog, reserve, wasCut } from './event-log.ts'
 import { areLabelDays, fraudsIn } from './label-days.ts'
 import {
   BATCH_MAX,
   RING_BYTES_MAX,
+  RING_SLACK_BYTES,
   TILE_HEADER_BYTES,
   TILE_LOG_BYTES_MAX,
   velocityLimitsFit,
@@ -36,7 +37,7 @@ export interface Workspace {
   readonly repeated: Uint8Array
   /** 0 for events that are known to be new everywhere, so need not be looked for. */
   readonly suspected: Uint8Array
-  /** A ring that is exactly this long was cut. */
+  /** What a ring is cut to. */
   readonly ringBytesMax: number
 }
 
@@ -72,12 +73,11 @@ export function observeRing(
     else {
       appendEvent(log, batch, end - eventBytes, eventBytes)
       readAppended(columns, log, eventBytes)
-      cutFront(log, ringBytesMax)
+      if (log.end - log.start > ringBytesMax + RING_SLACK_BYTES) cutFront(log, ringBytesMax)
       dropCut(columns, log)
     }
     if (query === undefined) continue
-    const cut = log.end - log.start >= ringBytesMax
-    answerFromRing(answers[event] as Answer, query, totals, columns, cut, batch, end)
+    answerFromRing(answers[event] as Answer, query, totals, columns, wasCut(log), batch, end)
   }
 }
 
@@ -90,9 +90,9 @@ export function readRing(
   query: EntityQuery,
   answers: readonly Answer[],
 ): void {
-  const { columns, totals, ringBytesMax } = workspace
+  const { columns, totals } = workspace
   readEvents(columns, log, log.start, log.end)
-  const cut = log.end - log.start >= ringBytesMax
+  const cut = wasCut(log)
   for (const event of entity.events) {
     const end = (event + 1) * batch.eventBytes
     answerFromRing(answers[event] as Answer, query, totals, columns, cut, batch, end)

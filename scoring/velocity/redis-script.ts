@@ -16,20 +16,24 @@ function scriptOf(source: string): RedisScript {
 /**
  * Appends the events of a batch to its entities, and returns what stood there before.
  *
- * KEYS[1]: a key of the batch, for routing. ARGV: seconds to live, longest ring, longest log, log
- * length from which it is returned unasked, the batch as `packBatch` writes it.
+ * KEYS[1]: a key of the batch, for routing. ARGV: seconds to live; what a ring is cut to, and the
+ * length above which it is; the length from which it is appended to in place; longest log, log
+ * length from which it is returned unasked; the batch as `packBatch` writes it.
  *
  * Returns: the events that something knew already (a byte each, their index); then for each entity
  * in order the ring before, or for a tile the log before and the base when the caller's is another
  * one; and where they are asked for, its late labels. Empty where there is nothing, or nothing was
  * asked.
  *
- * Read, then SET, rather than APPEND: a string that APPEND has grown keeps as much room again free.
+ * Short rings are SET: a string that APPEND has grown keeps as much room again free. Long ones are
+ * appended to: two more strings of 2 kB in Lua, one to join and one to cut, are a third of the cost
+ * of a full ring, so it is cut once in eight events.
  */
 export const OBSERVE_SCRIPT = scriptOf(`#!lua flags=allow-cross-slot-keys
 local call, byte, sub, find = redis.call, string.byte, string.sub, string.find
-local ttl, packed = ARGV[1], ARGV[5]
-local ringMax, logMax, logLong = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local ttl, packed = ARGV[1], ARGV[7]
+local ringMax, ringMost, ringLong = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local logMax, logLong = tonumber(ARGV[5]), tonumber(ARGV[6])
 local count, size = byte(packed, 1, 2)
 local at = 3
 local events, names = {}, {}
@@ -57,22 +61,33 @@ while at <= last do
   local before = call('GET', key)
   local now = before
   if not now then now = isTile and '\\0\\0\\0\\0\\0\\0\\0\\0' or '' end
-  local appended = false
+  local first = isTile and 9 or 1
+  local added, length, isCut = '', #now, false
   for i = at + 1, at + byte(packed, at) do
     local e = byte(packed, i)
     if isTile and inRing[e] then
       known[e] = true
-    elseif find(now, names[e], isTile and 9 or 1, true) then
+    elseif find(now, names[e], first, true) or find(added, names[e], 1, true) then
       known[e] = true
       if not isTile then inRing[e] = true end
-    elseif not isTile or #now < logMax then
-      now = now .. events[e]
-      if not isTile and #now > ringMax then now = sub(now, -ringMax) end
-      appended = true
+    elseif not isTile or length < logMax then
+      added = added .. events[e]
+      length = length + size
+      if not isTile and length > ringMost then
+        length = ringMax
+        isCut = true
+      end
     end
   end
   at = at + 1 + byte(packed, at)
-  if appended then call('SET', key, now, 'EX', ttl) end
+  if isCut then
+    call('SET', key, sub(now .. added, -length), 'EX', ttl)
+  elseif added ~= '' and #now >= ringLong then
+    call('APPEND', key, added)
+    call('EXPIRE', key, ttl)
+  elseif added ~= '' then
+    call('SET', key, now .. added, 'EX', ttl)
+  end
   replied = replied + 1
   if not before or not (asked or isTile and #now > logLong) then
     replies[replied] = ''

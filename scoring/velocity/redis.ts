@@ -36,6 +36,8 @@ import {
   LABEL_TRIES_MAX,
   LABEL_TTL_SECONDS,
   RING_BYTES_MAX,
+  RING_LONG_BYTES,
+  RING_SLACK_BYTES,
   SERVERS_MAX,
   TILE_CACHE_BYTES_MAX,
   TILE_COMPACT_BYTES,
@@ -101,6 +103,15 @@ export interface RedisVelocity extends Velocity {
 
 export const DEFAULT_KEY_PREFIX = 'switchyard:v'
 const TTL = `${ENTITY_TTL_SECONDS}`
+/** What the script is told with every batch, see there. */
+const SCRIPT_LIMITS = [
+  TTL,
+  `${RING_BYTES_MAX}`,
+  `${RING_BYTES_MAX + RING_SLACK_BYTES}`,
+  `${RING_LONG_BYTES}`,
+  `${TILE_LOG_BYTES_MAX}`,
+  `${TILE_COMPACT_BYTES}`,
+]
 const LABEL_TTL = `${LABEL_TTL_SECONDS}`
 /** No counts: the script only reads. */
 const UNREAD = Buffer.from('?')
@@ -409,10 +420,9 @@ class OnRedis implements RedisVelocity {
       IS_TILE[entity] === true ? this.#cache.get(key) : undefined,
     )
     const packed = packBatch({ ...batch, entities }, plan, bases, known)
-    const limits = [TTL, `${RING_BYTES_MAX}`, `${TILE_LOG_BYTES_MAX}`, `${TILE_COMPACT_BYTES}`]
     const { key } = entities[0] as BatchEntity
     try {
-      const args = [...limits, packed]
+      const args = [...SCRIPT_LIMITS, packed]
       const replies = await this.#callerOf(server).run(OBSERVE_SCRIPT, [key], args, deadlineMs)
       if (Array.isArray(replies))
         return { entities, bases, replies, isSecond: false, error: undefined }

@@ -1,6 +1,6 @@
 // A ring: the newest events of one entity, one after the other, oldest first.
 //
-//   front (cut when the ring is full)                          end (append)
+//   front (cut where it is too long)                           end (append)
 //   +------------------+----------------+---------+----------------+
 //   | rest of an event | attempt, 48    | outcome | attempt, 48    |
 //   +------------------+----------------+---------+----------------+
