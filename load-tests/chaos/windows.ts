@@ -1,5 +1,5 @@
-// Windows of the same traffic, one side and the other in turn, and what their latencies come to: for
-// runs that compare a switch with itself.
+// Windows of the same traffic, one side and the other in turn, and what their latencies come to:
+// for runs that compare a switch with itself.
 
 import { post, purchase } from '../e2e/system.ts'
 

@@ -1,15 +1,15 @@
 // Rings on one Redis beside what is usually done, and their cost as entities grow in number. Five
 // entities a transaction, batches of 32, two under way as a worker has them, events of 48 bytes.
 //
-//   node --import tsx bench/scoring/velocity-rings.bench.ts [--json] [--seconds 2] [--rounds 3]
+//   node --import tsx bench/scoring/velocity-redis.bench.ts [--json] [--seconds 2] [--rounds 3]
 //        [--entities 10000,100000,1000000]
 //
 //   rings         `observe` of production: one script call a batch; the rings come back, and 20
-//                 aggregates a transaction are computed here: count, sum, declines, distinct or time
-//   INCR          pipelined: for each entity INCR of a window of 10 minutes, INCRBY of the sum of a
-//                 day, each with EXPIRE: two fixed windows, 10 values
-//   Lua buckets   one script call a batch: for each entity a hash of buckets of a minute, counts and
-//                 sums over ten of them: 10 values
+//                 aggregates a transaction are computed here
+//   INCR          pipelined: for each entity INCR of a window of 10 minutes, INCRBY of the sum of
+//                 a day, each with EXPIRE: two fixed windows, 10 values
+//   Lua buckets   one script call a batch: for each entity a hash of buckets of a minute, counts
+//                 and sums over ten of them: 10 values
 //
 // A ring's fill is kept: before each slice of measuring, in which every ring gets one event, all of
 // them are written anew. Ways and sizes are measured in turn, round by round; a row is the median
@@ -35,7 +35,10 @@ interface Way {
   readonly fill: number
   readonly refill: () => Promise<void>
   readonly observe: (batch: readonly VelocityAttempt[]) => Promise<unknown>
+  readonly close: () => Promise<void>
 }
+
+const nothing = async () => {}
 
 interface Measured {
   readonly opsPerSecond: number
@@ -82,7 +85,7 @@ function pipelinedIncr(client: Redis, cards: number): Way {
     }
     return pipeline.exec()
   }
-  return { name: 'INCR, pipelined', cards, fill: 0, refill: async () => {}, observe }
+  return { name: 'INCR, pipelined', cards, fill: 0, refill: nothing, observe, close: nothing }
 }
 
 function luaBuckets(client: Redis, cards: number): Way {
@@ -92,7 +95,7 @@ function luaBuckets(client: Redis, cards: number): Way {
     const sums = batch.flatMap(({ baseAmount }) => RINGS.map(() => baseAmount))
     return client.eval(BUCKETS, keys.length, ...keys, minute, ...sums)
   }
-  return { name: 'buckets in Lua', cards, fill: 0, refill: async () => {}, observe }
+  return { name: 'buckets in Lua', cards, fill: 0, refill: nothing, observe, close: nothing }
 }
 
 /** `fill` events in one ring of each entity, copied to all the others. */
@@ -127,7 +130,8 @@ async function ringsOf(client: Redis, url: string, cards: number, fill: number):
     }
   }
   const size = (5 * cards).toLocaleString('en-US')
-  return { name: `rings of ${fill}, ${size} entities`, cards, fill, refill, observe }
+  const name = `rings of ${fill}, ${size} entities`
+  return { name, cards, fill, refill, observe, close: () => velocity.close() }
 }
 
 async function redisMicros(client: Redis): Promise<number> {
@@ -219,12 +223,14 @@ async function main(): Promise<void> {
   const asJson = process.argv.includes('--json')
   const redis = await startRedis()
   const client = new Redis(redis.url)
+  const open: Way[] = []
   try {
     const [least = 2_000] = sizes
     const flat: Way[] = []
     for (const cards of sizes) flat.push(await ringsOf(client, redis.url, cards, 10))
     const full = await ringsOf(client, redis.url, least, 48)
     const small = await ringsOf(client, redis.url, 1, 5)
+    open.push(...flat, full, small)
     const ways = [...flat, full, pipelinedIncr(client, least), luaBuckets(client, least)]
     const measured = ways.map((): Measured[] => [])
     for (let at = 0; at < rounds; at++) {
@@ -241,10 +247,9 @@ async function main(): Promise<void> {
     const ratios = flat.map((_, i) => round(((costs[i] ?? 0) / (costs[0] ?? 1)) * 100))
     console.log(`Redis CPU by number of entities, first one 100: ${ratios.join(', ')}`)
   } finally {
+    await Promise.all(open.map((way) => way.close()))
     client.disconnect()
     await redis.stop()
-    // Connections of the rings would keep it waiting.
-    process.exit()
   }
 }
 
