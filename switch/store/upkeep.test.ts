@@ -17,6 +17,7 @@ import {
   TEST_START_MS,
 } from './conformance.ts'
 import { openEmbeddedStore } from './embedded-store.ts'
+import { PATIENT_MS } from './limits.ts'
 import { MemoryRecordIndex, type RecordIndex } from './record-index.ts'
 import type { CardKeys } from './retention.ts'
 import type { SealedCard, TransactionStore } from './transaction-store.ts'
@@ -26,10 +27,14 @@ const DAY_MS = 86_400_000
 /** What the sample card is sealed into. */
 const CIPHERTEXT = Buffer.alloc(40, 9)
 
-/** Pauses end at once; nothing else ever comes, so that a dead world's timers keep nothing alive. */
+/**
+ * Pauses end at once, and what is patient waits a turn; nothing else ever comes, so that a dead
+ * world's timers keep nothing alive.
+ */
 const PAUSES_ONLY: Timers = {
   set: (delayMs, callback) => {
     if (delayMs === 0) queueMicrotask(callback)
+    if (delayMs === PATIENT_MS) setImmediate(callback)
     return null
   },
   clear: () => {},
