@@ -9,8 +9,8 @@ import { ACCEPTED_RESERVED, RETRY_AFTER_SECONDS, SCORING_QUEUE_MAX } from './lim
 import type { StoredAuthorization } from './message.ts'
 import type { Reply } from './respond.ts'
 import { respondAgain } from './respond.ts'
-import { isTombstone } from './steps/index.ts'
-import type { Transaction } from './store/index.ts'
+import { noteUnreadable } from './shed.ts'
+import { isTombstone, type Transaction } from './store/index.ts'
 import type { World } from './world.ts'
 
 /**
@@ -95,9 +95,7 @@ async function readFirst(
   try {
     return await world.store.read(id)
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === undefined) throw error
-    world.journal.log.error({ code, error: message, transactionId: id }, "the store can't be read")
+    noteUnreadable(world, error, { what: 'a first answer', transactionId: id })
     return 'unreadable'
   }
 }

@@ -5,8 +5,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { refuseReuse, refuseRunning } from './admit.ts'
 import { FIRST_ANSWER_POLL_MS } from './limits.ts'
 import { type Reply, respondAgain } from './respond.ts'
-import { isTombstone } from './steps/index.ts'
-import { type ClaimResult, type KeyEntry, StoreFault } from './store/index.ts'
+import { type ClaimResult, isTombstone, type KeyEntry, StoreFault } from './store/index.ts'
 import type { World } from './world.ts'
 
 /** Thrown by a step that lost its key between admission and claim. Nothing was stored. */

@@ -3,7 +3,7 @@
 import { isVerification } from './claim.ts'
 import type { LateIssuerAnswer } from './issuers/index.ts'
 import { isApproval } from './response-codes.ts'
-import { StoreFault } from './store/index.ts'
+import { isOperatingError, StoreFault } from './store/index.ts'
 import type { World } from './world.ts'
 
 /**
@@ -29,8 +29,8 @@ export async function takeLateAnswer(
   } catch (error) {
     // The store says so itself and the process ends; the next start has the reversal in its log.
     if (error instanceof StoreFault) return
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === undefined) throw error
+    if (!isOperatingError(error)) throw error
+    const { code, message } = error
     // A record that does not read is the disk's fault: the reversal is told all the same.
     world.journal.log.error({ code, error: message, transactionId }, "a late answer can't be kept")
   }

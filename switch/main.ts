@@ -32,7 +32,7 @@ import { Journal } from './observe/index.ts'
 import { type Addresses, addressFacts, type Facts, facts, gauges } from './operations/index.ts'
 import type { Random } from './ports.ts'
 import type { RecoveryReport } from './recover.ts'
-import type { UpkeepDone, UpkeepEvent } from './store/index.ts'
+import { isOperatingError, type UpkeepDone, type UpkeepEvent } from './store/index.ts'
 import type { World } from './world.ts'
 
 /** A switch that takes traffic. */
@@ -207,10 +207,9 @@ async function recoverOrSay(
   try {
     return { ok: true, report: await recoverWorld(world, processEnd.afterBug) }
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === undefined) throw error
+    if (!isOperatingError(error)) throw error
     const advice = 'see that it has room and can be read, then start again: nothing was lost'
-    return { ok: false, problems: [`${place}: recovery stopped (${message}): ${advice}`] }
+    return { ok: false, problems: [`${place}: recovery stopped (${error.message}): ${advice}`] }
   }
 }
 

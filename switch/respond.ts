@@ -6,6 +6,7 @@ import { type Refusal, refuseForNow } from './errors.ts'
 import type { AnswerPassThrough, IssuerAnswer } from './issuers/index.ts'
 import { RETRY_AFTER_SECONDS } from './limits.ts'
 import type { Payment } from './payment.ts'
+import { refuseUnreadable } from './shed.ts'
 import type { Outcome, StepKind, Transaction } from './store/index.ts'
 import type { World } from './world.ts'
 
@@ -145,13 +146,14 @@ export async function respondAgain(world: World, transactionId: string): Promise
   try {
     transaction = await world.store.read(transactionId)
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === undefined) throw error
-    world.journal.log.error({ code, error: message, transactionId }, "the store can't be read")
     // Not `store_unavailable`, which says that nothing was taken: over ISO 8583 that is a 91, and 91
     // to the repeat of an approval would be taken for its outcome.
-    const detail = 'the first answer could not be read: retry with the same Idempotency-Key'
-    return refuseForNow('outcome_unknown', detail, RETRY_AFTER_SECONDS)
+    return refuseUnreadable(world, error, {
+      what: 'a first answer',
+      transactionId,
+      code: 'outcome_unknown',
+      detail: 'the first answer could not be read: retry with the same Idempotency-Key',
+    })
   }
   const outcome = transaction?.outcome
   if (!outcome) throw new Error(`the index knows a recorded ${transactionId}, the log does not`)

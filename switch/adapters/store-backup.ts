@@ -7,7 +7,7 @@
 import { existsSync } from 'node:fs'
 import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { auditLog, copyLog, type LogAudit } from '../store/index.ts'
+import { auditLog, copyLog, isOperatingError, type LogAudit } from '../store/index.ts'
 import { openFileDisk, openFileDiskForReading } from './file-disk.ts'
 import { findHolder } from './folder-lock.ts'
 import { KEY_CHECK_FILE } from './key-check.ts'
@@ -110,9 +110,8 @@ async function copyInto(from: string, to: string, onProgress: OnProgress): Promi
     }
     return { ok: true, audit: checked.audit, endPosition: copied.endPosition }
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === undefined) throw error
-    return await undone(to, refused(to, `nothing was kept of the copy (${message})`))
+    if (!isOperatingError(error)) throw error
+    return await undone(to, refused(to, `nothing was kept of the copy (${error.message})`))
   } finally {
     await disk.close()
   }

@@ -7,6 +7,7 @@
 import path from 'node:path'
 import {
   type EmbeddedStoreOptions,
+  isOperatingError,
   type OpenReport,
   openEmbeddedStore,
   type StoreProblem,
@@ -50,8 +51,8 @@ export async function openStoreFolder(
     return result
   } catch (error) {
     await disk.close()
-    if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error
-    const message = `its index can't be opened: ${(error as Error).message}`
+    if (!isOperatingError(error)) throw error
+    const message = `its index can't be opened: ${error.message}`
     return { ok: false, problem: { code: 'index_failed', message } }
   }
 }

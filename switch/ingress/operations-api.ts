@@ -1,6 +1,7 @@
 // The operations port: /livez, /readyz, /metrics; what changes something needs the ADMIN_TOKEN.
 
 import { hash, timingSafeEqual } from 'node:crypto'
+import { isOperatingError } from '../store/index.ts'
 import type { HttpApi, HttpRequest, HttpResponse } from './http.ts'
 
 /** One condition of readiness, with what an SRE should know of it. */
@@ -78,8 +79,8 @@ async function order(options: OperationsApiOptions, request: HttpRequest): Promi
   try {
     return await carryOut(options, request)
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === undefined) throw error
+    if (!isOperatingError(error)) throw error
+    const { code, message } = error
     return json(503, { code, message: `${message}: see /readyz, and send it again` })
   }
 }

@@ -2,8 +2,7 @@
 
 import { isFraudKind } from '#scoring'
 import { scoredRequest } from '../past-payment.ts'
-import { isTombstone } from '../steps/index.ts'
-import type { Label } from '../store/index.ts'
+import { isTombstone, type Label } from '../store/index.ts'
 import type { World } from '../world.ts'
 
 /**

@@ -2,10 +2,9 @@
 
 import { type Refusal, refuse } from '../errors.ts'
 import { RRN_MATCHES_MAX } from '../limits.ts'
-import type { Transaction } from '../store/index.ts'
+import { refuseUnreadable } from '../shed.ts'
+import { isTombstone, type Transaction } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
-import { refuseUnreadable } from './take-step.ts'
-import { isTombstone } from './tombstone.ts'
 
 /** How an acquirer names its original: by the key that it sent it with, or by its RRN. */
 export type OriginalName =

@@ -11,7 +11,14 @@ import { storedAuthorization } from '../message.ts'
 import { scoredRequest } from '../past-payment.ts'
 import { advance, type Payment, type PaymentEvent, paymentOf } from '../payment.ts'
 import { type Reply, respond, respondAgain, respondUnknown } from '../respond.ts'
-import { type Outcome, type StepKind, StoreFault, type Transaction } from '../store/index.ts'
+import { refuseUnreadable } from '../shed.ts'
+import {
+  isTombstone,
+  type Outcome,
+  type StepKind,
+  StoreFault,
+  type Transaction,
+} from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 import type { StepRequest } from './step-request.ts'
 import {
@@ -22,7 +29,6 @@ import {
   takeBackOf,
   takenBackOf,
 } from './taken-back.ts'
-import { isTombstone } from './tombstone.ts'
 
 /** One step on its way: what its story may read. */
 export interface RunningStep {
@@ -130,15 +136,6 @@ async function judgeOrRefuse(world: World, asked: AskedStep): Promise<RunningSte
   } catch (error) {
     return refuseUnreadable(world, error)
   }
-}
-
-/** Throws what is a bug; the disk's own errors have a code. */
-export function refuseUnreadable(world: World, error: unknown): Refusal {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (code === undefined) throw error
-  world.journal.log.error({ code, error: message }, "a payment can't be read")
-  const detail = 'the payment could not be read: retry with the same Idempotency-Key'
-  return refuseForNow('store_unavailable', detail, RETRY_AFTER_SECONDS)
 }
 
 /** The payment as its records have it now, and whether this step may be taken. */

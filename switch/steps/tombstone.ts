@@ -2,7 +2,7 @@
 // the original, when it comes, is answered 94 and never forwarded.
 
 import { RESPONSE_CODE } from '../response-codes.ts'
-import type { Intent, KeyEntry, Outcome } from '../store/index.ts'
+import type { Intent, Outcome } from '../store/index.ts'
 import type { Acquirer, World } from '../world.ts'
 
 /** What is known of an original that has not come. */
@@ -14,13 +14,8 @@ export interface AbsentOriginal {
   readonly currency: string
 }
 
-/** No request has it: a keyed HMAC of 32 zero bytes is not found in the life of the universe. */
+/** What `isTombstone` knows it by: no keyed HMAC of 32 zero bytes is ever found. */
 const ANY_REQUEST = new Uint8Array(32)
-
-/** Whether a key was taken by a reversal: whatever comes with it is answered from the tombstone. */
-export function isTombstone({ fingerprint }: Pick<KeyEntry, 'fingerprint'>): boolean {
-  return fingerprint.every((byte) => byte === 0)
-}
 
 /** Durable when it resolves. False: the original came after all. Rejects with StoreFault. */
 export async function leaveTombstone(

@@ -15,6 +15,7 @@ import {
   type ClaimResult,
   type Delivery,
   type Intent,
+  isOperatingError,
   type KeyEntry,
   type Label,
   type LabelResult,
@@ -686,11 +687,6 @@ class EmbeddedStore implements TransactionStore {
       timers.clear(deadline)
     }
   }
-}
-
-/** The system's own errors have a code; anything else is a bug and goes up. */
-function isOperatingError(error: unknown): boolean {
-  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string'
 }
 
 function messageOf(error: unknown): string {

@@ -267,6 +267,14 @@ export interface KeyEntry {
   readonly state: 'open' | 'recorded'
 }
 
+/**
+ * Whether a key was taken by a reversal that came before its original: whatever comes with it is
+ * answered from that tombstone. No request's fingerprint, a keyed HMAC, is all zeros.
+ */
+export function isTombstone({ fingerprint }: Pick<KeyEntry, 'fingerprint'>): boolean {
+  return fingerprint.every((byte) => byte === 0)
+}
+
 export type ClaimResult =
   | { readonly kind: 'claimed' }
   /** Another claim holds the key: nothing was stored. */
@@ -293,6 +301,14 @@ export interface StoreStatus {
 export class StoreFault extends Error {
   override readonly name = 'StoreFault'
   readonly code = 'store_fault'
+}
+
+/**
+ * Whether what was thrown is the world's fault (a disk, a database, a key file) and not a bug: the
+ * system's own errors and ours have a `code`. Anything else goes up and ends the process.
+ */
+export function isOperatingError(error: unknown): error is Error & { readonly code: string } {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string'
 }
 
 /** What other processes on the same store have to do with this one. */

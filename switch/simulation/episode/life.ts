@@ -19,6 +19,7 @@ import type { Journal } from '../../observe/index.ts'
 import type { AcceptConnection, Connection, ConnectionEvents } from '../../ports.ts'
 import {
   flushDeadlineFor,
+  isOperatingError,
   openEmbeddedStore,
   type RecordIndex,
   type StoreLimits,
@@ -145,9 +146,8 @@ export class Life {
       const exchanged = await ExchangedKeys.open(keyDisk, world.vault)
       this.#openDoors(world, exchanged)
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException
-      if (code === undefined) throw error
-      return { ok: false, code, message }
+      if (!isOperatingError(error)) throw error
+      return { ok: false, code: error.code, message: error.message }
     }
     return { ok: true }
   }
