@@ -295,7 +295,7 @@ test('memory comes back after many reloads, each of another text', () => {
     const rules = Array.from({ length: 200 }, (_, n) => ({
       when: `amount >= ${number * 1_000 + n}`,
     }))
-    ruleSetOf([pack(rules), policy])
+    return ruleSetOf([pack(rules), policy])
   }
   const used = () => {
     collect()
@@ -303,6 +303,11 @@ test('memory comes back after many reloads, each of another text', () => {
   }
   for (let n = 0; n < 5; n++) reload(n)
   const before = used()
-  for (let n = 5; n < 55; n++) reload(n)
-  assert.ok(used() - before < 1_000_000, `${used() - before} bytes more`)
+  const kept = Array.from({ length: 10 }, (_, n) => reload(5 + n))
+  const keptBytes = used() - before
+  assert.equal(kept.splice(0).length, 10)
+  for (let n = 15; n < 55; n++) reload(n)
+  // Forty that stayed would be four times those ten.
+  const moreBytes = used() - before
+  assert.ok(moreBytes < keptBytes / 2, `${moreBytes} bytes more; ten take ${keptBytes}`)
 })

@@ -9,8 +9,6 @@ test('the name that was meant, and none where nothing is near', () => {
 
 test('a name longer than any of ours is not compared at all', () => {
   const long = 'a'.repeat(60_000)
-  const startedMs = performance.now()
-  for (let i = 0; i < 200; i++) assert.equal(nearestName(long, ['a'.repeat(60)]), undefined)
-  // One comparison of this length took 36 ms.
-  assert.ok(performance.now() - startedMs < 1000)
+  const known = { [Symbol.iterator]: () => assert.fail('it is compared') }
+  assert.equal(nearestName(long, known), undefined)
 })

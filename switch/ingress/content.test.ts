@@ -70,10 +70,12 @@ test('a replacement character that was sent is text like any other', () => {
   assert.deepEqual(readContent('msgpack', packed), { kind: 'read', value })
 })
 
-test('a deep or hostile MessagePack body is answered within a blink', () => {
+test('a MessagePack body that announces four billion of anything is refused at its own end', () => {
   const startedMs = performance.now()
   for (const hex of ['ddffffffff', 'dfffffffff', 'c9ffffffff00', 'dbffffffff']) {
-    readContent('msgpack', Buffer.concat([Buffer.from(hex, 'hex'), Buffer.alloc(60_000, 0xc0)]))
+    const body = Buffer.concat([Buffer.from(hex, 'hex'), Buffer.alloc(60_000, 0xc0)])
+    assert.equal(readContent('msgpack', body).kind, 'refused', hex)
   }
-  assert.ok(performance.now() - startedMs < 2000)
+  // Milliseconds, or four billion turns.
+  assert.ok(performance.now() - startedMs < 30_000)
 })

@@ -112,9 +112,11 @@ test('over TCP: many in flight, answered out of order, then a lost connection an
   const lost = Array.from({ length: 20 }, () => ask(attemptOf()))
   await sleep(2)
   for (const socket of sockets) socket.resetAndDestroy()
-  const startedMs = performance.now()
-  for (const { result } of await Promise.all(lost)) assert.notEqual(result.kind, 'not_sent')
-  assert.ok(performance.now() - startedMs < 2_000, 'nobody waits for the deadline')
+  for (const { result } of await Promise.all(lost)) {
+    // Nobody waits for the deadline, which would be `timeout`.
+    if (result.kind === 'unknown') assert.equal(result.why, 'connection_lost')
+    else assert.equal(result.kind, 'answered')
+  }
   await until(() => issuer.isUp)
   assert.equal((await ask(attemptOf())).result.kind, 'answered')
   await issuer.close()
