@@ -1,4 +1,5 @@
-// SIGTERM: readiness off, nothing new, what is in flight is answered, exit 0.
+// SIGTERM: readiness off, nothing new, what is in flight is answered, exit 0. A drain that outlasts
+// its time ends with 75, so 0 says that it did not.
 
 import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'
@@ -17,7 +18,6 @@ test('SIGTERM with requests in flight: all are answered, then exit 0, and nothin
   const amounts = Array.from({ length: 40 }, (_, i) => 5_000 + i)
   const posted = amounts.map((amount, i) => system.post(`drain-${i}`, purchase(i, amount)))
   while ((await system.demoA.status()).requests < amounts.length) await pause(10)
-  const stoppedAt = performance.now()
   system.running.signal('SIGTERM')
   await pause(100)
   assert.equal(await readiness(), false)
@@ -25,8 +25,6 @@ test('SIGTERM with requests in flight: all are answered, then exit 0, and nothin
   for (const answer of answers)
     assert.deepEqual([answer.status, answer.body.outcome], [200, 'approved'])
   assert.equal(await system.running.exited, 0)
-  // The drain time of the default configuration.
-  assert.ok(performance.now() - stoppedAt < 15_000)
   await system.demoA.setBehaviour({ delayMs: 0 })
 
   await system.restart()
@@ -39,10 +37,8 @@ test('SIGTERM with requests in flight: all are answered, then exit 0, and nothin
   assert.ok(ledger.every(({ reversals }) => reversals.length === 0))
 })
 
-test('SIGTERM when idle: exit 0 soon', async () => {
-  const stoppedAt = performance.now()
+test('SIGTERM when idle: exit 0', async () => {
   assert.equal(await system.running.stop(), 0)
-  assert.ok(performance.now() - stoppedAt < 5_000)
   await system.restart()
 })
 
