@@ -11,6 +11,7 @@ import type { Config } from './config/index.ts'
 import type { IsoMessage } from './iso8583/index.ts'
 import { parseAuthorization } from './message.ts'
 import type { Disk } from './ports.ts'
+import { reverse } from './reverse.ts'
 import { bodyOf, codeOf, createSimulatedSwitch, untilBy } from './simulated-switch.ts'
 import {
   answerOf,
@@ -18,6 +19,7 @@ import {
   SimulatedDisk,
   type TimedAnswer,
 } from './simulation/index.ts'
+import { parseStep } from './steps/index.ts'
 import type { World } from './world.ts'
 
 /** Never waited for: an answer that is there comes in time on the slowest machine. */
@@ -608,6 +610,39 @@ test('a further issuer gets no more time than the deadline leaves after its atte
   isSlow = true
   await reply
   assert.ok(spareMs > -20, `${spareMs} ms to spare`)
+  await rig.close()
+})
+
+test('a further attempt that a reversal did not know of is reversed too, and counted', async () => {
+  const rig = await createRig({
+    config: withFailOver,
+    answerOfOther: (request) => (request.mti === '0100' ? [] : ACKNOWLEDGE(request)),
+  })
+  rig.issuer.stop()
+  rig.issuer.disconnect()
+  await until(() => rig.world.issuers.get('demo-a')?.isUp === false, 'the link was down')
+  const reply = send(rig.world, 'k1')
+  await until(() => rig.otherAsked().length === 1, 'the other issuer was asked')
+  const [found] = await rig.store.findByRrn('demo', BODY.rrn, 1)
+  assert.ok(found)
+  // As a reversal reads it that comes before the further attempt and judges after it.
+  const before = { ...found, attempts: found.attempts.slice(0, 1) }
+  const store = new Proxy(rig.store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (name === 'read') return async () => before
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  const [acquirer] = config.acquirers
+  assert.ok(acquirer)
+  const request = parseStep('reversal', found.intent.id, {})
+  assert.ok(request.kind !== 'refused')
+  await reverse({ ...rig.world, store }, acquirer, 'r1', request)
+  rig.issuers.get('demo-b')?.disconnect()
+  assert.equal(bodyOf(await reply).outcome, 'declined')
+  await until(() => rig.otherAsked().length === 2, 'the further attempt was reversed')
+  assert.match(await rig.metrics(), /reversals_total\{cause="acquirer"\} 2/)
   await rig.close()
 })
 

@@ -278,5 +278,8 @@ async function reverseFurther(
   if (isSameAttempt(recorded.reversal?.original, attempt)) return
   const step = recorded.reversal === null ? reversalStep : 'fail_over'
   const reversal = queuedReversal(world, running.id, attempt, issuer, 'acquirer', step)
-  if (await world.store.queue(reversal)) world.storeAndForward.enqueue(reversal)
+  if (await world.store.queue(reversal)) {
+    world.storeAndForward.enqueue(reversal)
+    world.journal.reversalQueued(reversal.cause)
+  }
 }
