@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { createSystemRandom } from '../adapters/system-clock.ts'
-import { CardVault } from './card-vault.ts'
+import { CardUnreadable, CardVault } from './card-vault.ts'
 import { newKeyFile, parseKeyFile } from './keys.ts'
 import { Pan } from './pan.ts'
 
@@ -24,7 +24,8 @@ test('what is sealed opens again, and under no other key', () => {
   const open = vault.unseal(sealed)
   assert.equal(open.pan.reveal(), '4761739001010119')
   assert.equal(open.expiry, '2912')
-  assert.throws(() => new CardVault(keys(), 'owner-1').unseal(sealed))
+  assert.throws(() => new CardVault(keys(), 'owner-1').unseal(sealed), CardUnreadable)
+  assert.throws(() => vault.unseal({ ...sealed, keyId: 7 }), CardUnreadable)
 })
 
 test('a changed byte is noticed, wherever it is', () => {
@@ -33,7 +34,7 @@ test('a changed byte is noticed, wherever it is', () => {
   for (let index = 0; index < card.sealed.length; index++) {
     const sealed = Uint8Array.from(card.sealed)
     sealed[index] = (sealed[index] ?? 0) ^ 1
-    assert.throws(() => vault.unseal({ ...card, sealed }), `byte ${index}`)
+    assert.throws(() => vault.unseal({ ...card, sealed }), CardUnreadable, `byte ${index}`)
   }
 })
 

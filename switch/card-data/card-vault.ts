@@ -17,6 +17,12 @@ export interface OpenCard {
   readonly expiry: string
 }
 
+/** What an operator must put right: a key file that lacks a key, or a store that lost bytes. */
+export class CardUnreadable extends Error {
+  override readonly name = 'CardUnreadable'
+  readonly code = 'card_unreadable'
+}
+
 /**
  * Seals cards under the current key and names them by token. A sealed card's IV is 8 bytes of a
  * hash of `owner`, which the store made durable and never gives twice, and a 4-byte counter
@@ -69,14 +75,12 @@ export class CardVault {
     return { keyId, iv, sealed }
   }
 
-  /** Opens a sealed card. Throws where its key is not in the ring or a byte was changed. */
+  /** Opens a sealed card. Throws CardUnreadable: its key is not in the ring, a byte was changed. */
   unseal(card: SealedCard): OpenCard {
     const key = this.#keys.panKeys.get(card.keyId)
-    if (key === undefined) throw new Error(`PAN key ${card.keyId} is not in the key file`)
-    const body = card.sealed.subarray(0, card.sealed.length - TAG_BYTES)
-    const decipher = createDecipheriv('aes-256-gcm', key, card.iv)
-    decipher.setAuthTag(card.sealed.subarray(card.sealed.length - TAG_BYTES))
-    const text = decipher.update(body, undefined, 'latin1') + decipher.final('latin1')
+    if (key === undefined) throw new CardUnreadable(`PAN key ${card.keyId} is not in the key file`)
+    const text = decipher(key, card)
+    if (text === undefined) throw new CardUnreadable('a sealed card is damaged, or of another key')
     const [digits = '', expiry = ''] = text.split('=')
     const pan = Pan.parse(digits)
     if (pan === undefined) throw new Error('a sealed card does not hold a PAN')
@@ -88,5 +92,17 @@ export class CardVault {
       this.#tokens.delete(digits)
       return
     }
+  }
+}
+
+/** Undefined: the tag does not hold. Whatever is wrong with the bytes, that is what it comes to. */
+function decipher(key: Uint8Array, { iv, sealed }: SealedCard): string | undefined {
+  const body = sealed.subarray(0, -TAG_BYTES)
+  try {
+    const opened = createDecipheriv('aes-256-gcm', key, iv)
+    opened.setAuthTag(sealed.subarray(-TAG_BYTES))
+    return opened.update(body, undefined, 'latin1') + opened.final('latin1')
+  } catch {
+    return undefined
   }
 }

@@ -1,8 +1,8 @@
 // Step: which card is it? A PAN as it came, or the sealed card behind a token of an earlier answer.
 
-import { type Refusal, refuse, refuseForNow } from '../errors.ts'
-import { RETRY_AFTER_SECONDS } from '../limits.ts'
+import { type Refusal, refuse } from '../errors.ts'
 import type { RequestCard } from '../message.ts'
+import { refuseUnreadable } from '../shed.ts'
 import type { World } from '../world.ts'
 import type { OpenCard } from './card-vault.ts'
 
@@ -31,11 +31,10 @@ async function findCard(
     return expiry === undefined ? card : { pan: card.pan, expiry }
   } catch (error) {
     // A disk that does not read, or a key that the key file lacks: nothing was claimed yet.
-    world.journal.log.error({ error: (error as Error).message }, "a stored card can't be read")
-    return refuseForNow(
-      'store_unavailable',
-      'the card behind the token could not be read: retry, or send the card',
-      RETRY_AFTER_SECONDS,
-    )
+    return refuseUnreadable(world, error, {
+      what: 'a stored card',
+      code: 'store_unavailable',
+      detail: 'the card behind the token could not be read: retry, or send the card',
+    })
   }
 }

@@ -1,14 +1,15 @@
 // Leaf of a step that the issuer must agree to: its attempt is durable before its bytes leave, and
 // what nobody knows is declined 91 with one reversal of this step.
 
+import type { OpenCard } from '../card-data/index.ts'
 import type { Refusal } from '../errors.ts'
 import { KeyTaken } from '../first-answer.ts'
 import { type AskResult, NO_STAN, originalDataElements } from '../issuers/index.ts'
 import { apply } from '../payment.ts'
 import { concludeAsked, queuedReversal } from '../record.ts'
 import { stepBody } from '../respond.ts'
-import { refuseTraceNumber } from '../shed.ts'
-import type { Attempt, Outcome } from '../store/index.ts'
+import { noteUnreadable, refuseTraceNumber } from '../shed.ts'
+import type { Attempt, Outcome, SealedCard } from '../store/index.ts'
 import type { World } from '../world.ts'
 import { answeredStep, lastAttempt, stepIntent } from './step-record.ts'
 import { type RunningStep, refuseInProgress } from './take-step.ts'
@@ -71,12 +72,23 @@ async function ask(world: World, step: RunningStep, attempt: Attempt): Promise<A
   const issuer = world.issuers.get(attempt.issuer)
   // Its link is no longer configured, or its card's ciphertext is erased: nothing can leave.
   if (issuer === undefined || attempt.card === null) return { kind: 'not_sent' }
-  const { pan, expiry } = world.vault.unseal(attempt.card)
+  const card = unseal(world, step, attempt.card)
+  if (card === undefined) return { kind: 'not_sent' }
   const startedMs = world.clock.monotonic()
   const timeoutMs = Math.min(issuer.timeoutMs, timeLeftMs(world, step))
-  const result = await issuer.ask(attempt, { pan, expiry, cvv: undefined }, timeoutMs)
+  const result = await issuer.ask(attempt, { ...card, cvv: undefined }, timeoutMs)
   world.journal.asked(issuer.name, result, world.clock.monotonic() - startedMs)
   return result
+}
+
+/** Undefined: its key is gone from the key file, or it is damaged. It is declined 91, not a bug. */
+function unseal(world: World, { id }: RunningStep, card: SealedCard): OpenCard | undefined {
+  try {
+    return world.vault.unseal(card)
+  } catch (error) {
+    noteUnreadable(world, error, { what: 'a stored card', transactionId: id })
+    return undefined
+  }
 }
 
 async function record(

@@ -7,6 +7,7 @@ import { simulatedParts, withIssuerTimeout } from '../adapters/simulated-parts.t
 import { systemClock, systemTimers } from '../adapters/system-clock.ts'
 import { authorize } from '../authorize.ts'
 import { capture } from '../capture.ts'
+import { CardVault, newKeyFile, parseKeyFile } from '../card-data/index.ts'
 import { increment } from '../increment.ts'
 import type { IsoMessage } from '../iso8583/index.ts'
 import {
@@ -489,6 +490,19 @@ test('a refund that was made already is kept while its issuer is away, and told 
   )
   await rig.close().catch(() => {})
   await second.close()
+})
+
+test('a card that can’t be unsealed: a refund is declined 91, and nothing leaves', async () => {
+  const rig = await createRig()
+  const id = await payFor(rig.world, { type: 'sale' })
+  const other = parseKeyFile(newKeyFile(parts.random))
+  assert.ok(other.ok)
+  const vault = new CardVault(other.keys, 'another')
+  const body = bodyOf(await take({ ...rig.world, vault }, 'refund', id, 'f1'))
+  assert.deepEqual([body.outcome, body.responseCode], ['declined', '91'])
+  assert.equal((await rig.store.read(String(body.id)))?.notSent, true)
+  assert.equal(rig.asked().length, 1, 'the sale alone')
+  await rig.close()
 })
 
 test('an increment raises what may be captured; a full reversal names all of it', async () => {
