@@ -10,6 +10,7 @@ import {
   misnumberedDecisions,
   readPages,
   type SourceFile,
+  strayRows,
 } from './house.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
@@ -101,6 +102,16 @@ test('catches a link that leads nowhere, and lets addresses through', () => {
     brokenLinks([{ path: 'switch/docs/a.md', text }], (file) => file === 'switch/docs/here.md'),
     ['switch/docs/a.md: gone.md is not there'],
   )
+})
+
+test('rows of tables stand in tables', () => {
+  assert.deepEqual(strayRows(readPages(PROJECT_ROOT)), [])
+})
+
+test('catches rows behind a blank line, and lets code through', () => {
+  const table = '| a | b |\n|---|:-:|\n| 1 | 2 |\n'
+  const text = `${table}\n| 3 | 4 |\n\n\`\`\`\n| f |\n\`\`\`\n\n${table}`
+  assert.deepEqual(strayRows([{ path: 'a.md', text }]), ['a.md:5 is a row without a table'])
 })
 
 test('a release of the changelog has its three headings once, and no line twice', () => {

@@ -218,3 +218,22 @@ export function brokenLinks(pages: readonly Page[], exists: (path: string) => bo
     }),
   )
 }
+
+/** Rows that no table's head and rule stand above: a blank line among rows ends their table. */
+export function strayRows(pages: readonly Page[]): string[] {
+  return pages.flatMap((page) => {
+    const stray: string[] = []
+    const lines = page.text.split('\n')
+    let isCode = false
+    for (const [index, line] of lines.entries()) {
+      if (/^\s*```/.test(line)) isCode = !isCode
+      const isFirstRow = ROW.test(line) && !ROW.test(lines[index - 1] ?? '')
+      if (isCode || !isFirstRow || TABLE_RULE.test(lines[index + 1] ?? '')) continue
+      stray.push(`${page.path}:${index + 1} is a row without a table`)
+    }
+    return stray
+  })
+}
+
+const ROW = /^\s*\|/
+const TABLE_RULE = /^\s*\|(\s*:?-+:?\s*\|)+\s*$/
