@@ -3,6 +3,7 @@ import test from 'node:test'
 import { pino } from 'pino'
 import type { ModelSnapshot, ScorerPool, ScoringChange } from '#scoring'
 import { type ModelRecord, ModelSwaps } from './model-swaps.ts'
+import { modelCommands } from './operator-commands.ts'
 
 const NOW_MS = Date.parse('2026-11-22T10:00:00Z')
 
@@ -156,6 +157,19 @@ test('what names no model is refused before anything is read', async () => {
   ]
   for (const body of bodies) assert.equal((await swaps.use(body)).status, 400, JSON.stringify(body))
   assert.deepEqual(changes, [])
+})
+
+test('an order with a field that is not known is refused: a slip changes nothing', async () => {
+  const { swaps, changes } = createSwaps()
+  const commands = modelCommands(swaps)
+  const slips = { use: { model: 'second', chalengers: ['third'] }, rollback: { model: 'second' } }
+  for (const [name, body] of Object.entries({ ...slips, release: { by: 'me' } })) {
+    const answer = await commands[`/v1/model/${name}`]?.(body)
+    assert.equal(answer?.status, 400, name)
+  }
+  assert.deepEqual(changes, [])
+  assert.equal((await commands['/v1/model/use']?.({ model: 'second' }))?.status, 200)
+  assert.equal((await commands['/v1/model/rollback']?.(undefined))?.status, 200)
 })
 
 test('a model older than the policy says is stale', () => {

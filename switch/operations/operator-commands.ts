@@ -36,10 +36,27 @@ export function operatorCommands(
 /** Another model without a restart: `switchyard model use | rollback | release`. */
 export function modelCommands(swaps: ModelSwaps): Readonly<Record<string, OperatorCommand>> {
   return {
-    '/v1/model/use': (body) => swaps.use(body),
-    '/v1/model/rollback': () => swaps.rollback(),
-    '/v1/model/release': () => swaps.release(),
+    '/v1/model/use': (body) => withFields(body, ['model', 'challengers'], (all) => swaps.use(all)),
+    '/v1/model/rollback': (body) => withFields(body, [], () => swaps.rollback()),
+    '/v1/model/release': (body) => withFields(body, [], () => swaps.release()),
   }
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** Carries out an order that names nothing but `known` fields; no body counts as none. */
+async function withFields(
+  body: unknown,
+  known: readonly string[],
+  carryOut: (fields: Fields) => Promise<CommandAnswer>,
+): Promise<CommandAnswer> {
+  const fields = body === undefined ? {} : body
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
+    return wrong('send a JSON object, or nothing')
+  }
+  const unknown = Object.keys(fields).find((name) => !known.includes(name))
+  if (unknown === undefined) return carryOut(fields as Fields)
+  return wrong(`"${unknown}": what may be sent is ${known.join(', ') || 'no field'}`)
 }
 
 interface RuleOrder {
@@ -47,19 +64,18 @@ interface RuleOrder {
   readonly hash: string | undefined
 }
 
-async function ruleCommand(
+function ruleCommand(
   body: unknown,
   further: readonly string[],
   carryOut: (order: RuleOrder) => Promise<ReloadReport>,
 ): Promise<CommandAnswer> {
-  const fields = body === undefined ? {} : body
-  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
-    return wrong('send a JSON object, or nothing')
-  }
-  const known = ['by', ...further]
-  const unknown = Object.keys(fields).find((name) => !known.includes(name))
-  if (unknown !== undefined) return wrong(`"${unknown}": what may be sent is ${known.join(', ')}`)
-  const { by = 'the operations port', hash } = fields as Readonly<Record<string, unknown>>
+  return withFields(body, ['by', ...further], (fields) => orderRules(fields, carryOut))
+}
+
+async function orderRules(
+  { by = 'the operations port', hash }: Fields,
+  carryOut: (order: RuleOrder) => Promise<ReloadReport>,
+): Promise<CommandAnswer> {
   if (typeof by !== 'string' || by.length > BY_CHARACTERS_MAX || !BY.test(by)) {
     return wrong(`"by" is a name of at most ${BY_CHARACTERS_MAX} letters, digits, spaces and ._@+-`)
   }
