@@ -1,9 +1,5 @@
-// The limits of the message path, with the arithmetic beside each. `main.ts` asserts the relations.
-
-import assert from 'node:assert/strict'
-import { scoringLimitsFit } from '#scoring'
-import { LINK_IN_FLIGHT_MAX } from './issuers/index.ts'
-import { POSTGRES_LIMITS, STORE_LIMITS } from './store/index.ts'
+// The limits of the message path, with the arithmetic beside each. This file imports nothing: any
+// room may read it. `limit-relations.ts` says how they fit each other and those of the rooms.
 
 /** 64 KiB (docs/connect.md). A request with every field at its longest is below 4 KiB. */
 export const BODY_BYTES_MAX = 64 * 1024
@@ -103,22 +99,6 @@ export const SCORING_QUEUE_CAPACITY = 2 * SCORING_QUEUE_MAX
  * 50 ms, across a continent 150 ms, and a time-out costs one more reversal.
  */
 export const FAIL_OVER_MS_MIN = 250
-
-/** STANs toward one issuer, 000001 to 999999. */
-const STANS = 999_999
-
-/** The relations between limits. Throws: a wrong number must not start. */
-export function assertRelations(): void {
-  assert.ok(SCORING_QUEUE_MAX < SCORING_QUEUE_CAPACITY, 'what the door admits must fit the queue')
-  assert.ok(scoringLimitsFit(), 'the limits of scoring must fit each other')
-  assert.ok(LINK_IN_FLIGHT_MAX <= IN_FLIGHT_MAX / 2, 'one silent issuer must leave room to others')
-  // Each has one record waiting for its flush at most; twice, for marks and deliveries beside them.
-  const inFlightMax = IN_FLIGHT_MAX + ACCEPTED_RESERVED
-  assert.ok(2 * inFlightMax < STORE_LIMITS.waitingRecordsMax, 'the commit group must hold all')
-  assert.ok(2 * inFlightMax < POSTGRES_LIMITS.waitingWritesMax, 'and so must a batch queue')
-  assert.ok(IN_FLIGHT_MAX < STANS / 2, 'every request in flight needs a STAN, and late answers too')
-  assert.ok(WAITERS_PER_KEY_MAX * IN_FLIGHT_MAX < 100_000, 'waiters hold connections and timers')
-}
 
 /** A check of rules that takes longer is given up: a list of a million entries takes about 5 s. */
 export const RULE_CHECK_TIMEOUT_MS = 60_000

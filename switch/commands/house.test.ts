@@ -62,6 +62,27 @@ test('lets the right imports through', () => {
   )
 })
 
+test('catches files of the product that import each other, and lets types and tests do it', () => {
+  const ringOf = (first: string, second: string) =>
+    checkFiles([
+      { path: 'switch/admit.ts', text: first },
+      { path: 'switch/steps/index.ts', text: `export * from './take-step.ts'` },
+      { path: 'switch/steps/take-step.ts', text: second },
+    ]).map(({ rule, message }) => `${rule}: ${message}`)
+  const back = `import {\n  admit,\n} from '../admit.ts'`
+  assert.deepEqual(ringOf(`import { isTombstone } from './steps/index.ts'`, back), [
+    'cycle: imports itself by switch/steps/index.ts, switch/steps/take-step.ts: ' +
+      'move what is shared',
+  ])
+  assert.deepEqual(ringOf(`import type { Step } from './steps/index.ts'`, back), [])
+  assert.deepEqual(ringOf(`const late = () => import('./steps/index.ts')`, back), [])
+  const test = { path: 'switch/a.test.ts', text: `import './b.test.ts'` }
+  assert.deepEqual(
+    checkFiles([test, { path: 'switch/b.test.ts', text: `import './a.test.ts'` }]),
+    [],
+  )
+})
+
 test('refuses to check nothing', () => {
   assert.throws(() => checkFiles([]), /no source file/)
 })

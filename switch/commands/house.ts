@@ -3,6 +3,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { importCycles } from './import-cycles.ts'
 
 export interface SourceFile {
   /** From the project root, with forward slashes. */
@@ -14,7 +15,7 @@ export interface HouseProblem {
   readonly file: string
   /** Counts from 1. */
   readonly line: number
-  readonly rule: 'layer' | 'door' | 'world' | 'name' | 'width' | 'leftover' | 'citation'
+  readonly rule: 'layer' | 'door' | 'cycle' | 'world' | 'name' | 'width' | 'leftover' | 'citation'
   readonly message: string
 }
 
@@ -28,6 +29,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   bench: ['#switch', '#scoring', '#rules'],
   'load-tests': ['#switch', '#scoring', '#rules'],
 }
+
+/** Files that run in production: none of them may import itself by way of others. */
+const PRODUCT = /^(switch|scoring|rules)\//
 
 /** Where clocks, timers, randomness, files, sockets and the environment may be touched. */
 const ADAPTERS = [
@@ -83,13 +87,24 @@ export function readSources(root: string): SourceFile[] {
 /** The same, over given texts. Throws when there is no file: an empty check must not pass. */
 export function checkFiles(files: readonly SourceFile[]): HouseProblem[] {
   if (files.length === 0) throw new Error('no source file was found')
-  return files.flatMap((file) => [
+  const problems = files.flatMap((file) => [
     ...checkImports(file),
     ...checkLines(file),
     ...(EMPTY_NAMES.test(file.path)
       ? [{ file: file.path, line: 1, rule: 'name' as const, message: 'use a word of the glossary' }]
       : []),
   ])
+  return [...problems, ...checkCycles(files)]
+}
+
+function checkCycles(files: readonly SourceFile[]): HouseProblem[] {
+  const product = files.filter(({ path }) => PRODUCT.test(path) && !isTest(path))
+  return importCycles(product).map(({ files: [file = '', ...others] }) => ({
+    file,
+    line: 1,
+    rule: 'cycle',
+    message: `imports itself by ${others.join(', ') || 'its own name'}: move what is shared`,
+  }))
 }
 
 // At the start of a line (as the formatter leaves them), or a dynamic one anywhere.
