@@ -1,8 +1,10 @@
-// Compiles the project's programs, so that a start reads a few files instead of a thousand
+// Compiles the project's programs, so that a start reads a few files instead of hundreds
 // (docs/decisions/0005-typescript-as-written.md). Nobody calls it by hand: `program.js` does where
 // no copy is there or a source file has changed.
 
+import { createHash } from 'node:crypto'
 import {
+  chmod,
   mkdir,
   mkdtemp,
   readdir,
@@ -13,11 +15,15 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { build, type Metafile, type PluginBuild } from 'esbuild'
 
-/** What is started as a process or thread of its own, from the project root. */
+/**
+ * What is started as a process or thread of its own, from the project root. Without
+ * switch/adapters/simulation-thread.ts: a simulation reads from stack traces which .ts files call
+ * the ports (switch/simulation/episode/crash-point.ts), so it runs as written.
+ */
 export const PROGRAMS: readonly string[] = [
   'switch/commands/main.ts',
   'switch/adapters/rules-check-thread.ts',
@@ -37,41 +43,18 @@ const COMPILED_PACKAGES =
 const BANNER =
   "import{createRequire as requireOf}from'node:module';const require=requireOf(import.meta.url);"
 
-/** Copies that are kept: a running switch may still load a part of an older one. */
+/** A running switch may still load a part of an older copy: so many stay, and all of a day. */
 const KEPT = 4
+const KEPT_MS = 24 * 60 * 60 * 1000
 
-/** Says which packages are installed; in every project that npm has touched. */
-const INSTALLED = 'node_modules/.package-lock.json'
-
-/** The parts of esbuild (tsx brings it) that are used here. */
-interface Esbuild {
-  build(options: object): Promise<{ readonly metafile: Metafile }>
-}
-
-interface Metafile {
-  readonly inputs: Readonly<Record<string, unknown>>
-  readonly outputs: Readonly<Record<string, { readonly entryPoint?: string }>>
-}
-
-interface Loading {
-  readonly path: string
-}
-
-interface Resolving extends Loading {
-  readonly kind: string
-  readonly importer: string
-}
-
-interface PluginBuild {
-  onResolve(
-    of: { readonly filter: RegExp },
-    resolve: (it: Resolving) => { readonly external: true } | undefined,
-  ): void
-  onLoad(
-    of: { readonly filter: RegExp },
-    load: (it: Loading) => Promise<{ readonly loader: 'ts'; readonly contents: string }>,
-  ): void
-}
+/** What a copy depends on beside the source in it. The last one says which packages there are. */
+const MADE_WITH = [
+  'switch/commands/compile.ts',
+  'switch/commands/program.js',
+  'tsconfig.json',
+  'package.json',
+  'node_modules/.package-lock.json',
+]
 
 /** What `program.js` reads: the newest copy, and what it was made of. */
 interface Newest {
@@ -81,7 +64,19 @@ interface Newest {
   readonly inputs: readonly (readonly [file: string, ...SourceState])[]
 }
 
-type SourceState = readonly [mtimeMs: number, size: number]
+type SourceState = readonly [size: number, mtimeMs: number, ctimeMs: number, sha256: string]
+
+/** What `program.js` exports for TypeScript. */
+export interface ProgramRunner {
+  cacheFolder(root: string): string
+  findCompiled(root: string, cache: string, program: string): string | undefined
+}
+
+/** Begins every program, on its first line, so that the lines of its source map stay. */
+const TRACES_FILE = fileURLToPath(new URL('traces.ts', import.meta.url))
+const TRACES =
+  `import { nameSourceInTraces } from ${JSON.stringify(TRACES_FILE)};` +
+  "nameSourceInTraces(import.meta['url']);"
 
 /**
  * Compiles all programs into a folder of their own below `cache`, and names it the newest. Rejects
@@ -92,12 +87,12 @@ export async function compilePrograms(
   cache: string,
   programs: readonly string[],
 ): Promise<void> {
-  await mkdir(cache, { recursive: true })
+  await makeFolder(cache)
   // By its real path: source maps tell from there where the source is.
   const folder = await mkdtemp(path.join(await realpath(cache), 'copy-'))
   const read = new Map<string, SourceState>()
-  const setup = (build: PluginBuild) => setUp(build, root, programs, read)
-  const { metafile } = await loadEsbuild().build({
+  const setup = (plugin: PluginBuild) => setUp(plugin, root, programs, read)
+  const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: programs.map((program) => ({ in: program, out: outputName(program) })),
     outdir: folder,
@@ -125,38 +120,48 @@ export async function compilePrograms(
     ),
     inputs: await Promise.all(
       inputsOf(metafile).map(async (file) => {
-        return [file, ...(read.get(file) ?? (await stateOf(path.join(root, file))))] as const
+        const state = read.get(file) ?? (await readSource(path.join(root, file))).state
+        return [file, ...state] as const
       }),
     ),
   }
   const draft = path.join(folder, 'newest.json')
   await writeFile(draft, JSON.stringify(newest))
+  await letAllRead(folder)
   await rename(draft, path.join(cache, 'newest.json'))
   await removeOldCopies(cache)
 }
 
-function loadEsbuild(): Esbuild {
-  const tsx = fileURLToPath(import.meta.resolve('tsx'))
-  return createRequire(tsx)('esbuild') as Esbuild
+/** As all that npm installs, whatever the umask: who compiles is often not who runs. */
+async function makeFolder(folder: string): Promise<void> {
+  const made = await mkdir(folder, { recursive: true })
+  if (made === undefined) return
+  for (let each = folder; each.startsWith(made); each = path.dirname(each)) await chmod(each, 0o755)
+}
+
+async function letAllRead(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) await chmod(path.join(folder, name), 0o644)
+  await chmod(folder, 0o755)
 }
 
 /** Where a bundle looks for what is not in it, and what the source says of its own place. */
 function setUp(
-  build: PluginBuild,
+  plugin: PluginBuild,
   root: string,
   programs: readonly string[],
   read: Map<string, SourceState>,
 ): void {
-  build.onResolve({ filter: /^[^.#/]/ }, ({ path: name, kind, importer }) => {
+  plugin.onResolve({ filter: /^[^.#/]/ }, ({ path: name, kind, importer }) => {
     const isOurs = !importer.includes(`${path.sep}node_modules${path.sep}`)
     if (kind === 'entry-point' || !isOurs || COMPILED_PACKAGES.test(name)) return undefined
     return { external: true }
   })
-  build.onLoad({ filter: /\.ts$/ }, async ({ path: file }) => {
-    // Before it is read: what changes after that makes the copy an old one.
-    read.set(path.relative(root, file), await stateOf(file))
-    const text = await readFile(file, 'utf8')
-    return { loader: 'ts', contents: placed(text, file, root, programs) }
+  plugin.onLoad({ filter: /\.ts$/ }, async ({ path: file }) => {
+    const { text, state } = await readSource(file)
+    const name = path.relative(root, file)
+    read.set(name, state)
+    const contents = placed(text, file, root, programs)
+    return { loader: 'ts', contents: programs.includes(name) ? TRACES + contents : contents }
   })
 }
 
@@ -187,12 +192,15 @@ function outputName(program: string): string {
 
 function inputsOf({ inputs }: Metafile): string[] {
   const own = Object.keys(inputs).filter((file) => !file.split('/').includes('node_modules'))
-  return [...own, 'package.json', INSTALLED]
+  return [...own, ...MADE_WITH]
 }
 
-async function stateOf(file: string): Promise<SourceState> {
-  const { mtimeMs, size } = await stat(file)
-  return [mtimeMs, size]
+/** Its times are taken before it is read: what changes after that makes the copy an old one. */
+async function readSource(file: string): Promise<{ text: string; state: SourceState }> {
+  const { size, mtimeMs, ctimeMs } = await stat(file)
+  const bytes = await readFile(file)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  return { text: bytes.toString('utf8'), state: [size, mtimeMs, ctimeMs, sha256] }
 }
 
 async function removeOldCopies(cache: string): Promise<void> {
@@ -201,7 +209,9 @@ async function removeOldCopies(cache: string): Promise<void> {
     names.map(async (name) => ({ name, madeAtMs: (await stat(path.join(cache, name))).mtimeMs })),
   )
   copies.sort((a, b) => b.madeAtMs - a.madeAtMs)
-  for (const { name } of copies.slice(KEPT)) {
+  const [newest] = copies
+  for (const { name, madeAtMs } of copies.slice(KEPT)) {
+    if (newest === undefined || newest.madeAtMs - madeAtMs < KEPT_MS) continue
     await rm(path.join(cache, name), { recursive: true, force: true })
   }
 }

@@ -55,6 +55,7 @@ test('finds missing keys of a store, silent issuers, and their editions', () => 
     editions.some(({ verdict, detail }) => verdict === 'ok' && /ISO 8583:1993/.test(detail)),
   )
   assert.match(say(findings, 'rules'), /^ok/)
+  assert.match(say(findings, 'compiled copy'), /^ok: current, in .*copy-[^/]+$/)
 })
 
 test('finds keys that lie in the data folder, and who runs there already', async () => {
@@ -66,8 +67,13 @@ test('finds keys that lie in the data folder, and who runs there already', async
   const http = `http://127.0.0.1:${port}`
   const addresses = { pid: process.pid, http, admin: http, isoListeners: {} }
   writeFileSync(path.join(folder, 'addresses.json'), JSON.stringify(addresses))
-  const findings = doctor({ KEYS_FILE: path.join(folder, 'keys.json'), PORT: String(port) })
+  const findings = doctor({
+    KEYS_FILE: path.join(folder, 'keys.json'),
+    PORT: String(port),
+    SWITCHYARD_AS_WRITTEN: '1',
+  })
   assert.match(say(findings, 'keys'), /^problem: .* lies in DATA_DIR/)
+  assert.match(say(findings, 'compiled copy'), /^warning: not used: SWITCHYARD_AS_WRITTEN is 1/)
   // It holds the folder and answers nobody: this process waits for the command.
   const found = `^warning: process ${process.pid} runs on this DATA_DIR .*${port}, and does not answer`
   assert.match(say(findings, 'switch'), new RegExp(found))

@@ -17,7 +17,9 @@ import { DEFAULT_CONFIG_FILE, readConfigFile } from '../adapters/config-files.ts
 import { readDialect } from '../adapters/dialect-files.ts'
 import { holdsStore, isInside, parseKeyFileAt } from '../adapters/key-files.ts'
 import type { Config, IssuerConfig } from '../config/index.ts'
+import type { ProgramRunner } from './compile.ts'
 import { findRunningSwitch, type RunningSwitch } from './operations-port.ts'
+import { PROJECT_ROOT } from './run-tool.ts'
 
 interface Finding {
   readonly check: string
@@ -69,13 +71,14 @@ async function examine(): Promise<Finding[]> {
         read.source === 'file' ? 'mend the file, or SWITCHYARD_CONFIG' : 'mend the variable',
       ),
     )
-    return [examineNode(), ...findings]
+    return [examineNode(), await examineCopy(), ...findings]
   }
   const { config } = read
   const running = await findRunningSwitch(config.dataDir)
   const port = (check: string, at: At) => examinePort(check, at, running)
   return [
     examineNode(),
+    await examineCopy(),
     fine('configuration', read.file),
     ...(running === undefined ? [] : [await examineRunning(running)]),
     await port('PORT', config.http),
@@ -126,6 +129,28 @@ function examineNode(): Finding {
     )
   }
   return fine('Node.js', detail)
+}
+
+/** The compiled copy of the source, as this user finds it: it is made by who first may write it. */
+async function examineCopy(): Promise<Finding> {
+  const check = 'compiled copy'
+  if (process.env.SWITCHYARD_AS_WRITTEN === '1') {
+    return odd(
+      check,
+      'not used: SWITCHYARD_AS_WRITTEN is 1',
+      'unset it: a start takes twice the CPU',
+    )
+  }
+  const runner = new URL('./program.js', import.meta.url).href
+  const { cacheFolder, findCompiled } = (await import(runner)) as ProgramRunner
+  const cache = cacheFolder(PROJECT_ROOT)
+  const file = findCompiled(PROJECT_ROOT, cache, 'switch/commands/main.ts')
+  if (file !== undefined) return fine(check, `current, in ${path.dirname(file)}`)
+  return odd(
+    check,
+    `none in ${cache} that is current and that this user may read: a start takes twice the CPU`,
+    'run npx switchyard --version once as a user who may write there',
+  )
 }
 
 type At = { readonly host: string; readonly port: number }

@@ -1,14 +1,13 @@
 // Starts a program of the project: from the copy of its source that was compiled when it was last
-// started, in a quarter of a second instead of two, and as written where there is none. A copy is
-// used only while each file that it was made of is the one that it was made of.
+// started, and as written where none can be made, which it says. A copy is used only while each file
+// that it was made of is the one that it was made of.
 //
 //   node switch/commands/program.js load-tests/issuer/main.ts --help
 //
 // SWITCHYARD_AS_WRITTEN=1 runs the source itself, for debuggers and profiles.
 
 import { createHash } from 'node:crypto'
-import { readFileSync, realpathSync, statSync } from 'node:fs'
-import { SourceMap } from 'node:module'
+import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -19,10 +18,7 @@ export async function importProgram(program) {
   if (process.env.SWITCHYARD_AS_WRITTEN !== '1') {
     const cache = cacheFolder(ROOT)
     const compiled = findCompiled(ROOT, cache, program) ?? (await compile(cache, program))
-    if (compiled !== undefined) {
-      nameSourceInTraces(cache)
-      return import(pathToFileURL(compiled).href)
-    }
+    if (compiled !== undefined) return import(pathToFileURL(compiled).href)
   }
   const { register } = await import('tsx/esm/api')
   register()
@@ -35,25 +31,35 @@ export function cacheFolder(root) {
   return path.join(root, 'node_modules', '.cache', 'switchyard', clone)
 }
 
-/** The compiled file of a program; undefined where there is none or a source file has changed. */
+/**
+ * The compiled file of a program; undefined where there is none, a source file has changed, or this
+ * user may not read it.
+ */
 export function findCompiled(root, cache, program) {
   try {
     const newest = JSON.parse(readFileSync(path.join(cache, 'newest.json'), 'utf8'))
     const output = newest.programs[program]
     if (output === undefined) return undefined
-    for (const [file, mtimeMs, size] of newest.inputs) {
-      const stat = statSync(path.join(root, file))
-      if (stat.mtimeMs !== mtimeMs || stat.size !== size) return undefined
-    }
+    if (!newest.inputs.every((input) => isUnchanged(root, input))) return undefined
     const file = path.join(cache, newest.folder, output)
-    return statSync(file).isFile() ? file : undefined
+    accessSync(file, constants.R_OK)
+    return file
   } catch {
     // Not there, or a source file is gone.
     return undefined
   }
 }
 
-/** What can't be compiled (no room, a read-only folder) is run as written. */
+/** Content decides. It is read where the times differ: nothing that is written keeps its ctime. */
+function isUnchanged(root, [file, size, mtimeMs, ctimeMs, hash]) {
+  const at = path.join(root, file)
+  const stat = statSync(at)
+  if (stat.size !== size) return false
+  if (stat.mtimeMs === mtimeMs && stat.ctimeMs === ctimeMs) return true
+  return createHash('sha256').update(readFileSync(at)).digest('hex') === hash
+}
+
+/** What can't be compiled (no room, a read-only folder) is run as written, and that is said. */
 async function compile(cache, program) {
   const { register } = await import('tsx/esm/api')
   const unregister = register()
@@ -61,47 +67,22 @@ async function compile(cache, program) {
     const { compilePrograms, PROGRAMS } = await import('./compile.ts')
     if (!PROGRAMS.includes(program)) return undefined
     await compilePrograms(ROOT, cache, PROGRAMS)
-    return findCompiled(ROOT, cache, program)
-  } catch {
+    const compiled = findCompiled(ROOT, cache, program)
+    if (compiled === undefined) sayAsWritten('a source file has changed meanwhile')
+    return compiled
+  } catch (error) {
+    sayAsWritten(error.message.replace(/\s*\n\s*/g, ' '))
     return undefined
   } finally {
     await unregister()
   }
 }
 
-/**
- * Stack traces name the file in the repository, at its line. A source map is read when the first
- * error is printed that needs it.
- */
-function nameSourceInTraces(cache) {
-  const maps = new Map()
-  const home = realpathSync(cache)
-  const mapOf = (file) => {
-    if (!maps.has(file)) {
-      let map
-      try {
-        map = new SourceMap(JSON.parse(readFileSync(`${file}.map`, 'utf8')))
-      } catch {
-        // Without it the compiled place is all there is to say.
-      }
-      maps.set(file, map)
-    }
-    return maps.get(file)
-  }
-  const describe = (frame) => {
-    const place = frame.getFileName() ?? ''
-    if (!place.startsWith('file:')) return `${frame}`
-    const file = fileURLToPath(place)
-    if (!file.startsWith(home)) return `${frame}`
-    const line = frame.getLineNumber() - 1
-    const entry = mapOf(file)?.findEntry(line, frame.getColumnNumber() - 1)
-    if (entry?.originalSource === undefined) return `${frame}`
-    const source = path.resolve(path.dirname(file), entry.originalSource)
-    const at = `${source}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
-    return `${frame}`.replace(/(file:[^ )]+:\d+:\d+)/, at)
-  }
-  Error.prepareStackTrace = (error, frames) =>
-    [`${error}`, ...frames.map((frame) => `    at ${describe(frame)}`)].join('\n')
+function sayAsWritten(why) {
+  const advice = 'run "npx switchyard --version" once as a user who may write there'
+  process.stderr.write(
+    `switchyard: starts slowly, for there is no compiled copy of the source: ${why}; ${advice}\n`,
+  )
 }
 
 const isMain = process.argv[1] === fileURLToPath(import.meta.url)
