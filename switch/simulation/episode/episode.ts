@@ -438,7 +438,10 @@ export class Episode {
       if (nowMs < BUSY_MS) continue
       if (this.#isAtRest()) return
       if (nowMs > BUSY_MS + ERRANDS_MS_MAX && this.#openErrands > 0) {
-        this.books.violate('late_answer', `retries get nowhere: ${this.#unrest()}`)
+        // An errand that waits behind the queue is not what is wrong.
+        const isQueued = (this.life?.world?.store.status.queuedDeliveries ?? 0) > 0
+        const promise = isQueued ? 'queue_stuck' : 'late_answer'
+        this.books.violate(promise, `retries get nowhere: ${this.#unrest()}`)
       }
       if (nowMs > BUSY_MS + QUIET_MS_MAX) {
         this.books.violate('queue_stuck', this.#unrest())
