@@ -41,16 +41,21 @@ after(() => rm(folder, { recursive: true }))
 const modelFile = (...parts: string[]) => path.join(folder, 'models', ...parts)
 
 /** A start, as far as models go. */
-async function started(run: (swaps: ModelSwaps) => Promise<void>): Promise<void> {
+async function started(
+  run: (swaps: ModelSwaps) => Promise<void>,
+  challengers: string[] = [],
+): Promise<void> {
+  const starting = { ...config, scoring: { ...config.scoring, challengers } }
   const file = path.join(folder, 'keys.json')
   const random = createSystemRandom()
   const keys = readKeyFile({ file, dataDir: config.dataDir, isProduction: false, random })
   assert.ok(keys.ok)
-  const scorer = await openConfiguredScorer(config, keys.keys, log)
+  const scorer = await openConfiguredScorer(starting, keys.keys, log)
   assert.ok(scorer.ok, JSON.stringify(scorer))
   try {
     const { pool, models } = scorer
-    const opened = await openConfiguredModels({ config, scorer: pool, journal: { log }, models })
+    const options = { config: starting, scorer: pool, journal: { log }, models }
+    const opened = await openConfiguredModels(options)
     assert.ok(opened.ok, JSON.stringify(opened))
     await run(opened.swaps)
   } finally {
@@ -59,10 +64,15 @@ async function started(run: (swaps: ModelSwaps) => Promise<void>): Promise<void>
 }
 
 test('what was chosen decides after a restart, and a bad model never keeps one from coming back', async () => {
-  await started(async (swaps) => {
-    assert.deepEqual([swaps.status.model, swaps.status.chosenSince], ['one', null])
-    assert.equal((await swaps.use({ model: 'two' })).status, 200)
-  })
+  // The same bytes twice in one set are one kept copy.
+  await started(
+    async (swaps) => {
+      assert.deepEqual([swaps.status.model, swaps.status.chosenSince], ['one', null])
+      assert.equal(swaps.status.challengers.length, 1)
+      assert.equal((await swaps.use({ model: 'two', challengers: [] })).status, 200)
+    },
+    ['one'],
+  )
   // Its folder is not needed any more: a copy was kept.
   await truncate(modelFile('two', 'model.onnx'), 1_000)
   await started(async (swaps) => {

@@ -145,13 +145,12 @@ async function keepStart(
   { model: version, challengers: versions }: ScorerPool['info'],
 ): Promise<ModelRecord> {
   if (refused.length > 0) return record
-  const kept = await Promise.all(
-    models.snapshots.map(async (snapshot, i): Promise<KeptModel> => {
-      const name = models.names[i] as string
-      const key = await keepModel(folder, snapshot)
-      return { name, version: (i === 0 ? version : versions[i - 1]) ?? '', key }
-    }),
-  )
+  const kept: KeptModel[] = []
+  for (const [i, snapshot] of models.snapshots.entries()) {
+    const name = models.names[i] as string
+    const key = await keepModel(folder, snapshot)
+    kept.push({ name, version: (i === 0 ? version : versions[i - 1]) ?? '', key })
+  }
   const [model, ...challengers] = kept as [KeptModel, ...KeptModel[]]
   const after = { ...afterDeciding(record, model), challengers }
   await writeModelRecord(folder, after)

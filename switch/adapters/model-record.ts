@@ -22,7 +22,10 @@ export const keptModelsFolder = (dataDir: string): string => path.join(dataDir, 
 /** The folder of one kept model, as `readModelSnapshot` takes it. */
 export const keptModelFolder = (folder: string, key: string): string => path.join(folder, key)
 
-/** Makes a model durable and returns its key. Rejects with the system's error. */
+/**
+ * Makes a model durable and returns its key. Rejects with the system's error. One at a time: equal
+ * models are written by way of one draft.
+ */
 export async function keepModel(folder: string, { files }: ModelSnapshot): Promise<string> {
   const digest = createHash('sha256')
   const contents = MODEL_FILES.map((name) => {

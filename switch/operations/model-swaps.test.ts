@@ -18,6 +18,7 @@ function createSwaps({ maxAgeDays = 180, diskIsFull = () => false }: Swapped = {
   const changes: ScoringChange[] = []
   const written: ModelRecord[] = []
   const kept = new Map<string, ModelSnapshot>()
+  let isKeeping = false
   const version = ({ path }: ModelSnapshot) => `${path.replace(/.*\//, '')}+1`
   const pool = {
     info: { ...info, challengers: [] } as unknown as ScorerPool['info'],
@@ -42,6 +43,11 @@ function createSwaps({ maxAgeDays = 180, diskIsFull = () => false }: Swapped = {
     keeping: {
       keep: async (snapshot) => {
         if (diskIsFull()) throw Object.assign(new Error('no room'), { code: 'ENOSPC' })
+        // Equal models are one copy with one draft: two at a time would take it from each other.
+        assert.ok(!isKeeping, 'one model is kept after the other')
+        isKeeping = true
+        await Promise.resolve()
+        isKeeping = false
         kept.set(snapshot.path, snapshot)
         return snapshot.path
       },
@@ -154,6 +160,7 @@ test('what names no model is refused before anything is read', async () => {
     { challengers: 'second' },
     { challengers: ['a', '../b'] },
     { challengers: ['a', 'b', 'c', 'd', 'e'] },
+    { challengers: ['a', 'b', 'a'] },
   ]
   for (const body of bodies) assert.equal((await swaps.use(body)).status, 400, JSON.stringify(body))
   assert.deepEqual(changes, [])

@@ -170,7 +170,7 @@ export class ModelSwaps {
     }
     if (model !== undefined && !isName(model)) return refused(400, 'model is no name of a model')
     if (challengers !== undefined && !areNames(challengers)) {
-      const message = `challengers is no list of at most ${CHALLENGERS_MAX} names of models`
+      const message = `challengers is no list of at most ${CHALLENGERS_MAX} models, each once`
       return refused(400, message)
     }
     return this.#inTurn(async () =>
@@ -264,8 +264,12 @@ export class ModelSwaps {
       record = kind === 'rollback' ? rolledBack(record, kept) : afterDeciding(record, kept)
     }
     if (challengers !== undefined) {
-      const kept = challengers.map((each, i) => keep(each, info.challengers[i]))
-      record = { ...record, challengers: await Promise.all(kept) }
+      const kept: KeptModel[] = []
+      // One after the other: equal models are kept under one key, by way of one draft.
+      for (const [i, each] of challengers.entries()) {
+        kept.push(await keep(each, info.challengers[i]))
+      }
+      record = { ...record, challengers: kept }
     }
     const since = new Date(clock.now()).toISOString()
     record = { ...record, chosenSince: kind === 'release' ? null : since }
@@ -286,7 +290,8 @@ function isName(value: unknown): value is string {
 }
 
 function areNames(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.length <= CHALLENGERS_MAX && value.every(isName)
+  if (!Array.isArray(value) || value.length > CHALLENGERS_MAX) return false
+  return value.every(isName) && new Set(value).size === value.length
 }
 
 function refused(status: number, message: string): CommandAnswer {
