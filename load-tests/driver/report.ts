@@ -358,11 +358,11 @@ function threadsText({ switchThreadMicrosPerMessage: threads }: LoadReport): str
 }
 
 function ownText({ switchMs, seconds }: LoadReport): string {
-  const lags = seconds.map((second) => second.eventLoopLagP99Ms ?? 0)
-  const lag = lags.length === 0 ? 0 : Math.max(...lags)
+  const lags = seconds.flatMap((second) => second.eventLoopLagP99Ms ?? [])
+  const lag = lags.length === 0 ? '-' : round(Math.max(...lags), 1)
   return (
     `score p99 <= ${switchMs.scoreP99 ?? '-'} ms  flush p99 <= ${switchMs.flushP99 ?? '-'} ms  ` +
-    `event loop p99 at most ${round(lag, 1)} ms`
+    `event loop p99 at most ${lag} ms`
   )
 }
 

@@ -35,7 +35,7 @@ export function parseMetrics(text: string): Metrics {
 
 /** Of one interval; null where the switch does not say. */
 export interface SwitchFigures {
-  /** 99% of the event loop's turns were late by no more, since the last look. */
+  /** 99% of the event loop's turns were late by no more, since the last look; null: none ended. */
   readonly eventLoopLagP99Ms: number | null
   /** Time that garbage collections took, of each second. */
   readonly gcMsPerSecond: number | null
@@ -46,11 +46,14 @@ export interface SwitchFigures {
 
 const prefix = 'switchyard_nodejs_'
 
+/** A lag below a microsecond was not measured: no turn ended since the last look. */
+const lagSecondsMin = 0.000_001
+
 export function switchFigures(before: Metrics, after: Metrics, seconds: number): SwitchFigures {
   const of = (name: string) => after.get(`${prefix}${name}`) ?? null
   const lag = of('eventloop_lag_p99_seconds')
   return {
-    eventLoopLagP99Ms: lag === null ? null : lag * 1000,
+    eventLoopLagP99Ms: lag === null || lag < lagSecondsMin ? null : lag * 1000,
     gcMsPerSecond: perSecond(before, after, 'gc_duration_seconds_sum', seconds, 1000),
     gcPausesPerSecond: perSecond(before, after, 'gc_duration_seconds_count', seconds, 1),
     heapUsedBytes: of('heap_size_used_bytes'),
