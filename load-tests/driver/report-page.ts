@@ -2,7 +2,7 @@
 // Self-contained: no script, no font, nothing to load.
 
 import { type Band, type Chart, chartStyle, chartSvg, escaped, type Line } from './chart.ts'
-import type { LoadReport, PhaseReport, SecondReport } from './report.ts'
+import { booksScope, type LoadReport, type PhaseReport, type SecondReport } from './report.ts'
 import type { SavedReport } from './report-files.ts'
 
 const blue = '#8ab4f8'
@@ -189,7 +189,8 @@ function facts({ report, made }: SavedReport): string {
     'the switch says, ms': report.switchMs,
     'CPU µs a message': report.cpuMicrosPerMessage,
     'switch by thread': report.switchThreadMicrosPerMessage,
-    books: report.books === null ? 'not judged' : { ...report.books, discrepancies: undefined },
+    [`books${booksScope(report)}`]:
+      report.books === null ? 'not judged' : { ...report.books, discrepancies: undefined },
     reloads: report.reloads,
   }
   const rows = Object.entries(said)

@@ -3,6 +3,7 @@ import test from 'node:test'
 import { Observer } from './observer.ts'
 import { readLoadOptions } from './options.ts'
 import { type LoadReport, makeReport, type ReportParts, reportText } from './report.ts'
+import { reportPage } from './report-page.ts'
 import { Tally } from './tally.ts'
 
 /** A thousand requests in ten seconds, all but `change` approved. */
@@ -108,6 +109,18 @@ test('void: books that do not balance, or nothing answered; unknown books are sa
   assert.equal(blind.booksBalanced, null)
   assert.deepEqual(blind.void, [])
   assert.match(reportText(blind), /not judged/)
+})
+
+test('books that count the warm-up, too, say so in the text and on the page', async () => {
+  const report = await makeReport(parts())
+  const warmed = { ...report, warmup: { sent: 200, unsent: 0, errors: 0 } }
+  const made = { at: '', commit: '', machine: '', node: '', command: '' }
+  const said = (it: LoadReport) => [
+    reportText(it).includes('1000 approvals stand, 0 reversed (warm-up included)\n'),
+    reportPage({ made, report: it, percentiles: [] }).includes('<th>books (warm-up included)</th>'),
+  ]
+  assert.deepEqual(said(report), [false, false])
+  assert.deepEqual(said(warmed), [true, true])
 })
 
 test('too few approvals make the run void: fast declines would flatter it', async () => {

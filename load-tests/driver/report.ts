@@ -386,8 +386,13 @@ function booksText(report: LoadReport): string {
   }
   return (
     `balance: ${books.approvedAnswers} approved answers, ${books.liveApprovals} approvals stand, ` +
-    `${books.reversedApprovals} reversed`
+    `${books.reversedApprovals} reversed${booksScope(report)}`
   )
+}
+
+/** Requests and outcomes are of the measured phases; books are of all that was sent. */
+export function booksScope({ warmup }: LoadReport): string {
+  return warmup.sent === 0 ? '' : ' (warm-up included)'
 }
 
 function counts(record: Readonly<Record<string, number>>): string {
