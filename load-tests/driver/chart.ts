@@ -1,5 +1,5 @@
-// Line charts as SVG, drawn for reading at night: dark ground, few bright lines, large labels,
-// names at the lines' ends instead of a legend to look up.
+// Line charts as SVG: few lines, large labels, names at the lines' ends instead of a legend to look
+// up. The colours are custom properties of the page, which knows a dark and a light ground.
 
 export interface Line {
   readonly name: string
@@ -35,9 +35,9 @@ const left = 86
 const right = 150
 const top = 52
 const bottom = 40
-const ink = '#e8eaed'
-const faint = '#9aa0a6'
-const grid = '#333a44'
+const ink = 'var(--ink)'
+const faint = 'var(--faint)'
+const grid = 'var(--grid)'
 
 /** One chart; the text of an `<svg>` element. */
 export function chartSvg(chart: Chart): string {
@@ -81,7 +81,7 @@ export function chartSvg(chart: Chart): string {
 function bandSvg(band: Band, scaleX: (x: number) => number): string {
   const from = scaleX(band.from)
   const to = Math.min(scaleX(band.to), width - right)
-  const fill = band.isFault ? '#5c2b2e' : band.isMeasured ? '#20262e' : '#14171c'
+  const fill = `var(--${band.isFault ? 'fault' : band.isMeasured ? 'tile' : 'ground'})`
   const rect =
     `<rect x="${from}" y="${top}" width="${Math.max(0, to - from)}" ` +
     `height="${height - top - bottom}" fill="${fill}" stroke="${grid}"/>`

@@ -5,19 +5,19 @@ import { type Band, type Chart, chartStyle, chartSvg, escaped, type Line } from 
 import { booksScope, type LoadReport, type PhaseReport, type SecondReport } from './report.ts'
 import type { SavedReport } from './report-files.ts'
 
-const blue = '#8ab4f8'
-const green = '#81c995'
-const yellow = '#fdd663'
-const red = '#f28b82'
-const violet = '#c58af9'
-const cyan = '#78d9ec'
-const grey = '#bdc1c6'
+const blue = 'var(--blue)'
+const green = 'var(--green)'
+const yellow = 'var(--yellow)'
+const red = 'var(--red)'
+const violet = 'var(--violet)'
+const cyan = 'var(--cyan)'
+const grey = 'var(--grey)'
 
 export function reportPage(saved: SavedReport): string {
   const { report } = saved
   const { title, scenario } = report.run
   return (
-    `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escaped(String(title))}</title>` +
+    `<!doctype html><html lang="en"><meta charset="utf-8">${viewport}<title>${escaped(String(title))}</title>` +
     `<style>${style}</style><body><h1>${escaped(String(title))}</h1>` +
     `<p class="sub">scenario ${escaped(String(scenario))}, ${escaped(saved.made.at)}, ` +
     `commit ${escaped(saved.made.commit)}, ${escaped(saved.made.machine)}</p>` +
@@ -175,7 +175,8 @@ function phaseTable(phases: readonly PhaseReport[]): string {
   ]
   const head = heads.map((name) => `<th>${name}</th>`).join('')
   const star = phases.some(({ measured }) => !measured) ? '<p class="sub">* not measured</p>' : ''
-  return `<h2>Phases</h2>${star}<table><tr>${head}</tr>${rows.join('')}</table>`
+  const table = `<table><tr>${head}</tr>${rows.join('')}</table>`
+  return `<h2>Phases</h2>${star}<div class="wide">${table}</div>`
 }
 
 function facts({ report, made }: SavedReport): string {
@@ -202,18 +203,31 @@ function facts({ report, made }: SavedReport): string {
   return `<h2>How it was measured</h2><table class="facts">${rows.join('')}</table>`
 }
 
+const viewport = '<meta name="viewport" content="width=device-width">'
+
+/** Few bright lines on a dark ground, and the same darker where the reader has a light one. */
+const colours =
+  ':root{color-scheme:dark;--ground:#14171c;--panel:#181c22;--tile:#20262e;--ink:#e8eaed;' +
+  '--faint:#9aa0a6;--grid:#333a44;--fault:#5c2b2e;--blue:#8ab4f8;--green:#81c995;' +
+  '--yellow:#fdd663;--red:#f28b82;--violet:#c58af9;--cyan:#78d9ec;--grey:#bdc1c6}' +
+  '@media(prefers-color-scheme:light){:root{color-scheme:light;--ground:#fff;--panel:#f6f8fa;' +
+  '--tile:#e9edf2;--ink:#1d2127;--faint:#565d66;--grid:#c9ced6;--fault:#fbdcda;--blue:#1a5fd0;' +
+  '--green:#18794e;--yellow:#946300;--red:#c5221f;--violet:#7c3aba;--cyan:#0b7285;--grey:#5f6368}}'
+
 const style =
-  'body{background:#14171c;color:#e8eaed;font:17px/1.45 system-ui,"DejaVu Sans",sans-serif;' +
+  `${colours}body{background:var(--ground);color:var(--ink);` +
+  'font:17px/1.45 system-ui,"DejaVu Sans",sans-serif;' +
   'max-width:1200px;margin:28px auto;padding:0 20px}h1{font-size:30px;margin:0 0 4px}' +
-  'h2{font-size:20px;margin:28px 0 8px}.sub{color:#9aa0a6;margin:0 0 16px}' +
+  'h2{font-size:20px;margin:28px 0 8px}.sub{color:var(--faint);margin:0 0 16px}' +
   '.verdict{font-size:20px;font-weight:600;padding:12px 16px;border-radius:8px;margin:0 0 16px}' +
   '.good{background:#123524;color:#a8dab5}.warn{background:#4a3b08;color:#fde293}' +
   '.bad{background:#5c2b2e;color:#ffc9c5}' +
-  '.tiles{display:grid;grid-template-columns:repeat(4,1fr);gap:12px;margin-bottom:20px}' +
-  '.tiles div{background:#20262e;border-radius:8px;padding:12px 16px}' +
-  '.tiles b{display:block;font-size:26px}.tiles span{color:#9aa0a6}' +
-  'figure{margin:0 0 18px;background:#181c22;border-radius:8px;padding:10px}' +
+  '.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(250px,45%),1fr));' +
+  'gap:12px;margin-bottom:20px}.wide{overflow-x:auto}' +
+  '.tiles div{background:var(--tile);border-radius:8px;padding:12px 16px}' +
+  '.tiles b{display:block;font-size:26px}.tiles span{color:var(--faint)}' +
+  'figure{margin:0 0 18px;background:var(--panel);border-radius:8px;padding:10px}' +
   'table{border-collapse:collapse;width:100%;font-size:15px}' +
-  'th,td{text-align:left;padding:5px 10px;border-bottom:1px solid #333a44;vertical-align:top}' +
-  'th{color:#9aa0a6;font-weight:500}.facts th{width:200px}.facts td{overflow-wrap:anywhere}' +
+  'th,td{text-align:left;padding:5px 10px;border-bottom:1px solid var(--grid);vertical-align:top}' +
+  'th{color:var(--faint);font-weight:500}.facts th{width:200px}.facts td{overflow-wrap:anywhere}' +
   chartStyle
