@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import test from 'node:test'
+import { projectFolder } from '../processes/index.ts'
 import { parseScenario, readScenario, scenarioNames } from './scenario.ts'
 
 test('every shipped scenario is one', () => {
@@ -15,6 +18,12 @@ test('every shipped scenario is one', () => {
   ]) {
     assert.ok(names.includes(name), name)
   }
+})
+
+test('the table of scenarios names each of them, and no other', () => {
+  const page = readFileSync(path.join(projectFolder, 'switch/docs/load-tests.md'), 'utf8')
+  const named = [...page.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name ?? '')
+  assert.deepEqual(named.toSorted(), [...scenarioNames()].sort())
 })
 
 const phases = 'phases: [{ name: one, seconds: 1, ratePerSecond: 5 }]'
