@@ -45,7 +45,7 @@ export function registerIso8583(program: Command): void {
     .option('--dialect <file>', dialectHelp, DIALECT_DEFAULT)
     .addHelpText('after', example('decode', HEX_EXAMPLE))
     .action((options: { dialect: string }) =>
-      run(options.dialect, (dialect) => (line) => decodeLine(dialect, line)),
+      run(options.dialect, 'hex', (dialect) => (line) => decodeLine(dialect, line)),
     )
   iso8583
     .command('encode')
@@ -53,7 +53,7 @@ export function registerIso8583(program: Command): void {
     .option('--dialect <file>', dialectHelp, DIALECT_DEFAULT)
     .addHelpText('after', example('encode', JSON_EXAMPLE))
     .action((options: { dialect: string }) =>
-      run(options.dialect, (dialect) => (line) => encodeLine(dialect, line)),
+      run(options.dialect, 'JSON', (dialect) => (line) => encodeLine(dialect, line)),
     )
   iso8583
     .command('describe')
@@ -64,6 +64,7 @@ export function registerIso8583(program: Command): void {
     .action((options: { dialect: string; unmask?: boolean }) =>
       run(
         options.dialect,
+        'hex',
         (dialect) => (line) => describeLine(dialect, line, options.unmask === true),
       ),
     )
@@ -88,7 +89,7 @@ function registerDoctor(iso8583: Command): void {
         process.exitCode = 2
         return
       }
-      await answer((line) => doctorLine(dialects, line, options.json === true))
+      await answer('hex', (line) => doctorLine(dialects, line, options.json === true))
     })
 }
 
@@ -97,18 +98,22 @@ function example(command: string, input: string): string {
   return `\nExample:\n  $ echo '${input}' | npx switchyard iso8583 ${command}`
 }
 
-async function run(name: string, answerWith: (dialect: Dialect) => AnswerLine): Promise<void> {
+async function run(
+  name: string,
+  what: 'hex' | 'JSON',
+  answerWith: (dialect: Dialect) => AnswerLine,
+): Promise<void> {
   const loaded = readDialect(name)
   if (!loaded.ok) {
     for (const problem of loaded.problems) console.error(printDialectProblem(problem))
     process.exitCode = 2
     return
   }
-  await answer(answerWith(loaded.dialect))
+  await answer(what, answerWith(loaded.dialect))
 }
 
-async function answer(answerLine: AnswerLine): Promise<void> {
-  if (process.stdin.isTTY) console.error('reading lines from standard input')
+async function answer(what: 'hex' | 'JSON', answerLine: AnswerLine): Promise<void> {
+  if (process.stdin.isTTY) console.error(`type ${what} lines, Ctrl-D ends`)
   const problems = await answerLines(process.stdin, process.stdout, answerLine)
   process.exitCode = problems === 0 ? 0 : 1
 }
