@@ -33,7 +33,7 @@ export {
 } from './explanation.ts'
 export { FilesRead } from './files-read.ts'
 export { generatedFiles } from './generated.ts'
-export { ENTITY_PATHS, type FactName, factByPath } from './language/index.ts'
+export { ENTITY_PATHS, type FactName, factByPath, nearest } from './language/index.ts'
 export {
   codeFrame,
   githubReport,

@@ -12,5 +12,4 @@ export {
 } from './card-data/index.ts'
 export * from './iso8583/index.ts'
 export { AuthorizationSchema, parseAuthorization } from './message.ts'
-export { nearestName } from './nearest-name.ts'
 export type * from './ports.ts'

@@ -1,14 +1,13 @@
 // An authorization request as the switch understands it: its schema, its checks, its one form for
-// comparison and storage. HTTP JSON and MessagePack come in here; ISO 8583 will.
+// comparison and storage. HTTP JSON and MessagePack come in here, and what is read of ISO 8583.
 
 import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { currencyByCode } from '#rules'
+import { currencyByCode, nearest } from '#rules'
 import { Pan } from './card-data/index.ts'
 import { type Refusal, refuse } from './errors.ts'
 import type { PassThrough } from './issuers/index.ts'
 import { AMOUNT_MAX } from './limits.ts'
-import { nearestName } from './nearest-name.ts'
 
 export const AUTHORIZATION_TYPES = [
   'authorization',
@@ -265,7 +264,7 @@ export function explain(
     const [name = ''] = (unknown.params as { additionalProperties: string[] }).additionalProperties
     const parent = fieldPath(unknown.instancePath)
     const param = parent === '' ? name : `${parent}.${name}`
-    const near = nearestName(name, known(parent))
+    const near = nearest(name, known(parent))
     const hint = near === undefined ? '' : `; did you mean ${near}?`
     return refuse('unknown_field', `${clip(param)} is not a field${hint}`, clip(param))
   }

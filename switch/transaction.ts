@@ -7,7 +7,7 @@ import type { AuthorizationRequest, StoredAuthorization } from './message.ts'
 import type { Attempt } from './store/index.ts'
 import type { Acquirer } from './world.ts'
 
-/** An admitted authorization. One shape for all, made once by `claim`. */
+/** An admitted authorization. One shape for all, made once by `prepare`. */
 export interface RunningAuthorization {
   readonly id: string
   readonly acquirer: Acquirer

@@ -6,7 +6,6 @@ import type { ThreadCpu } from './cpu.ts'
 import type { CpuMicros, Observed, Observer } from './observer.ts'
 import type { LoadOptions } from './options.ts'
 import type { PhaseResult, RunResult } from './run.ts'
-import type { Phase } from './scenario.ts'
 import { histogramPercentile } from './switch-metrics.ts'
 import { Tally } from './tally.ts'
 
@@ -279,16 +278,6 @@ function threadsPerMessage(
   if (answered === 0 || threads.length === 0 || threads.some((it) => it === null)) return null
   const of = (part: keyof ThreadCpu) => round(sum(threads, (it) => it?.[part] ?? 0) / answered, 1)
   return { main: of('main'), worker: of('worker'), rest: of('rest') }
-}
-
-/** What a phase was meant to offer, in words. */
-export function paceOf(phase: Phase): string {
-  if (phase.inFlight !== undefined) return `${phase.inFlight} under way`
-  if (phase.timesPeak !== undefined) return `${phase.timesPeak} * peak`
-  const rate = Math.round(phase.ratePerSecond ?? 0)
-  return phase.toRatePerSecond === undefined
-    ? `${rate}/s`
-    : `${rate} to ${Math.round(phase.toRatePerSecond)}/s`
 }
 
 function sum<T>(items: readonly T[], read: (item: T) => number): number {

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { parse } from 'yaml'
-import { nearestName } from '#switch'
+import { nearest } from '#rules'
 import { projectFolder } from '../processes/index.ts'
 import { PROTOCOLS } from './door.ts'
 import { connectionsMax } from './limits.ts'
@@ -111,7 +111,7 @@ export function scenarioNames(): readonly string[] {
 export function readScenario(nameOrFile: string): ScenarioResult {
   const isFile = /\.ya?ml$/.test(nameOrFile)
   if (!isFile && !scenarioNames().includes(nameOrFile)) {
-    const near = nearestName(nameOrFile, scenarioNames())
+    const near = nearest(nameOrFile, scenarioNames())
     const hint = near === undefined ? '' : `: did you mean ${near}?`
     const message = `there is no scenario ${nameOrFile}${hint} (${scenarioNames().join(', ')})`
     return { ok: false, message }
@@ -147,7 +147,7 @@ function explain(value: unknown): string {
     if (problem.keyword !== 'additionalProperties') continue
     const { additionalProperties } = problem.params as { additionalProperties: string[] }
     const [key = ''] = additionalProperties
-    const near = nearestName(key, knownKeys(problem.instancePath))
+    const near = nearest(key, knownKeys(problem.instancePath))
     const place = placeOf(problem.instancePath)
     return `unknown key ${place}${key}${near === undefined ? '' : `: did you mean ${near}?`}`
   }

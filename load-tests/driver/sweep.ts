@@ -4,7 +4,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { nearestName } from '#switch'
+import { nearest } from '#rules'
 import { medianOf } from './against.ts'
 import { measure } from './measure.ts'
 import type { LoadOptions } from './options.ts'
@@ -31,7 +31,7 @@ export function readSweep(text: string): Sweep | string {
   const [name = '', list = ''] = text.split('=')
   const of = SWEPT.find((known) => known === name)
   if (of === undefined) {
-    const near = nearestName(name, SWEPT)
+    const near = nearest(name, SWEPT)
     const hint = near === undefined ? '' : `: did you mean ${near}?`
     return `--sweep knows ${SWEPT.join(', ')}, not ${name}${hint}`
   }

@@ -127,5 +127,10 @@ test('the nearest word is near', () => {
   assert.equal(nearest('amuont', known), 'amount')
   assert.equal(nearest('AMOUNT', known), 'amount')
   assert.equal(nearest('chanel', known), 'channel')
+  assert.equal(nearest('delay', [...known, 'delayMs']), 'delayMs')
+  assert.equal(nearest('ip', ['id', 'mcc', 'stan']), 'id')
+  assert.equal(nearest('a', ['mcc', 'id']), undefined)
   assert.equal(nearest('zebra', known), undefined)
+  // What a stranger sends: no more of it is compared than our longest name could need.
+  assert.equal(nearest('a'.repeat(60_000), known), undefined)
 })

@@ -33,7 +33,8 @@ export function editDistance(a: string, b: string, limit: number): number {
 /** The known word nearest to `word`, or undefined when none is near. Capital letters don't count. */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   const lower = word.slice(0, 64).toLowerCase()
-  const limit = Math.max(1, Math.floor(lower.length / 3))
+  // Two slips in five letters: `delay` for `delayMs`.
+  const limit = Math.max(lower.length < 5 ? 1 : 2, Math.floor(lower.length / 3))
   let found: string | undefined
   let foundDistance = limit + 1
   for (const candidate of known) {

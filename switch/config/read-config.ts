@@ -4,12 +4,11 @@
 import { createHash } from 'node:crypto'
 import { Compile } from 'typebox/compile'
 import { LineCounter, parseDocument } from 'yaml'
-import { currencyByCode } from '#rules'
+import { currencyByCode, nearest } from '#rules'
 import { parseRedisUrl } from '#scoring'
 import { type MacKey, macKeyProblem } from '../iso8583/index.ts'
 import { CONNECTIONS_MAX } from '../issuers/index.ts'
 import { DAY_MS, PREAUTHORIZATION_VALID_MS } from '../limits.ts'
-import { nearestName } from '../nearest-name.ts'
 import { DEFAULT_LEASE_MS, UPKEEP } from '../store/index.ts'
 import { type Config, ConfigSchema, type IssuerConfig } from './schema.ts'
 
@@ -167,7 +166,7 @@ function explain(value: unknown): string[] {
 
 function unknownKey(place: string, key: string): string {
   const path = place === '' ? key : `${place}.${key}`
-  const near = nearestName(key, knownKeys(place))
+  const near = nearest(key, knownKeys(place))
   return `${path} is not a known key${near === undefined ? '' : `; did you mean ${near}?`}`
 }
 
@@ -200,7 +199,7 @@ function checkRelations(config: Config, isProduction: boolean): string[] {
     }
     for (const name of named) {
       if (issuers.has(name)) continue
-      const near = nearestName(name, issuers)
+      const near = nearest(name, issuers)
       const hint = near === undefined ? '' : `; did you mean ${near}?`
       problems.push(`routes: there is no issuer ${name}${hint}`)
     }
@@ -327,7 +326,7 @@ function checkIso(config: Config): string[] {
       const macProblem = peer.mac === undefined ? undefined : macKeyProblem(macKeyOf(peer.mac))
       if (macProblem !== undefined) problems.push(`${place}: mac.key: ${macProblem}`)
       if (!acquirers.has(peer.acquirer)) {
-        const near = nearestName(peer.acquirer, acquirers)
+        const near = nearest(peer.acquirer, acquirers)
         const hint = near === undefined ? '' : `; did you mean ${near}?`
         problems.push(`${place}: there is no acquirer ${peer.acquirer}${hint}`)
       }
