@@ -61,6 +61,51 @@ describe('a condition is refused with its place and what was expected', () => {
     })
   }
 
+  // What people write who know another language: the place of the word, and what to write instead.
+  const foreign: readonly (readonly [string, number, string])[] = [
+    ['amount > 3 or amount < 2', 11, '"or" is no operator; write "||"'],
+    ['amount > 3 and amount < 2', 11, '"and" is no operator; write "&&"'],
+    ['amount > 3 AND amount < 2', 11, '"and" is no operator; write "&&"'],
+    ['not has(card.country)', 0, '"not" is no operator; write "!"'],
+    ['NOT (amount > 3)', 0, '"not" is no operator; write "!"'],
+    ['channel not in ["pos"]', 8, 'write "!" before all of it'],
+    ['amount between 3 and 5', 7, 'write ">= ... && <= ..."'],
+    ['amount >= 3 && <= 5', 15, 'a name or a value is missing before "<="'],
+    ['channel in "pos", "atm"', 11, 'stand in brackets, as ["pos", "atm"]'],
+    ['channel in ("pos", "atm")', 11, 'stand in brackets, as ["pos", "atm"]'],
+    ['count(card, 24h) > 3', 12, 'a window stands in quotes; write "24h"'],
+    ['channel <> "pos"', 8, '"<>" is no operator; write "!="'],
+    ['amount => 3', 7, '"=>" is no operator; write ">="'],
+    ['amount =< 3', 7, '"=<" is no operator; write "<="'],
+    ['amount > = 3', 7, 'write ">=" in one'],
+    ['amount === 3', 7, '"===" is no operator; write "=="'],
+    ['if amount > 3', 0, 'leave out "if"'],
+    ['IF amount > 3', 0, 'leave out "if"'],
+    ['if (amount > 3)', 0, 'leave out "if"'],
+    ['amount > 100,00', 9, 'decimals take a dot'],
+    ['amount > 100 EUR', 9, 'a number stands without "EUR"'],
+    ['amount > 10k', 9, 'without "k"'],
+    ['channel == “pos”', 11, 'straight quotes'],
+    ['(amount > 3', 11, '")" is missing at the end'],
+    ['count(card "24h") > 3', 11, 'expected ")", found "24h"'],
+    ['amount > 3)', 10, '")" has no place here'],
+    ['card. == 3', 6, 'expected a name, found "=="'],
+    ['&& amount > 3', 0, 'a name or a value is missing before "&&"'],
+    ['amount > 3 amount < 5', 11, 'an operator is missing before "amount"'],
+    ['channel == pos', 11, 'unknown name "pos"; as text it is "pos"'],
+    ['DE != card.country', 0, 'unknown name "DE"; as text it is "DE"'],
+    ['channel in ["pos", atm]', 19, 'unknown name "atm"; as text it is "atm"'],
+  ]
+  for (const [text, start, message] of foreign) {
+    test(`${text}: ${message}`, () => {
+      const result = checker.check(text)
+      assert.ok(!result.ok)
+      assert.equal(result.problems.length, 1)
+      assert.equal(result.problems[0]?.start, start)
+      assert.ok(result.problems[0]?.message.includes(message), result.problems[0]?.message)
+    })
+  }
+
   test('with all its problems at once', () => {
     const { codes } = problemsOf('amout > 3 && chanel == "pos" || count(crad, "1y") > 2')
     const expected = ['0 unknown_name', '13 unknown_name', '38 bad_entity', '44 bad_window']
@@ -88,6 +133,7 @@ test('readings are what a decision explains, each once', () => {
 test('any text is answered, never thrown at', () => {
   const pieces = fc.constantFrom(
     ...['amount', 'card', '.', 'country', '(', ')', '[', ']', ',', '"10m"', '==', '&&', '!', '-'],
+    ...['or', ' not ', '24h', '<', '='],
     ...['count', 'has', 'inList', '1', '2.5', '?', ':', 'in', '\\', "'", ' ', '\n', '\u2028', '💳'],
   )
   const texts = fc.oneof(
@@ -102,6 +148,7 @@ test('any text is answered, never thrown at', () => {
       for (const { start, message } of result.problems) {
         assert.ok(start >= 0 && start <= text.length)
         assert.ok(message.length > 0)
+        assert.doesNotMatch(message, /RPAREN|RBRACKET|IDENTIFIER|COMMA|COLON/)
       }
     }),
     { numRuns: 2_000 },

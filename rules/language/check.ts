@@ -7,7 +7,8 @@ import { ENTITIES, type Entity } from '../aggregate.ts'
 import { conditionCharactersMax } from '../limits.ts'
 import { celEnvironment, libraryNameOfType } from './environment.ts'
 import type { CompareOperator, Expression, Reading, TextMethod } from './expression.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean, nearest } from './nearest.ts'
+import { syntaxProblem, wordHint } from './syntax.ts'
 import {
   AGGREGATE_FUNCTIONS,
   aggregateFunctionByName,
@@ -96,8 +97,8 @@ function checkCondition(
     parsed = environment.parse(text)
   } catch (error) {
     if (!(error instanceof ParseError)) throw error
-    const start = Math.min(error.range?.start ?? 0, text.length)
-    return refuse('syntax_error', syntaxMessage(error.summary), start, error.range?.end ?? start)
+    const { start, end, message } = syntaxProblem(text, error)
+    return refuse('syntax_error', message, start, end)
   }
   const walk = new Walk(text, listNames)
   const expression = walk.read(parsed.ast)
@@ -125,15 +126,6 @@ function checkCondition(
     ok: true,
     condition: { text, expression, readings: walk.readings(), clauses: walk.clauses() },
   }
-}
-
-function syntaxMessage(summary: string): string {
-  const words = summary
-    .replace('Unexpected token: EOF', 'the condition ends where something must follow')
-    .replace('Unexpected character: =', 'one "=" is no comparison; write "=="')
-    .replace('Unexpected character: &', 'one "&" is no operator; write "&&"')
-    .replace('Unexpected character: |', 'one "|" is no operator; write "||"')
-  return words === summary ? summary.charAt(0).toLowerCase() + summary.slice(1) : words
 }
 
 const topNames: readonly string[] = [
@@ -264,7 +256,7 @@ class Walk {
     return this.#reading(node, { op: 'fact', kind: fact.kind, fact })
   }
 
-  #name(node: NodeOf<'id'>, name: string): Expression | undefined {
+  #name(node: NodeOf<'id'>, name: string, asText = false): Expression | undefined {
     const fact = factByPath.get(name)
     if (fact !== undefined) {
       const expression = this.#fact(node, fact)
@@ -283,7 +275,15 @@ class Walk {
         `"${name}" is an entity, for count(${name}, "10m") and the like; its value is ${path}`,
       )
     }
-    return this.problem(node, 'unknown_name', `unknown name "${name}"${didYouMean(name, topNames)}`)
+    const hint = asText ? `; as text it is "${name}"` : didYouMean(name, topNames)
+    return this.problem(node, 'unknown_name', `unknown name "${name}"${hint}`)
+  }
+
+  /** One side of a comparison: beside a text, a bare word may be meant as one. */
+  #side(node: ASTNode, other: ASTNode): Expression | undefined {
+    if (node.op !== 'id' || nearest(node.args, topNames) !== undefined) return this.read(node)
+    const path = this.#text.slice(other.range.start, other.range.end)
+    return this.#name(node, node.args, factByPath.get(path)?.kind === 'string')
   }
 
   /** The fact of a select such as `card.country`; notes the problem where there is none. */
@@ -335,7 +335,7 @@ class Walk {
         return this.problem(
           node,
           'unknown_function',
-          `unknown function "${name}"${didYouMean(name, FUNCTION_NAMES)}`,
+          wordHint(name) ?? `unknown function "${name}"${didYouMean(name, FUNCTION_NAMES)}`,
         )
     }
   }
@@ -545,8 +545,8 @@ class Walk {
   }
 
   #pair(node: { readonly args: readonly [ASTNode, ASTNode] }) {
-    const left = this.read(node.args[0])
-    const right = this.read(node.args[1])
+    const left = this.#side(node.args[0], node.args[1])
+    const right = this.#side(node.args[1], node.args[0])
     return left === undefined || right === undefined ? undefined : { left, right }
   }
 
@@ -583,7 +583,7 @@ class Walk {
     }
     const items: Expression[] = []
     for (const element of list.args) {
-      const item = this.read(element)
+      const item = this.#side(element, node.args[0])
       if (item === undefined || value === undefined) continue
       if (item.kind !== value.kind) this.#mismatch(element, 'in', value, item)
       this.#canMatch(element, value, item)
