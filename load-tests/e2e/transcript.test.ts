@@ -2,8 +2,8 @@
 // nothing to live. `SWITCHYARD_WRITE_TRANSCRIPT=1` writes the page anew; otherwise it is compared.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFileSync, spawn } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
@@ -12,6 +12,8 @@ import { eventually, purchase, type System, startSystem } from './system.ts'
 const project = path.resolve(import.meta.dirname, '../..')
 const page = path.join(project, 'rules/docs/from-nothing-to-live.md')
 const adminToken = 'transcript-token'
+/** Run before the switch starts, which reads the folder. */
+const liveRules = 'mkdir live-rules && cp -R rules/packs rules/lists live-rules/'
 
 const pack = `typology: online-spree
 title: A card goes shopping over the internet
@@ -55,11 +57,8 @@ let folder = ''
 
 before(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'switchyard-desk-'))
-  for (const part of ['packs', 'lists']) {
-    const to = path.join(folder, 'live-rules', part)
-    const filter = (name: string) => !name.endsWith('.ts')
-    await cp(path.join(project, 'rules', part), to, { recursive: true, filter })
-  }
+  await symlink(path.join(project, 'rules'), path.join(folder, 'rules'))
+  execFileSync('sh', ['-c', liveRules], { cwd: folder })
   const env = { ADMIN_TOKEN: adminToken, RULES_DIR: path.join(folder, 'live-rules') }
   system = await startSystem({ env })
   await mkdir(path.join(folder, 'bin'))
@@ -154,11 +153,14 @@ test('an analyst takes a rule from nothing to live', { timeout: 280_000 }, async
 
 async function writeFirstDraft(): Promise<void> {
   say('## A first draft')
-  say('A copy of the rules, so that nothing in use is touched, and a new pack in it:')
+  say('In the clone, a folder with the rules that a switch decides by:')
+  say('```console', `$ ${liveRules}`, '```')
+  say('The draft begins in a copy of it, so that nothing in use is touched:')
   await show('cp -R live-rules my-rules')
   const file = path.join(folder, 'my-rules/packs/online-spree.yaml')
   await writeFile(file, pack)
-  say('```yaml', '# my-rules/packs/online-spree.yaml', pack.trimEnd(), '```')
+  say('There a new pack is written, `my-rules/packs/online-spree.yaml`:')
+  say('```yaml', pack.trimEnd(), '```')
   const refused = await show('npx switchyard rules lint my-rules')
   assert.match(refused, /did you mean "baseAmount"/)
   await writeFile(file, pack.replace('baseAmuont', 'baseAmount'))
@@ -167,9 +169,9 @@ async function writeFirstDraft(): Promise<void> {
     'npx switchyard rules lint my-rules --notes 2>&1 | grep -A1 online-spree',
   )
   assert.match(noted, /no_tests/)
-  say('So it gets tests, in virtual time:')
+  say('So it gets tests, in virtual time, `my-rules/packs/online-spree.test.yaml`:')
   await writeFile(path.join(folder, 'my-rules/packs/online-spree.test.yaml'), tests)
-  say('```yaml', '# my-rules/packs/online-spree.test.yaml', tests.trimEnd(), '```')
+  say('```yaml', tests.trimEnd(), '```')
   const tested = await show('npx switchyard rules test my-rules')
   assert.match(tested, / 0 failed/)
 }
@@ -208,10 +210,12 @@ async function tryOnHistory(): Promise<void> {
 
 async function goLive(): Promise<void> {
   say('## Live')
+  say('The switch runs on the folder of the start, in a terminal of its own:')
+  say('```console', '$ RULES_DIR=live-rules ADMIN_TOKEN=... npm start', '```')
   say(
-    'The pack and its tests go into the folder that the switch reads (`RULES_DIR`, here `live-rules`).',
-    'A running switch sees the change, runs the tests of all packs, and swaps the rules between two',
-    'messages; had anything been wrong, the old rules would have stayed.',
+    'The pack and its tests go into that folder. A running switch sees the change, runs the tests of',
+    'all packs, and swaps the rules between two messages; had anything been wrong, the old rules would',
+    'have stayed.',
   )
   const before = await liveHash()
   await show('cp my-rules/packs/online-spree.* live-rules/packs/')
@@ -245,7 +249,8 @@ async function takeBack(before: string): Promise<void> {
   assert.match(past, /added: online-spree\.third-purchase/)
   say(
     'Every set that decided is kept by its hash. A rollback puts the one before back at once, and pins',
-    'it: until it is released, nothing in the folder counts. `ADMIN_TOKEN` is the token of the switch.',
+    'it: until it is released, nothing in the folder counts. `ADMIN_TOKEN` must be exported',
+    'in this terminal too: the token that the switch was started with.',
   )
   const back = await show('npx switchyard rules rollback')
   assert.match(back, /decides now/)
