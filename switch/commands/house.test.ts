@@ -135,7 +135,7 @@ test('catches rows behind a blank line, and lets code through', () => {
   assert.deepEqual(strayRows([{ path: 'a.md', text }]), ['a.md:5 is a row without a table'])
 })
 
-test('a release of the changelog has its three headings once, and no line twice', () => {
+test('a release of the changelog has its three headings once, no line twice, and no gap', () => {
   const changelog = readPages(PROJECT_ROOT).find((page) => page.path === 'CHANGELOG.md')
   const releases = (changelog?.text ?? '').split(/^## /m).slice(1)
   assert.ok(releases.length > 0)
@@ -144,5 +144,6 @@ test('a release of the changelog has its three headings once, and no line twice'
     assert.deepEqual(headings, ['Correctness and safety', 'Features', 'Internals'])
     const items = release.split('\n').filter((line) => line.startsWith('- '))
     assert.equal(new Set(items).size, items.length)
+    assert.doesNotMatch(release, /^(- | {2}).*\n\n- /m)
   }
 })
