@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
@@ -117,7 +117,11 @@ test('a start tries what was ordered, without shadows, the configured, what deci
 })
 
 test('a record that can not be read keeps the start from guessing', async () => {
-  await writeFile(path.join(config.dataDir, 'models', 'record.json'), 'torn')
-  const read = await readConfiguredRecord(config)
-  assert.match(read.ok ? '' : read.problems.join(), /models: .*remove it/)
+  const models = path.join(config.dataDir, 'models')
+  await mkdir(models, { recursive: true })
+  for (const text of ['torn', 'null', '{}']) {
+    await writeFile(path.join(models, 'record.json'), text)
+    const read = await readConfiguredRecord(config)
+    assert.match(read.ok ? '' : read.problems.join(), /models: .*remove it/)
+  }
 })

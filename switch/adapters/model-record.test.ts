@@ -53,3 +53,25 @@ test('a model with a file missing is not kept, and a record that is no JSON is s
   await writeFile(path.join(folder, 'record.json'), 'torn')
   await assert.rejects(readModelRecord(folder), SyntaxError)
 })
+
+test('JSON that is no record is refused: its keys become paths', async () => {
+  const kept = { name: 'a', version: 'a+1', key: '0123456789abcdef' }
+  const record = { chosenSince: null, model: kept, challengers: [kept], before: [kept] }
+  const read = async (value: unknown): Promise<ModelRecord> => {
+    await writeFile(path.join(folder, 'record.json'), JSON.stringify(value))
+    return readModelRecord(folder)
+  }
+  assert.deepEqual(await read(record), record)
+  const wrong = [
+    ...[null, {}, [], 7, 'record', { version: 2, models: [kept] }],
+    { ...record, chosenSince: 'yesterday' },
+    { ...record, model: 'a' },
+    { ...record, model: { ...kept, key: '../../keys' } },
+    { ...record, challengers: undefined },
+    { ...record, challengers: [{ name: 'a' }] },
+    { ...record, before: [null] },
+  ]
+  for (const value of wrong) {
+    await assert.rejects(read(value), /record\.json is no record of models/, JSON.stringify(value))
+  }
+})

@@ -10,7 +10,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { writeDurably } from '#rules'
 import { MODEL_FILES, type ModelSnapshot } from '#scoring'
-import { type ModelRecord, modelsOf } from '../operations/index.ts'
+import { type KeptModel, type ModelRecord, modelsOf } from '../operations/index.ts'
 
 const RECORD = 'record.json'
 const KEY = /^[0-9a-f]{16}$/
@@ -41,14 +41,44 @@ export async function keepModel(folder: string, { files }: ModelSnapshot): Promi
   return key
 }
 
-/** Empty where no model has decided here yet. Rejects where it can't be read. */
+/**
+ * Empty where no model has decided here yet. Rejects where it can't be read, or is no record: its
+ * keys become paths, and what it says decides what a start takes.
+ */
 export async function readModelRecord(folder: string): Promise<ModelRecord> {
+  let text: string
   try {
-    return JSON.parse(await readFile(path.join(folder, RECORD), 'utf8')) as ModelRecord
+    text = await readFile(path.join(folder, RECORD), 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return EMPTY
     throw error
   }
+  const record: unknown = JSON.parse(text)
+  if (!isRecord(record)) throw new Error(`${RECORD} is no record of models`)
+  return record
+}
+
+function isRecord(value: unknown): value is ModelRecord {
+  if (typeof value !== 'object' || value === null) return false
+  const { chosenSince, model, challengers, before } = value as Record<string, unknown>
+  const isSince = typeof chosenSince === 'string' && Date.parse(chosenSince) > 0
+  return (
+    (chosenSince === null || isSince) &&
+    (model === null || isKept(model)) &&
+    areKept(challengers) &&
+    areKept(before)
+  )
+}
+
+function areKept(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isKept)
+}
+
+function isKept(value: unknown): value is KeptModel {
+  if (typeof value !== 'object' || value === null) return false
+  const { name, version, key } = value as Record<string, unknown>
+  const areWords = typeof name === 'string' && typeof version === 'string'
+  return areWords && typeof key === 'string' && KEY.test(key)
 }
 
 /** Makes the record durable, then drops the kept models that it does not name. */
