@@ -119,3 +119,6 @@ export function limitsFit(): boolean {
     VELOCITY_DEADLINE_MAX_MS + AFTER_VELOCITY_RESERVE_MS <= 30
   )
 }
+
+/** Faults of workers that are told, each once: one that every batch meets must not fill the log. */
+export const FAULTS_TOLD_MAX = 100

@@ -19,6 +19,7 @@ import { createScorerPool, type ScorerPool, type ScorerPoolOptions } from './poo
 import type { Clock, Timers } from './ports.ts'
 import type { Decision, ScoringRequest } from './request.ts'
 import { createScoring } from './score.ts'
+import type { WorkerFault } from './start.ts'
 import { createEmbeddedVelocity } from './velocity/index.ts'
 
 // Real threads, the shipped rules, the shipped model, a real Redis.
@@ -202,9 +203,11 @@ test('a model that differs from its parity vectors keeps the pool from starting'
 test('a worker that dies is started again; its messages are decided without it', async () => {
   const workers: Worker[] = []
   const onWorker = (worker: Worker) => workers.push(worker)
+  const faults: WorkerFault[] = []
+  const onFault = (fault: WorkerFault) => void faults.push(fault)
   process.on('worker', onWorker)
   try {
-    await withPool({}, async (pool) => {
+    await withPool({ onFault }, async (pool) => {
       assert.deepEqual((await pool.score(request(1), PATIENT_MS)).degraded, [])
       // No message that the thread expects: an exception that nobody in it catches.
       workers[0]?.postMessage(null)
@@ -220,6 +223,11 @@ test('a worker that dies is started again; its messages are decided without it',
       assert.ok(degraded > 0)
       assert.equal(pool.stats().workerDeaths, 1)
       assert.notEqual(pool.stats().lastFault, null)
+      // Where it happened, in the thread.
+      const [fault] = faults
+      assert.equal(fault?.name, 'TypeError')
+      assert.match(fault?.stack ?? '', /^TypeError: .*\n {4}at .*piscina.*worker\.[jt]s:\d+:\d+/)
+      assert.equal(new Set(faults.map(({ stack }) => stack)).size, faults.length)
       assert.equal(workers.length, 2)
       assert.deepEqual((await pool.score(request(0), PATIENT_MS)).degraded, [])
     })

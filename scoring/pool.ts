@@ -34,6 +34,7 @@ import {
   type RestoredVelocity,
   type ScoringInfo,
   type ScoringProblem,
+  type WorkerFault,
 } from './start.ts'
 import { warmUpCaller } from './warm-up.ts'
 
@@ -65,6 +66,8 @@ export interface ScorerPoolOptions {
   readonly queueDepthMax?: number
   readonly clock: Clock
   readonly timers: Timers
+  /** Called when a batch was lost or a worker died of another fault than those before. */
+  readonly onFault?: (fault: WorkerFault) => void
 }
 
 /** What scoring works with, for logs, `rules_info`, `model_info` and /readyz. */
@@ -182,6 +185,7 @@ class ThreadedPool implements ScorerPool {
       entityKey: options.entityKey,
       timers: options.timers,
       onLanes: () => this.#batches?.wake(),
+      ...(options.onFault === undefined ? {} : { onFault: options.onFault }),
     })
     this.#batches = this.#batchesOn(this.#threads)
   }

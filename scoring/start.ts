@@ -112,6 +112,13 @@ export interface RestoredVelocity {
   readonly refused: string | null
 }
 
+/** What is known of a bug in a worker. */
+export interface WorkerFault {
+  readonly name: string
+  readonly message: string
+  readonly stack?: string
+}
+
 /** From a worker to the pool. */
 export type WorkerNotice =
   /** Before its first `prepared`, where counters are embedded. */
@@ -131,7 +138,7 @@ export type WorkerNotice =
     }
   | { readonly kind: 'released'; readonly thread: number }
   /** A bug in the worker: it releases its model and ends; the pool starts another. */
-  | { readonly kind: 'failed'; readonly thread: number; readonly message: string }
+  | { readonly kind: 'failed'; readonly thread: number; readonly error: WorkerFault }
 
 /** From the pool to all of its workers. */
 export type WorkerOrder =

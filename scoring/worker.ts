@@ -116,7 +116,8 @@ async function release(): Promise<void> {
 
 // A bug: this thread ends, but not with its model loaded, which could end the process.
 process.on('uncaughtException', async (error) => {
-  tell({ kind: 'failed', thread: threadId, message: error.message })
+  const { name, message, stack = '' } = error
+  tell({ kind: 'failed', thread: threadId, error: { name, message, stack } })
   await release().catch(() => undefined)
   process.exit(1)
 })

@@ -15,6 +15,7 @@ import { Piscina } from 'piscina'
 import {
   CLOSE_TIMEOUT_MS,
   CONCURRENT_BATCHES_PER_WORKER,
+  FAULTS_TOLD_MAX,
   PREPARE_TIMEOUT_MS,
   WORKER_START_TIMEOUT_MS,
 } from '../limits.ts'
@@ -26,6 +27,7 @@ import {
   type ScoringInfo,
   type ScoringProblem,
   WARM_UP_EDITION,
+  type WorkerFault,
   type WorkerNotice,
   type WorkerOrder,
   type WorkerStart,
@@ -37,6 +39,8 @@ export interface ScoringThreadsOptions extends Omit<WorkerStart, 'channel'> {
   readonly timers: Timers
   /** Called when lanes have appeared or disappeared. */
   readonly onLanes: () => void
+  /** Called with each fault that is another than those before. */
+  readonly onFault?: (fault: WorkerFault) => void
 }
 
 /** Every worker can score with an edition, or the first says why it can't. */
@@ -67,13 +71,14 @@ export class ScoringThreads implements BatchRunner {
   #restored: RestoredVelocity | null = null
   #deaths = 0
   #lastFault: string | null = null
+  readonly #faultsTold = new Set<string>()
   #closing = false
   #onReleased: (() => void) | undefined
   /** Resolves when every worker is ready, or the first says why it can't be. */
   readonly started: Promise<EditionPrepared>
 
   constructor(options: ScoringThreadsOptions) {
-    const { workers, timers: _, onLanes: __, ...start } = options
+    const { workers, timers: _, onLanes: __, onFault: ___, ...start } = options
     this.#options = options
     const channel = `switchyard-scoring-${randomUUID()}`
     this.#channel = new BroadcastChannel(channel)
@@ -99,7 +104,7 @@ export class ScoringThreads implements BatchRunner {
     this.#piscina.on('workerDestroy', () => this.#onDeath())
     // A worker that dies between tasks: counted by `workerDestroy`, reported here while starting.
     this.#piscina.on('error', (error: Error) => {
-      this.#lastFault = error.message
+      this.#onFault(error)
       this.#refuse(error.message)
     })
   }
@@ -143,7 +148,7 @@ export class ScoringThreads implements BatchRunner {
     try {
       return decodeDecided(await this.#piscina.run(bytes, { transferList: [bytes.buffer] }))
     } catch (error) {
-      this.#lastFault = (error as Error).message
+      this.#onFault(error as Error)
       throw error
     } finally {
       const left = (this.#underWay.get(edition) as number) - 1
@@ -240,8 +245,8 @@ export class ScoringThreads implements BatchRunner {
         this.#preparation.settle({ ok: false, problems: notice.problems })
       }
     } else if (notice.kind === 'failed') {
-      this.#lastFault = notice.message
-      if (this.#ready.size === 0) this.#refuse(notice.message)
+      this.#onFault(notice.error)
+      if (this.#ready.size === 0) this.#refuse(notice.error.message)
     } else if (notice.kind === 'released') {
       this.#released.add(notice.thread)
       this.#onReleased?.()
@@ -250,6 +255,16 @@ export class ScoringThreads implements BatchRunner {
     } else {
       this.#onPrepared(notice.thread, notice.edition, notice.info)
     }
+  }
+
+  #onFault(fault: WorkerFault): void {
+    const { name, message, stack = '' } = fault
+    this.#lastFault = message
+    const told = this.#faultsTold
+    const known = stack === '' ? message : stack
+    if (this.#closing || told.has(known) || told.size === FAULTS_TOLD_MAX) return
+    told.add(known)
+    this.#options.onFault?.({ name, message, stack })
   }
 
   #onPrepared(thread: number, number: number, info: ScoringInfo): void {

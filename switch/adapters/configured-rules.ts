@@ -44,7 +44,9 @@ export async function openConfiguredRules({
     const { message } = error as Error
     return { ok: false, problems: [`${keptFolder}: ${message}: make room, or let it be written`] }
   }
-  const checker = new RulesChecker({ rulesDir, keptFolder, timers: systemTimers })
+  const onFault = ({ name, message, stack }: Error) =>
+    journal.log.error({ error: { name, message, stack } }, 'a bug in the thread that checks rules')
+  const checker = new RulesChecker({ rulesDir, keptFolder, timers: systemTimers, onFault })
   const { pinned, refused } = rules
   const reloads = new RuleReloads({
     pool: scorer,

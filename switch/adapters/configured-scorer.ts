@@ -54,7 +54,7 @@ export async function openConfiguredScorer(
   const refused: string[] = []
   for (const toTry of modelsToTry(config, record)) {
     const models = await readModels(toTry)
-    const result = await openPool(config, keys, rules, models)
+    const result = await openPool(config, keys, rules, models, log)
     if (result.ok) {
       const { pool } = result
       if (refused.length > 0) {
@@ -76,6 +76,7 @@ function openPool(
   keys: KeyRing,
   rules: RulesAtStart,
   { snapshots }: ModelsRead,
+  log: LogOutput['log'],
 ): Promise<ScorerPoolResult> {
   return createScorerPool({
     rulesDir: config.rulesDir,
@@ -89,6 +90,7 @@ function openPool(
     queueDepthMax: SCORING_QUEUE_CAPACITY,
     clock: systemClock,
     timers: systemTimers,
+    onFault: (error) => log.error({ error }, 'a fault in a scoring worker'),
     velocityFile: path.join(config.dataDir, 'velocity.snapshot'),
     ...(config.redisUrl === undefined ? {} : { redisUrl: config.redisUrl }),
   })

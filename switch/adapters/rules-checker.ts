@@ -20,6 +20,8 @@ export interface RulesCheckerOptions {
   readonly rulesDir: string
   readonly keptFolder: string
   readonly timers: Timers
+  /** Called with what a thread died of. */
+  readonly onFault: (error: Error) => void
 }
 
 export class RulesChecker {
@@ -71,7 +73,10 @@ export class RulesChecker {
     thread.on('message', ({ number, checked }: CheckAnswer) => {
       if (number === this.#number) this.#settle?.(checked)
     })
-    thread.on('error', (error) => void this.#fail(`the check failed: ${error.message}`))
+    thread.on('error', (error) => {
+      this.#options.onFault(error)
+      void this.#fail(`the check failed: ${error.message}`)
+    })
     this.#thread = thread
     return thread
   }
