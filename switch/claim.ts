@@ -12,6 +12,7 @@ import type {
   EntryMode,
   StoredAuthorization,
 } from './message.ts'
+import { isInquiry } from './payment.ts'
 import type { Route } from './route.ts'
 import type { Attempt, Intent } from './store/index.ts'
 import type { RunningAuthorization } from './transaction.ts'
@@ -134,10 +135,6 @@ export function intentOf(running: RunningAuthorization, kind: Intent['kind']): I
     requestText: running.storedText,
     attempt: running.attempt,
   }
-}
-
-export function isInquiry(type: AuthorizationType): boolean {
-  return type === 'balance_inquiry' || type === 'account_verification'
 }
 
 /** Whether the issuer was asked about the card alone; told by DE3, which every attempt keeps. */

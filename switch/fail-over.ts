@@ -6,9 +6,10 @@
 //   unknown ─── its reversal, next attempt ────┘
 
 import type { AskedAttempt, Asking } from './ask.ts'
-import { attemptAt, isInquiry } from './claim.ts'
+import { attemptAt } from './claim.ts'
 import { NO_STAN } from './issuers/index.ts'
 import { FAIL_OVER_MS_MIN } from './limits.ts'
+import { isInquiry } from './payment.ts'
 import { queuedReversal } from './record.ts'
 import type { Attempt } from './store/index.ts'
 import type { RunningAuthorization } from './transaction.ts'
@@ -47,9 +48,9 @@ export async function failOver(
 }
 
 /** What the acquirer's deadline leaves, with one more flush for the outcome. */
-function timeLeftMs(world: World, running: RunningAuthorization): number {
+export function timeLeftMs(world: World, { startedMs }: { readonly startedMs: number }): number {
   const { acquirerMs, durabilityMs } = world.config.deadlines
-  return acquirerMs - durabilityMs - (world.clock.monotonic() - running.startedMs)
+  return acquirerMs - durabilityMs - (world.clock.monotonic() - startedMs)
 }
 
 /** One group: the mark lies before the attempt in the log. */

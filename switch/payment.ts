@@ -249,7 +249,8 @@ function takesAtOnce(type: AuthorizationType): boolean {
   return type === 'sale' || type === 'cash_withdrawal'
 }
 
-function isInquiry(type: AuthorizationType): boolean {
+/** It holds no money, so there is nothing to undo. */
+export function isInquiry(type: AuthorizationType): boolean {
   return type === 'balance_inquiry' || type === 'account_verification'
 }
 

@@ -2,8 +2,9 @@
 
 import type { Decision } from '#scoring'
 import type { AskedAttempt } from './ask.ts'
-import { adviceMti, isInquiry, isVerification } from './claim.ts'
+import { adviceMti, isVerification } from './claim.ts'
 import type { AskResult, Issuer, IssuerAnswer, TraceNumbers } from './issuers/index.ts'
+import { isInquiry } from './payment.ts'
 import { type Answered, answerBody, type Ruling } from './respond.ts'
 import { isApproval, isResponseCode, RESPONSE_CODE } from './response-codes.ts'
 import type { RiskEffect } from './step-up.ts'

@@ -3,6 +3,7 @@
 
 import type { OpenCard } from '../card-data/index.ts'
 import type { Refusal } from '../errors.ts'
+import { timeLeftMs } from '../fail-over.ts'
 import { KeyTaken } from '../first-answer.ts'
 import { type AskResult, NO_STAN, originalDataElements } from '../issuers/index.ts'
 import { apply } from '../payment.ts'
@@ -60,12 +61,6 @@ function attemptOf(world: World, step: RunningStep, question: StepQuestion): Att
     amount: step.amount,
     originalDataElements: originalDataElements(original),
   }
-}
-
-/** What the acquirer's deadline leaves, with one more flush for the outcome. */
-function timeLeftMs(world: World, { startedMs }: RunningStep): number {
-  const { acquirerMs, durabilityMs } = world.config.deadlines
-  return acquirerMs - durabilityMs - (world.clock.monotonic() - startedMs)
 }
 
 async function ask(world: World, step: RunningStep, attempt: Attempt): Promise<AskResult> {
