@@ -1,5 +1,6 @@
 // The rules folder that a command works on, and how its problems are printed.
 
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { codeFrame, type RuleFile, type RuleProblem, readRuleFiles } from '#rules'
 import { PROJECT_ROOT } from './run-tool.ts'
@@ -18,9 +19,21 @@ export async function filesOf(directory: string): Promise<readonly RuleFile[] | 
   try {
     return await readRuleFiles(directory)
   } catch (error) {
-    console.error(`can't read ${directory}: ${(error as Error).message}`)
+    console.error(whyUnread(directory, (error as Error).message))
     return undefined
   }
+}
+
+/** `message`: what the system says where the folder looks as it should. */
+function whyUnread(directory: string, message: string): string {
+  if (!existsSync(directory))
+    return `there is no ${directory}: name a folder with packs/ and lists/`
+  if (existsSync(path.join(directory, 'packs'))) return `can't read ${directory}: ${message}`
+  const above = path.join(directory, '..')
+  const hint = existsSync(path.join(above, 'packs'))
+    ? `the folder above it (${above})`
+    : 'one that has packs/ and lists/'
+  return `${directory} holds no packs/ folder: name ${hint}`
 }
 
 export function printProblem(

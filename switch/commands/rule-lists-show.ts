@@ -1,8 +1,8 @@
 // `switchyard rules lists show`: which lists there are, and what is on one of them.
 
 import type { Command } from 'commander'
-import { isReservedList, type RuleFile, readRuleFiles, writtenList } from '#rules'
-import { rulesFolder } from './rule-folder.ts'
+import { isReservedList, type RuleFile, writtenList } from '#rules'
+import { filesOf, rulesFolder } from './rule-folder.ts'
 
 interface ShowOptions {
   readonly dir?: string
@@ -23,13 +23,8 @@ export function registerShow(lists: Command): void {
 }
 
 async function show(directory: string, list: string | undefined, asJson: boolean): Promise<number> {
-  let files: readonly RuleFile[]
-  try {
-    files = await readRuleFiles(directory)
-  } catch (error) {
-    console.error(`can't read ${directory}: ${(error as Error).message}`)
-    return 2
-  }
+  const files = await filesOf(directory)
+  if (files === undefined) return 2
   const lists = files.filter(({ name }) => name.startsWith('lists/'))
   if (list === undefined) {
     print(lists.map(summaryOf), asJson)

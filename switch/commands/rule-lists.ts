@@ -15,13 +15,11 @@ import {
   type ListKind,
   listNamePattern,
   newList,
-  type RuleFile,
-  readRuleFiles,
   removeFromList,
   writeRuleFile,
 } from '#rules'
 import { readConfigured } from './configured.ts'
-import { rulesFolder } from './rule-folder.ts'
+import { filesOf, rulesFolder } from './rule-folder.ts'
 import { registerShow } from './rule-lists-show.ts'
 
 /** Cards that one call takes: as many as a list may have entries of 60 bytes. */
@@ -164,13 +162,8 @@ async function change(
     )
     return 2
   }
-  let files: readonly RuleFile[]
-  try {
-    files = await readRuleFiles(directory)
-  } catch (error) {
-    console.error(`can't read ${directory}: ${(error as Error).message}`)
-    return 2
-  }
+  const files = await filesOf(directory)
+  if (files === undefined) return 2
   const name = `lists/${list}.csv`
   const text = files.find((file) => file.name === name)?.text ?? (kind && newList(kind))
   if (text === undefined) {

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { compileRuleSet, keptSetsFolder, type RuleFile, readKeptSet, readRuleFiles } from '#rules'
 import type { CompiledRules } from '#scoring'
 import { readConfigured } from './configured.ts'
-import { rulesFolder } from './rule-folder.ts'
+import { filesOf, rulesFolder } from './rule-folder.ts'
 
 export interface OpenedRules extends CompiledRules {
   /** As it was named, for a person. */
@@ -17,12 +17,8 @@ export interface OpenedRules extends CompiledRules {
 export async function openRules(named: string | undefined): Promise<OpenedRules | undefined> {
   const folder = rulesFolder(named)
   if (!existsSync(folder) && /^[0-9a-f]{16}$/.test(folder)) return openByHash(folder)
-  try {
-    return compile(folder, await readRuleFiles(folder))
-  } catch (error) {
-    console.error(`can't read ${folder}: ${(error as Error).message}`)
-    return undefined
-  }
+  const files = await filesOf(folder)
+  return files && compile(folder, files)
 }
 
 function compile(name: string, files: readonly RuleFile[]): OpenedRules | undefined {

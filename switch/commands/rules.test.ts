@@ -232,7 +232,18 @@ describe('switchyard rules', () => {
 
   test('strictness, wrong folders and folders without tests have their exit codes', async () => {
     assert.equal((await run('lint', folder, '--strict')).status, 1)
-    assert.equal((await run('lint', path.join(folder, 'nowhere'))).status, 2)
+    const packs = path.join(folder, 'packs')
+    for (const [words, why] of [
+      [['lint', path.join(folder, 'nowhere')], `there is no ${path.join(folder, 'nowhere')}: `],
+      [['lint', packs], `${packs} holds no packs/ folder: name the folder above it (${folder})`],
+      [['lists', 'show', '--dir', packs], `${packs} holds no packs/ folder`],
+      [['lists', 'remove', 'any', 'x', '--dir', packs], `${packs} holds no packs/ folder`],
+      [['backtest', '--rules', packs], `${packs} holds no packs/ folder`],
+    ] as const) {
+      const { status, stderr } = await run(...words)
+      assert.equal(status, 2)
+      assert.ok(stderr.startsWith(why), stderr)
+    }
     rmSync(path.join(folder, 'packs'), { recursive: true })
     assert.equal((await run('test', folder)).status, 2)
   })

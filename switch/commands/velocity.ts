@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Command } from 'commander'
 import type { Aggregate, Entity, Lists } from '#rules'
-import { compileRuleSet, ENTITIES, readRuleFiles } from '#rules'
+import { compileRuleSet, ENTITIES } from '#rules'
 import {
   createEmbeddedVelocity,
   createEntityKeys,
@@ -27,6 +27,7 @@ import type { KeyRing } from '../card-data/index.ts'
 import type { Config } from '../config/index.ts'
 import { openPastData } from './past-data.ts'
 import { startProgress } from './progress.ts'
+import { filesOf } from './rule-folder.ts'
 
 const DAY_SECONDS = 86_400
 const WINDOWS = [
@@ -347,7 +348,9 @@ async function openGround(): Promise<Ground | undefined> {
     console.error(keys.problem)
     return undefined
   }
-  const compiled = compileRuleSet(await readRuleFiles(config.rulesDir))
+  const files = await filesOf(config.rulesDir)
+  if (files === undefined) return undefined
+  const compiled = compileRuleSet(files)
   if (!compiled.ok) {
     console.error(`${config.rulesDir}: the lists can't be read; npx switchyard rules lint says why`)
     return undefined
