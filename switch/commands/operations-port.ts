@@ -78,7 +78,10 @@ export async function order(
 ): Promise<PortAnswer | undefined> {
   const token = process.env.ADMIN_TOKEN
   if (token === undefined || token === '') {
-    console.error('the switch is running: set ADMIN_TOKEN to the token that it was started with')
+    console.error(
+      'the switch is running: set ADMIN_TOKEN to the token that it was started with; ' +
+        'if it was started without one it takes no orders: start it again with one',
+    )
     return undefined
   }
   try {

@@ -64,6 +64,9 @@ export function bytesOf(file: string, onBytes: (bytes: number) => void): AsyncIt
   return raw.pipe(unpacked)
 }
 
+/** What is said of a file that `formatOf` does not know. */
+export const FORMAT_UNKNOWN = 'must end in .csv, .ndjson, .csv.gz or .ndjson.gz'
+
 /** By the name of the file; undefined for another one. */
 export function formatOf(file: string): 'csv' | 'ndjson' | undefined {
   const match = /\.(csv|tsv|ndjson|jsonl)(\.gz)?$/i.exec(file)
@@ -75,9 +78,7 @@ async function openFile(file: string, options: DataOptions): Promise<PastData | 
   const { createPaymentReader, badLinesMax, badLinesNamedMax, COLUMNS } = await loadBacktest()
   const format = formatOf(file)
   if (format === undefined || !existsSync(file)) {
-    const why =
-      format === undefined ? 'is no .csv or .ndjson, packed as .gz or not' : 'is not there'
-    console.error(`${file} ${why}`)
+    console.error(`${file} ${format === undefined ? FORMAT_UNKNOWN : 'is not there'}`)
     return undefined
   }
   const names = COLUMNS.map(({ name }) => name)

@@ -8,7 +8,14 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { type BacktestReport, type LabelSource, loadBacktest, type PastPayment } from '#scoring'
 import { backtestText } from './backtest-text.ts'
 import { readConfigured } from './configured.ts'
-import { BadLines, bytesOf, type DataOptions, formatOf, openPastData } from './past-data.ts'
+import {
+  BadLines,
+  bytesOf,
+  type DataOptions,
+  FORMAT_UNKNOWN,
+  formatOf,
+  openPastData,
+} from './past-data.ts'
 import { startProgress } from './progress.ts'
 import { openRules } from './rule-sets.ts'
 
@@ -125,7 +132,7 @@ export async function labelSourceOf(options: LabelOptions): Promise<LabelSource 
   const { badLinesNamedMax, readLabels } = await loadBacktest()
   const format = formatOf(file)
   if (format === undefined) {
-    console.error(`${file} is no .csv or .ndjson, packed as .gz or not`)
+    console.error(`${file} ${FORMAT_UNKNOWN}`)
     return undefined
   }
   const bad = new BadLines(badLinesNamedMax)

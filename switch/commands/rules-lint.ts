@@ -48,6 +48,8 @@ async function lint(directory: string, options: LintOptions): Promise<number> {
   const problems = lintRuleFiles(files, { rings: ringSizes(RING_ATTEMPTS, TILE_ENTITIES) })
   const count = (severity: RuleProblem['severity']): number =>
     problems.filter((problem) => problem.severity === severity).length
+  const counted = (severity: RuleProblem['severity']): string =>
+    `${count(severity)} ${severity}${count(severity) === 1 ? '' : 's'}`
   const compiled = compileRuleSet(files)
   const rules = compiled.ok ? compiled.ruleSet.rules.length : null
   const hash = compiled.ok ? compiled.ruleSet.hash : null
@@ -63,7 +65,7 @@ async function lint(directory: string, options: LintOptions): Promise<number> {
     const loaded = hash === null ? 'not loaded' : `${rules} rules, hash ${hash}`
     const notes = options.notes === true ? '' : ' (--notes shows them)'
     console.error(
-      `${loaded}: ${count('error')} errors, ${count('warning')} warnings, ${count('note')} notes${notes}`,
+      `${loaded}: ${counted('error')}, ${counted('warning')}, ${counted('note')}${notes}`,
     )
   }
   if (count('error') > 0) return 1

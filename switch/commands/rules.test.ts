@@ -83,9 +83,10 @@ describe('switchyard rules', () => {
 
   test('lint shows the place, the line and the nearest name', async () => {
     const undo = edit('packs/card-testing.yaml', 'count(device, "10m")', 'count(devise, "10m")')
-    const { status, stdout } = await run('lint', folder)
+    const { status, stdout, stderr } = await run('lint', folder)
     undo()
     assert.equal(status, 1)
+    assert.match(stderr, /^not loaded: 1 error, /)
     const [place, line, caret] = stdout.split('\n')
     assert.match(place ?? '', /packs\/card-testing\.yaml:\d+:\d+ error bad_entity: .*"device"\?$/)
     assert.match(line ?? '', /count\(devise, "10m"\)/)
@@ -234,6 +235,7 @@ describe('switchyard rules', () => {
     assert.equal((await run('lint', folder, '--strict')).status, 1)
     const packs = path.join(folder, 'packs')
     for (const [words, why] of [
+      [['backtest', '--rules', folder, '--data', 'a.xls'], 'a.xls must end in .csv, .ndjson, '],
       [['lint', path.join(folder, 'nowhere')], `there is no ${path.join(folder, 'nowhere')}: `],
       [['lint', packs], `${packs} holds no packs/ folder: name the folder above it (${folder})`],
       [['lists', 'show', '--dir', packs], `${packs} holds no packs/ folder`],

@@ -104,6 +104,11 @@ export function registerVelocity(program: Command): void {
 }
 
 async function show(text: string, asJson: boolean): Promise<number> {
+  const word = text.split('=', 1)[0] ?? ''
+  if (!ENTITIES.some((entity) => entity === word)) {
+    console.error(`${word} is no entity: ${ENTITIES.join(', ')}`)
+    return 2
+  }
   const ground = await openGround()
   if (ground === undefined) return 2
   const named = readEntity(text, ground.keys)
@@ -185,7 +190,10 @@ async function verify(asJson: boolean): Promise<number> {
   if (ground === undefined) return 2
   const { redisUrl } = ground.config
   if (redisUrl === undefined) {
-    console.error('REDIS_URL is not set: embedded counters are known to their process alone')
+    console.error(
+      'REDIS_URL is not set: without Redis the counters are known to the switch alone. ' +
+        'Set REDIS_URL as the switch has it; velocity show counts from the store without it',
+    )
     return 2
   }
   const right = await countStore(ground, true)
