@@ -54,6 +54,7 @@ export async function authorize(
   const who = { acquirer, idempotencyKey, fingerprint, traceparent }
   const asked = { ...who, request, card, cardToken, stored, storedText: text }
   const running = prepare(world, asked, world.router.routeOf(card.pan))
+  world.inFlight.name(admission.place, running.id)
   const reply = hasTraceNumber(running)
     ? await seeThrough(world, running)
     : refuseTraceNumber(world)

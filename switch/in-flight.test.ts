@@ -18,6 +18,17 @@ test('a key is taken once, and free again when it leaves', () => {
   table.enter('k', fingerprint)
 })
 
+test('who waits with a key is not who works on its transaction', () => {
+  const table = new InFlight(10)
+  assert.throws(() => table.name('k', 'auth_1'), /never entered/)
+  table.enter('k', fingerprint)
+  assert.equal(table.isWorking('k', 'auth_1'), false)
+  table.name('k', 'auth_1')
+  assert.deepEqual([table.isWorking('k', 'auth_1'), table.isWorking('k', 'auth_2')], [true, false])
+  table.leave('k', reply)
+  assert.equal(table.isWorking('k', 'auth_1'), false)
+})
+
 test('all who wait get the reply, once; who gave up gets nothing', () => {
   const table = new InFlight(10)
   table.enter('k', fingerprint)

@@ -8,6 +8,8 @@ type Waiter = (reply: Reply) => void
 interface Running {
   readonly fingerprint: Uint8Array
   readonly waiters: Set<Waiter>
+  /** Of an authorization that is worked here: what its record is called, once claimed. */
+  transactionId?: string
 }
 
 export class InFlight {
@@ -35,6 +37,21 @@ export class InFlight {
 
   find(key: string): { readonly fingerprint: Uint8Array } | undefined {
     return this.#running.get(key)
+  }
+
+  /** Says what a key that was entered claims. */
+  name(key: string, transactionId: string): void {
+    const running = this.#running.get(key)
+    if (running === undefined) throw new Error('an idempotency key was named that never entered')
+    running.transactionId = transactionId
+  }
+
+  /**
+   * Whether this process itself works on that transaction. A retry may hold the same key here while
+   * another process does.
+   */
+  isWorking(key: string, transactionId: string): boolean {
+    return this.#running.get(key)?.transactionId === transactionId
   }
 
   /** Takes a key. Throws where it is taken: `find` comes first, in the same synchronous step. */

@@ -188,8 +188,9 @@ async function declineOriginal(world: World, { authorization }: RunningStep): Pr
   if (recorded.reversal === null) return true
   // While the authorization runs here its own last step hands the reversal over, so that it can't
   // overtake the request; its place among those of its card is from now.
-  const isRunning = world.inFlight.find(`${intent.acquirer}\n${intent.idempotencyKey}`)
-  if (isRunning === undefined) world.storeAndForward.enqueue(recorded.reversal)
-  else world.storeAndForward.reserve(recorded.reversal)
+  const place = `${intent.acquirer}\n${intent.idempotencyKey}`
+  const runsHere = world.inFlight.isWorking(place, intent.id)
+  if (runsHere) world.storeAndForward.reserve(recorded.reversal)
+  else world.storeAndForward.enqueue(recorded.reversal)
   return true
 }

@@ -126,6 +126,33 @@ function reverse(running: RunningSwitch, id: unknown, key = 'reverse') {
   return post(running.url, key, {}, {}, `/v1/authorizations/${id}/reversals`)
 }
 
+test('a reversal reaches the issuer, whichever process runs its request and whichever is asked', {
+  skip,
+}, async () => {
+  await demoA().setBehaviour({ delayMs: 1_200 })
+  const sides = [[first, second] as const, [second, first] as const]
+  await Promise.all(
+    sides.map(async ([running, asked], i) => {
+      const [key, body] = [`taken-back-${i}`, purchase(160 + i, 22_000 + i)]
+      const entry = () => entriesOf(demoA(), body.amount).then(([found]) => found)
+      const answer = post(running.url, key, body)
+      // Which waits for the first one's answer, under the same key.
+      await pause(200)
+      const retry = post(asked.url, key, body)
+      await pause(200)
+      const original = { idempotencyKey: key }
+      await eventually(async () => {
+        const reversed = await post(asked.url, `rev-${key}`, { original }, {}, '/v1/reversals')
+        assert.equal(reversed.body.outcome, 'approved', reversed.bytes.toString())
+      })
+      assert.equal((await answer).body.outcome, 'declined')
+      await retry
+      await eventually(async () => assert.equal((await entry())?.reversals.length, 1, key), 15_000)
+    }),
+  )
+  await demoA().setBehaviour({ delayMs: 0 })
+})
+
 test('the export reads the database, beside the processes', { skip }, async () => {
   const exported = Child.start({
     title: 'store export',

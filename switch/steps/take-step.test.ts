@@ -8,6 +8,7 @@ import { systemClock, systemTimers } from '../adapters/system-clock.ts'
 import { authorize } from '../authorize.ts'
 import { capture } from '../capture.ts'
 import { CardVault, newKeyFile, parseKeyFile } from '../card-data/index.ts'
+import { InFlight } from '../in-flight.ts'
 import { increment } from '../increment.ts'
 import type { IsoMessage } from '../iso8583/index.ts'
 import {
@@ -568,6 +569,23 @@ test('reversed while in flight: declined, and the reversal goes out after its re
   assert.equal(bodyOf(await take(rig.world, 'reversal', id, 'r2')).responseCode, '00')
   assert.equal(rig.asked().length, 2, 'nothing was forwarded twice')
   assert.equal(codeOf(await take(rig.world, 'capture', id, 'c1')), 'payment_not_approved')
+  await rig.close()
+})
+
+test('reversed where a retry of it waits for another process: the reversal leaves all the same', async () => {
+  const rig = await createRig({ scoreMs: 80 })
+  const { storeAndForward } = rig.world
+  // Two processes on one store: the second owns the issuer's lane.
+  const first = { ...rig.world, storeAndForward: { ...storeAndForward, enqueue: () => {} } }
+  const second = { ...rig.world, inFlight: new InFlight(10) }
+  const paying = pay(first, 'k1')
+  await until(() => rig.store.status.openClaims === 1, 'the claim was durable')
+  second.inFlight.enter('demo\nk1', new Uint8Array(0))
+  second.inFlight.name('demo\nk1', 'auth_that_lost_the_key')
+  await reverseNamed(second, 'r1', { original: { idempotencyKey: 'k1' } })
+  assert.equal(bodyOf(await paying).outcome, 'declined')
+  await until(() => storeAndForward.depth('demo-a') === 0, 'it was reversed')
+  assert.equal(rig.asked().at(-1)?.mti, '0420')
   await rig.close()
 })
 
