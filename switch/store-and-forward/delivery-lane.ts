@@ -196,6 +196,8 @@ export class DeliveryLane {
   /** The newest message of each card that others of the card wait for. */
   readonly #lastOfCard = new Map<string, Entry>()
   readonly #waiting: Deadlines<Entry>
+  /** Behind their requests, until these must have ended. */
+  readonly #reserved: Deadlines<Entry>
   #ready: Entry[] = []
   #readyHead = 0
   #inFlight = 0
@@ -217,6 +219,9 @@ export class DeliveryLane {
     this.#tokens = context.limits.burstMax
     this.#tokensAtMs = context.clock.monotonic()
     this.#waiting = new Deadlines(context.clock, context.timers, (entry) => this.#wake(entry))
+    this.#reserved = new Deadlines(context.clock, context.timers, (entry) =>
+      this.#endRequest(entry),
+    )
   }
 
   /** Queued and neither acknowledged nor dead. */
@@ -231,17 +236,30 @@ export class DeliveryLane {
 
   /**
    * Keeps the place of a message that is durable already, and may not leave before the request that
-   * it undoes has ended: `letGo` says so. Without room for it `add` takes it over later.
+   * it undoes has ended: `letGo` says so. A request that could not be recorded ends without that
+   * word; its time being over is as good. Without room for it `add` takes it over later.
    */
   reserve(message: QueuedMessage): void {
-    if (this.#entries.size >= this.#context.limits.queuedMax) return
-    if (!this.#entries.has(deliveryKey(message))) this.#take(message, 0, null, false, true)
+    const { clock, limits } = this.#context
+    const key = deliveryKey(message)
+    if (this.#entries.size >= limits.queuedMax || this.#entries.has(key)) return
+    this.#take(message, 0, null, false, true)
+    const reserved = this.#entries.get(key)
+    if (reserved === undefined || this.#stopped !== undefined) return
+    const requestMs = (this.#issuer?.timeoutMs ?? 0) + limits.besideIssuerMs
+    reserved.deadlineMs = clock.monotonic() + requestMs
+    this.#reserved.add(reserved)
   }
 
   /** The request that a reserved message undoes has ended. */
   letGo(message: QueuedMessage): void {
     const reserved = this.#entries.get(deliveryKey(message))
     if (reserved?.isBehindRequest !== true) return
+    if (this.#stopped === undefined) this.#reserved.remove(reserved)
+    this.#endRequest(reserved)
+  }
+
+  #endRequest(reserved: Entry): void {
     reserved.isBehindRequest = false
     this.#release(reserved)
     this.#pump()
@@ -408,6 +426,7 @@ export class DeliveryLane {
     if (this.#stopped !== undefined) return this.#stopped
     this.#disarm()
     for (const entry of this.#entries.values()) {
+      if (entry.isBehindRequest) this.#reserved.remove(entry)
       if (entry.state !== 'waiting') continue
       this.#waiting.remove(entry)
       entry.state = 'ready'

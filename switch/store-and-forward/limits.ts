@@ -17,6 +17,11 @@ export interface StoreAndForwardLimits {
   readonly burstMax: number
   /** How long a 0430 is awaited. */
   readonly answerTimeoutMs: number
+  /**
+   * What a request takes at most beside its issuer's timeout: its score, 1 s, and the flushes of its
+   * claim and outcome, 10 s each. The longest that the configuration allows.
+   */
+  readonly besideIssuerMs: number
   /** After an answer that asks for another try, or none. */
   readonly retry: { readonly minMs: number; readonly maxMs: number }
   /**
@@ -36,6 +41,7 @@ export const STORE_AND_FORWARD_LIMITS: StoreAndForwardLimits = {
   sendsPerSecond: 185,
   burstMax: 4,
   answerTimeoutMs: 8_000,
+  besideIssuerMs: 21_000,
   retry: { minMs: 1_000, maxMs: 60_000 },
   sendsMax: 3_000,
   ageMaxMs: 7 * 24 * 60 * 60 * 1_000,

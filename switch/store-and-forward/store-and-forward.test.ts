@@ -428,7 +428,7 @@ test('what waits for its own request has its place, and others of its card wait 
   forward.enqueue(next)
   // Found in the store meanwhile, as what others queued is: that does not let it go.
   forward.takeUp(await store.pendingDeliveries())
-  await time.advance(60_000)
+  await time.advance(issuer.timeoutMs + STORE_AND_FORWARD_LIMITS.besideIssuerMs - 1)
   assert.deepEqual(reversalsOf(simulated.received), [])
   assert.equal(forward.depth('demo-a'), 2)
   forward.enqueue(running)
@@ -436,6 +436,28 @@ test('what waits for its own request has its place, and others of its card wait 
   const sent = reversalsOf(simulated.received).map(({ fields }) => fields[11])
   assert.deepEqual(sent, [running.stan, next.stan])
   assert.equal(forward.depth('demo-a'), 0)
+})
+
+test('what waits for a request that ends without a word leaves when its time is over', async () => {
+  const { store, issuer, forward, time, simulated } = await createRig({ cardKey: () => 'one card' })
+  await time.advance(50)
+  const [running, next] = [await queueReversal(store, issuer), await queueReversal(store, issuer)]
+  forward.reserve(running)
+  forward.enqueue(next)
+  await time.advance(issuer.timeoutMs + STORE_AND_FORWARD_LIMITS.besideIssuerMs + 1_000)
+  const sent = () => reversalsOf(simulated.received).map(({ fields }) => fields[11])
+  assert.deepEqual(sent(), [running.stan, next.stan])
+  // Closed, it keeps no timer for one, and sets none.
+  const [early, late] = [await queueReversal(store, issuer), await queueReversal(store, issuer)]
+  const { pendingTimers } = time
+  forward.reserve(early)
+  assert.equal(time.pendingTimers, pendingTimers + 1)
+  await forward.close()
+  forward.reserve(late)
+  assert.equal(time.pendingTimers, pendingTimers)
+  forward.enqueue(early)
+  await time.advance(60_000)
+  assert.equal(sent().length, 2)
 })
 
 test('what follows an advice waits until it is acknowledged, a reversal before it until it is heard', async () => {

@@ -54,8 +54,9 @@ export interface StoreAndForward {
    */
   enqueue(message: QueuedMessage): void
   /**
-   * Keeps the place of a reversal whose request is still under way here: `enqueue` lets it go. Where
-   * the overflow takes it, or another process's lane, it has no place, and `enqueue` adds it.
+   * Keeps the place of a reversal whose request is still under way here: `enqueue` lets it go, or the
+   * time by which that request must have ended. Where the overflow takes it, or another process's
+   * lane, it has no place, and `enqueue` adds it.
    */
   reserve(message: QueuedMessage): void
   /**
