@@ -104,12 +104,19 @@ export interface Refusal {
   readonly param?: string
   /** Seconds after which a retry makes sense (`Retry-After`). */
   readonly retryAfterSeconds?: number
+  /** Nothing was asked of a payment: no response code says what became of it. */
+  readonly isWrongPath?: true
 }
 
 export function refuse(code: ErrorCode, detail: string, param?: string): Refusal {
   return param === undefined
     ? { kind: 'refused', code, detail }
     : { kind: 'refused', code, detail, param }
+}
+
+/** Where nobody answers; `detail` names where somebody does. */
+export function refusePath(detail: string): Refusal {
+  return { kind: 'refused', code: 'not_found', detail, isWrongPath: true }
 }
 
 /** A refusal that asks for a retry. */
@@ -119,7 +126,8 @@ export function refuseForNow(code: ErrorCode, detail: string, retryAfterSeconds:
 
 /** The body of RFC 9457, as `application/problem+json`. */
 export function problemDocument(refusal: Refusal, requestId: string): Record<string, unknown> {
-  const { status, title, responseCode }: ErrorKind = ERRORS[refusal.code]
+  const { status, title, responseCode: known }: ErrorKind = ERRORS[refusal.code]
+  const responseCode = refusal.isWrongPath === true ? undefined : known
   return {
     type: `urn:switchyard:error:${refusal.code}`,
     title,

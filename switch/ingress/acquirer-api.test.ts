@@ -342,6 +342,22 @@ test('a card number as the key of a step, or of what it reverses, is refused and
   }
 })
 
+test('a wrong path is told the right ones, and nothing of a payment', async () => {
+  const wrong = [
+    ['POST', `${PATH}/${NOBODY}/capture`],
+    ['PUT', PATH],
+    ['GET', '/v1/reversals'],
+    ['GET', '/authorizations'],
+  ] as const
+  for (const [method, path] of wrong) {
+    const { status, body } = await shared.ask(method, path, asJson)
+    assert.deepEqual([status, body.code, body.responseCode], [404, 'not_found', undefined], path)
+    assert.match(String(body.detail), /POST to .*captures.* below \/v1\/authorizations\/\{id\}\//)
+  }
+  const { body } = await shared.ask('GET', `${PATH}/${NOBODY}`, asJson)
+  assert.deepEqual([body.code, body.responseCode], ['not_found', '25'])
+})
+
 const ENDS_THE_STORE: ReadonlySet<string> = new Set(['store_unavailable', 'outcome_unknown'])
 
 /** "consumes the key" of the page's first table: yes, no, or empty where there is none. */

@@ -3,7 +3,14 @@
 
 import { ADVICES_PATH } from '../advise.ts'
 import { Authenticator } from '../authenticate.ts'
-import { ERRORS, problemDocument, type Refusal, refuse, refuseForNow } from '../errors.ts'
+import {
+  ERRORS,
+  problemDocument,
+  type Refusal,
+  refuse,
+  refuseForNow,
+  refusePath,
+} from '../errors.ts'
 import { RETRY_AFTER_SECONDS, RRN_MATCHES_MAX } from '../limits.ts'
 import { clip } from '../message.ts'
 import type { Reply } from '../respond.ts'
@@ -23,6 +30,8 @@ import { STREAM_BUFFERED_BYTES_MAX, STREAM_FRAME_BYTES_MAX, STREAM_IDLE_SECONDS 
 import {
   COLLECTION,
   findByPath,
+  isBelowCollection,
+  PATHS,
   postStep,
   type StepPath,
   stepAnswers,
@@ -63,7 +72,7 @@ export function createAcquirerApi(world: World): AcquirerApi {
   const refused = (refusal: Refusal) => refusalResponse(world, refusal)
   const gate = (head: HttpHead): Admittance<Caller> => {
     if (!head.path.startsWith('/v1/')) {
-      return { refused: refused(refuse('not_found', `see ${COLLECTION}`)) }
+      return { refused: refused(refusePath(PATHS)) }
     }
     const caller = authenticate(head)
     return 'kind' in caller ? { refused: refused(caller) } : { caller }
@@ -83,7 +92,7 @@ export function createAcquirerApi(world: World): AcquirerApi {
       }
       const isRead = request.method === 'GET' || request.method === 'HEAD'
       if (isRead) return getOrRefuse(world, acquirer, request)
-      return refused(refuse('not_found', `${request.method} is not answered on this path`))
+      return refused(refusePath(PATHS))
     },
     refuse: (code, detail) => refused(refuse(code, detail)),
     stream: {
@@ -165,6 +174,7 @@ async function getAuthorization(
 ): Promise<HttpResponse> {
   const answerKind = acceptedKind(request.headers.get('accept'), 'json')
   if (request.path === COLLECTION) return findByRrn(world, acquirer, request.query, answerKind)
+  if (!isBelowCollection(request.path)) return refusalResponse(world, refusePath(PATHS))
   const transaction = await findByPath(world, request.path)
   // Another acquirer's is as unknown as none: ids must not tell what exists.
   if (transaction === undefined || transaction.intent.acquirer !== acquirer.id) {

@@ -22,6 +22,11 @@ import type { Acquirer, World } from '../world.ts'
 export const COLLECTION = '/v1/authorizations'
 const REVERSALS = '/v1/reversals'
 
+/** What a request to any other path is told. */
+export const PATHS =
+  `POST to ${COLLECTION}, ${ADVICES_PATH}, ${REVERSALS}, or captures, reversals, refunds, increments ` +
+  `below ${COLLECTION}/{id}/; GET ${COLLECTION}/{id}, or ${COLLECTION}?rrn=`
+
 const ULID = '[0-9A-HJKMNP-TV-Z]{26}'
 const IDENTIFIER = new RegExp(`^(auth|adv|cap|rev|ref|inc)_${ULID}$`)
 /** A payment's id, the kind of step, and where it is asked for one step its id. */
@@ -72,6 +77,11 @@ export function postStep(
   if (request.kind === 'refused') return request
   const stray = refuseStrayCardNumber({}, key, world.router)
   return stray ?? STORIES[kind](world, acquirer, key, request)
+}
+
+/** Whether a path may name something that is kept, as far as its beginning says. */
+export function isBelowCollection(path: string): boolean {
+  return [COLLECTION, ADVICES_PATH].some((collection) => path.startsWith(`${collection}/`))
 }
 
 /** Whose it is stays to be checked. */
