@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import path from 'node:path'
 import test from 'node:test'
 import { promisify } from 'node:util'
 import { type BenchLine, benchSuites, medians, ratiosOf } from './bench.ts'
@@ -45,6 +46,14 @@ test('every suite measures something, in the form of the contract', async () => 
     }
   }
   assert.ok(names.size > 60, `${names.size} cases`)
+})
+
+test('a filter that no suite matches is told what there is', async () => {
+  const script = path.join(PROJECT_ROOT, 'switch/commands/switchyard.js')
+  const run = promisify(execFile)(process.execPath, [script, 'bench', 'nosuch'])
+  const { code, stderr } = await run.catch((error) => error)
+  assert.equal(code, 2)
+  assert.match(stderr, /no suite matches nosuch; there are\n {2}bench\/rules\/engines\n/)
 })
 
 function line(name: string, opsPerSecond: number): BenchLine {

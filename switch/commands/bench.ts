@@ -50,7 +50,9 @@ export function registerBench(program: Command): void {
     .option('--compare <base>', 'a git revision, measured in turns with what is here; ratios')
     .addHelpText(
       'after',
-      '\nFigures are medians over the processes; spread is (most - least) / median of the rates.\n' +
+      '\nFigures are medians over the processes; spread is (most - least) / median of the rates.' +
+        '\nRates and times are of what the case names. A sample may hold many calls and is divided by' +
+        '\nthem: p50 and p99 are of samples.\n' +
         '\nExamples:\n  $ npx switchyard bench velocity\n  $ npm run -s bench -- --json' +
         '\n  $ npx switchyard bench rules --compare HEAD~5',
     )
@@ -76,7 +78,8 @@ async function runBenches(filters: readonly string[], flags: BenchFlags): Promis
   }
   const suites = benchSuites(PROJECT_ROOT, filters)
   if (suites.length === 0) {
-    console.error('no suite matches: nothing was measured')
+    const names = benchSuites(PROJECT_ROOT, []).map((suite) => suite.replace(/\.bench\.ts$/, ''))
+    console.error(`no suite matches ${filters.join(', ')}; there are\n  ${names.join('\n  ')}`)
     return 2
   }
   const isBrief = flags.brief === true
@@ -85,6 +88,7 @@ async function runBenches(filters: readonly string[], flags: BenchFlags): Promis
     return compareWith(flags.compare, suites, processes, { isBrief, asJson })
   }
   let worst = 0
+  if (!asJson) console.log(HEAD)
   for (const suite of suites) {
     const runs: BenchLine[][] = []
     for (let turn = 0; turn < (isBrief ? 1 : processes); turn++) {
@@ -98,6 +102,9 @@ async function runBenches(filters: readonly string[], flags: BenchFlags): Promis
   return worst === 0 ? 0 : 1
 }
 
+const HEAD = `${'case'.padEnd(52)}${'rate'.padStart(12)}   spread  time of one, by sample`
+const COMPARED_HEAD = `${'case'.padEnd(52)}${'base'.padStart(12)}      ${'here'.padStart(12)}    ratio`
+
 function print(result: BenchResult, asJson: boolean): void {
   if (asJson) {
     console.log(JSON.stringify(result))
@@ -105,7 +112,7 @@ function print(result: BenchResult, asJson: boolean): void {
   }
   const { name, opsPerSecond, p50Micros, p99Micros, spread } = result
   const rate = opsPerSecond.toLocaleString('en-US').padStart(12)
-  const apart = `${(spread * 100).toFixed(0)}%`.padStart(5)
+  const apart = `${(spread * 100).toFixed(0)}%`.padStart(6)
   console.log(`${name.padEnd(52)}${rate}/s ${apart}  p50 ${p50Micros} µs  p99 ${p99Micros} µs`)
 }
 
@@ -179,6 +186,7 @@ async function compareWith(
     symlinkSync(path.join(PROJECT_ROOT, 'node_modules'), path.join(tree, 'node_modules'))
     const known = benchSuites(tree, [])
     let worst = 0
+    if (!how.asJson) console.log(COMPARED_HEAD)
     for (const suite of suites) {
       if (!known.includes(suite)) {
         console.error(`${suite} is not in ${base}`)
