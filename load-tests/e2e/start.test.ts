@@ -87,7 +87,9 @@ test('a configuration of one’s own has no demo, and what is missing is said', 
   await child.until('it said how it is', 60_000, async () =>
     /issuers +demo-a 127\.0\.0\.1:1, demo-b 127\.0\.0\.1:1/.test(child.logs) ? true : undefined,
   )
-  assert.match(child.logs, /listens after [0-9.]+ s, but is not ready: issuers: signed on: none/)
+  const said = /but is not ready: issuers: signed on: none; down: demo-a, demo-b \(--demo starts/
+  assert.match(child.logs, /listens after [0-9.]+ s, but/)
+  assert.match(child.logs, said)
   assert.doesNotMatch(child.logs, /is ready|demo-key|curl/)
   const modeOf = (name: string) => statSync(path.join(folder, 'own', name)).mode & 0o777
   assert.deepEqual([modeOf('.'), modeOf('addresses.json')], [0o700, 0o600])

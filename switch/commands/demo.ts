@@ -10,6 +10,11 @@ const ISSUERS = [
   { name: 'demo-b', behaviour: 'cents' },
 ] as const
 
+export const DEMO_ISSUERS: ReadonlySet<string> = new Set(ISSUERS.map(({ name }) => name))
+
+/** For a configuration that names them, and a switch that was started without them. */
+export const DEMO_HINT = '(--demo starts the demo issuers)'
+
 const START_TIMEOUT_MS = 15_000
 
 export interface Demo {

@@ -16,6 +16,7 @@ interface Finding {
   readonly check: string
   readonly verdict: string
   readonly detail: string
+  readonly advice: string
 }
 
 function doctor(env: Readonly<Record<string, string>>): readonly Finding[] {
@@ -50,6 +51,8 @@ test('finds missing keys of a store, silent issuers, and their editions', () => 
   })
   assert.match(say(findings, 'keys'), /^problem: .* is missing, and a store needs it/)
   assert.match(say(findings, 'issuer demo-a'), /^warning: 127\.0\.0\.1:1 does not answer/)
+  const silent = findings.find(({ check }) => check === 'issuer demo-a')
+  assert.match(silent?.advice ?? '', /\(--demo starts the demo issuers\)$/)
   const editions = findings.filter(({ check }) => check === 'dialect')
   assert.ok(
     editions.some(({ verdict, detail }) => verdict === 'ok' && /ISO 8583:1993/.test(detail)),

@@ -18,6 +18,7 @@ import { readDialect } from '../adapters/dialect-files.ts'
 import { holdsStore, isInside, parseKeyFileAt } from '../adapters/key-files.ts'
 import type { Config, IssuerConfig } from '../config/index.ts'
 import type { ProgramRunner } from './compile.ts'
+import { DEMO_HINT, DEMO_ISSUERS } from './demo.ts'
 import { findRunningSwitch, type RunningSwitch } from './operations-port.ts'
 import { PROJECT_ROOT } from './run-tool.ts'
 
@@ -46,19 +47,19 @@ export function registerDoctor(program: Command): void {
     )
     .action(async (options: { json?: boolean }) => {
       const findings = await examine()
+      const width = Math.max(...findings.map(({ check }) => check.length))
       for (const finding of findings) {
-        if (options.json) console.log(JSON.stringify(finding))
-        else print(finding)
+        console.log(options.json ? JSON.stringify(finding) : textOf(finding, width))
       }
       process.exitCode = findings.some(({ verdict }) => verdict === 'problem') ? 1 : 0
     })
 }
 
-function print({ check, verdict, detail, advice }: Finding): void {
+/** `width`: of the longest check, an issuer's or a listener's name among them. */
+function textOf({ check, verdict, detail, advice }: Finding, width: number): string {
   const mark = { ok: 'ok     ', warning: 'warning', problem: 'PROBLEM' }[verdict]
-  console.log(
-    `${mark}  ${check.padEnd(14)} ${detail}${advice === '' ? '' : `\n${' '.repeat(24)}-> ${advice}`}`,
-  )
+  const head = `${mark}  ${check.padEnd(width)} `
+  return `${head}${detail}${advice === '' ? '' : `\n${' '.repeat(head.length)}-> ${advice}`}`
 }
 
 async function examine(): Promise<Finding[]> {
@@ -296,8 +297,10 @@ function examineIssuer({ name, host, port }: IssuerConfig, file: string): Promis
       socket.destroy()
       resolve(finding)
     }
+    const hint = DEMO_ISSUERS.has(name) ? ` ${DEMO_HINT}` : ''
+    const advice = `start it, or mend its address${hint}`
     const silent = (why: string) =>
-      end(odd(check, `${host}:${port} does not answer (${why})`, 'start it, or mend its address'))
+      end(odd(check, `${host}:${port} does not answer (${why})`, advice))
     socket.once('connect', () => end(fine(check, `${host}:${port} answers`)))
     socket.once('timeout', () => silent(`within ${ISSUER_ANSWER_MS} ms`))
     socket.once('error', ({ code }: NodeJS.ErrnoException) => silent(code ?? 'an error'))

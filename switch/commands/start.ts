@@ -6,7 +6,7 @@ import type { Command } from 'commander'
 import { DEFAULT_CONFIG_FILE, readConfigFile } from '../adapters/config-files.ts'
 import { type Config, maskConfig } from '../config/index.ts'
 import { type RunningSwitch, startSwitch } from '../main.ts'
-import { curlLines, type Demo, startDemo } from './demo.ts'
+import { curlLines, DEMO_HINT, DEMO_ISSUERS, type Demo, startDemo } from './demo.ts'
 
 interface StartFlags {
   /** Undefined: as `wantsDemo` decides. */
@@ -69,7 +69,8 @@ async function start(flags: StartFlags): Promise<number> {
   // The demo issuers outlive the drain: an authorization in flight still gets its answer.
   void running.ended.then(() => demo?.stop())
   closeAddresses(config.dataDir)
-  await announce(running, config, startedMs)
+  const namesDemo = config.issuers.some(({ name }) => DEMO_ISSUERS.has(name))
+  await announce(running, config, startedMs, demo === undefined && !isProduction && namesDemo)
   if (demo !== undefined) console.log(`\nTry:\n\n${curlLines(running.url)}`)
   return running.ended
 }
@@ -109,10 +110,17 @@ function adviseOnPort(problem: string, config: Config): string {
 }
 
 /** Says where everything is, once traffic may come or `READY_WAIT_MS` have passed. */
-async function announce(running: RunningSwitch, config: Config, startedMs: number): Promise<void> {
+async function announce(
+  running: RunningSwitch,
+  config: Config,
+  startedMs: number,
+  lacksDemo: boolean,
+): Promise<void> {
   const seconds = () => ((performance.now() - startedMs) / 1000).toFixed(1)
   const listensAfter = seconds()
-  const failing = await failingChecks(running, config)
+  const failing = (await failingChecks(running, config)).map((line) =>
+    lacksDemo && line.startsWith('issuers: ') ? `${line} ${DEMO_HINT}` : line,
+  )
   console.log(
     failing.length === 0
       ? `Switchyard is ready after ${seconds()} s.`
