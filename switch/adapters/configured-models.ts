@@ -5,7 +5,14 @@ import { type ModelSnapshot, readModelSnapshot, type ScorerPool } from '#scoring
 import type { Config } from '../config/index.ts'
 import { MODEL_MAX_AGE_DAYS } from '../limits.ts'
 import type { Journal } from '../observe/index.ts'
-import { afterDeciding, type KeptModel, type ModelRecord, ModelSwaps } from '../operations/index.ts'
+import {
+  afterDeciding,
+  type DecidingModels,
+  type KeptModel,
+  type ModelRecord,
+  ModelSwaps,
+  type NamedModel,
+} from '../operations/index.ts'
 import {
   keepModel,
   keptModelFolder,
@@ -124,7 +131,7 @@ export async function openConfiguredModels(
   }
   const swaps = new ModelSwaps({
     ...{ pool: scorer, journal, record, clock: systemClock, modelDir: config.modelDir },
-    model: models.models.names[0] as string,
+    deciding: decidingOf(models.models),
     read: readModelSnapshot,
     keeping: {
       keep: (snapshot) => keepModel(folder, snapshot),
@@ -136,6 +143,13 @@ export async function openConfiguredModels(
     maxAgeDays: modelMaxAgeDays,
   })
   return { ok: true, swaps }
+}
+
+function decidingOf({ names, snapshots }: ModelsRead): DecidingModels {
+  const [model, ...challengers] = snapshots.map((snapshot, i) => {
+    return { name: names[i] as string, snapshot }
+  })
+  return { model: model as NamedModel, challengers }
 }
 
 /** Makes durable what a start decides by. An order that could not be followed is kept. */

@@ -85,6 +85,12 @@ function isKept(value: unknown): value is KeptModel {
 export async function writeModelRecord(folder: string, record: ModelRecord): Promise<void> {
   await mkdir(folder, { recursive: true })
   await writeDurably(folder, path.join(folder, RECORD), `${JSON.stringify(record)}\n`)
+  // It is in force by now, and whoever is told of a failure must find the one before: what can't be
+  // dropped is dropped by a later write.
+  await dropUnnamed(folder, record).catch(() => undefined)
+}
+
+async function dropUnnamed(folder: string, record: ModelRecord): Promise<void> {
   const named = new Set(modelsOf(record).map(({ key }) => key))
   for (const name of await readdir(folder)) {
     if (!KEY.test(name) || named.has(name)) continue

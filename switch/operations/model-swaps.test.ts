@@ -10,10 +10,16 @@ const NOW_MS = Date.parse('2026-11-22T10:00:00Z')
 interface Swapped {
   readonly maxAgeDays?: number
   readonly diskIsFull?: () => boolean
+  /** Whether the record can't be written, though copies of models can. */
+  readonly isUnwritable?: () => boolean
+  readonly isEnding?: () => boolean
 }
 
+const never = () => false
+
 /** A pool that takes every model but `broken`, and a folder of kept models in memory. */
-function createSwaps({ maxAgeDays = 180, diskIsFull = () => false }: Swapped = {}) {
+function createSwaps({ maxAgeDays = 180, ...faults }: Swapped = {}) {
+  const { diskIsFull = never, isUnwritable = never, isEnding = never } = faults
   const info = { model: 'first+1', modelCreatedAt: '2026-11-12T10:00:00Z', bands: [] }
   const changes: ScoringChange[] = []
   const written: ModelRecord[] = []
@@ -25,6 +31,10 @@ function createSwaps({ maxAgeDays = 180, diskIsFull = () => false }: Swapped = {
     drift: () => undefined,
     change: async (change: ScoringChange) => {
       changes.push(change)
+      if (isEnding()) {
+        const problem = { kind: 'worker' as const, message: 'the switch is ending' }
+        return { ok: false as const, problems: [problem] }
+      }
       if (change.model?.path.endsWith('broken')) {
         const problem = { code: 'parity' as const, message: 'parity vector x differs' }
         return { ok: false as const, problems: [{ kind: 'model' as const, problem }] }
@@ -53,11 +63,12 @@ function createSwaps({ maxAgeDays = 180, diskIsFull = () => false }: Swapped = {
       },
       read: async (key) => kept.get(key) as ModelSnapshot,
       write: async (changed) => {
+        if (isUnwritable()) throw Object.assign(new Error('no record'), { code: 'EISDIR' })
         written.push(changed)
       },
     },
     modelDir: 'models',
-    model: 'first',
+    deciding: { model: { name: 'first', snapshot: snapshotAt(first.key) }, challengers: [] },
     configured: { model: 'first', challengers: ['shadow'] },
     record: { chosenSince: null, model: first, challengers: [], before: [] },
     refusedAtStart: [],
@@ -123,9 +134,48 @@ test('a disk that keeps nothing is said, and the same order may be sent again', 
   let isFull = true
   const { swaps, written } = createSwaps({ diskIsFull: () => isFull })
   await assert.rejects(swaps.use({ model: 'second' }), /no room/)
-  assert.deepEqual(written, [])
+  assert.deepEqual(written.slice(1), [], 'at most what was recorded before')
+  assert.deepEqual(whatIsDeciding(swaps), ['first', null, null])
   isFull = false
   assert.equal((await swaps.use({ model: 'second' })).status, 200)
+  assert.deepEqual(whatIsDeciding(swaps), ['second', 'first', SINCE])
+})
+
+test('an order that is not recorded has changed nothing: a rollback goes one back', async () => {
+  let fails = false
+  const { swaps, changes } = createSwaps({ isUnwritable: () => fails })
+  await swaps.use({ model: 'second', challengers: ['shadow'] })
+  fails = true
+  await assert.rejects(swaps.use({ model: 'third', challengers: ['other'] }), { code: 'EISDIR' })
+  assert.deepEqual(whatIsDeciding(swaps), ['second', 'first', SINCE])
+  assert.deepEqual([swaps.status.version, ...swaps.status.challengers], ['second+1', 'shadow+1'])
+  await assert.rejects(swaps.use({ challengers: ['other'] }), { code: 'EISDIR' })
+  assert.equal(changes.at(-1)?.model, undefined)
+  await assert.rejects(swaps.rollback(), { code: 'EISDIR' })
+  assert.deepEqual(whatIsDeciding(swaps), ['second', 'first', SINCE])
+  fails = false
+  assert.equal((await swaps.rollback()).status, 200)
+  assert.deepEqual(whatIsDeciding(swaps), ['first', null, SINCE])
+})
+
+test('an order that is neither recorded nor undone says so; a rollback goes one back', async () => {
+  let fails = false
+  let isUndoing = false
+  const { swaps } = createSwaps({
+    isUnwritable: () => {
+      isUndoing = fails
+      return fails
+    },
+    isEnding: () => isUndoing,
+  })
+  await swaps.use({ model: 'second' })
+  fails = true
+  const answer = await swaps.use({ model: 'third' })
+  assert.equal(answer.status, 503)
+  assert.match(JSON.stringify(answer.body), /until a restart.*no record; the switch is ending/)
+  assert.deepEqual(whatIsDeciding(swaps), ['third', 'second', SINCE])
+  fails = isUndoing = false
+  assert.equal((await swaps.rollback()).status, 200)
   assert.deepEqual(whatIsDeciding(swaps), ['second', 'first', SINCE])
 })
 

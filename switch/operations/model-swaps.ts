@@ -59,6 +59,19 @@ export interface ModelKeeping {
   write(record: ModelRecord): Promise<void>
 }
 
+/** A model that was read. */
+export interface NamedModel {
+  /** The folder that it came from, in MODEL_DIR. */
+  readonly name: string
+  readonly snapshot: ModelSnapshot
+}
+
+/** What decides now, and what is in shadow. */
+export interface DecidingModels {
+  readonly model: NamedModel
+  readonly challengers: readonly NamedModel[]
+}
+
 export interface ModelSwapsOptions {
   readonly pool: Pick<ScorerPool, 'info' | 'change' | 'drift'>
   /** Reads a folder whole; what is wrong with it shows when it is changed to. */
@@ -69,8 +82,8 @@ export interface ModelSwapsOptions {
   readonly configured: { readonly model: string; readonly challengers: readonly string[] }
   /** As it is after the start. */
   readonly record: ModelRecord
-  /** The folder's name of the model that decides after the start. */
-  readonly model: string
+  /** After the start. */
+  readonly deciding: DecidingModels
   /** Why the start did not take what it should have; none where it did. */
   readonly refusedAtStart: readonly string[]
   readonly maxAgeDays: number
@@ -104,22 +117,19 @@ const MODEL_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/
 const CHALLENGERS_MAX = 4
 const DAY_MS = 86_400_000
 
-interface Named {
-  readonly name: string
-  readonly snapshot: ModelSnapshot
-}
-
 /** What an order asks for; what is left out stays. */
 interface Order {
-  readonly model?: Named
-  readonly challengers?: readonly Named[]
+  readonly model?: NamedModel | undefined
+  readonly challengers?: readonly NamedModel[] | undefined
   readonly kind: 'use' | 'rollback' | 'release'
 }
 
 export class ModelSwaps {
   readonly #options: ModelSwapsOptions
   #record: ModelRecord
-  #model: string
+  #deciding: DecidingModels
+  /** Whether the record names the model that decides: not after an order that was not undone. */
+  #isRecorded = true
   #refusedAtStart: readonly string[]
   /** One order after the other. */
   #queue: Promise<unknown> = Promise.resolve()
@@ -127,7 +137,7 @@ export class ModelSwaps {
   constructor(options: ModelSwapsOptions) {
     this.#options = options
     this.#record = options.record
-    this.#model = options.model
+    this.#deciding = options.deciding
     this.#refusedAtStart = options.refusedAtStart
   }
 
@@ -143,11 +153,11 @@ export class ModelSwaps {
     const { pool, clock, maxAgeDays, configured } = this.#options
     const { model: version, modelCreatedAt, bands, challengers } = pool.info
     const ageDays = (clock.now() - Date.parse(modelCreatedAt)) / DAY_MS
-    const { chosenSince, before } = this.#record
-    const previous = before.at(-1)
+    const { chosenSince } = this.#record
+    const previous = this.#previous
     const report = pool.drift()
     return {
-      model: this.#model,
+      model: this.#deciding.model.name,
       version,
       createdAt: modelCreatedAt,
       ageDays: Math.round(ageDays * 10) / 10,
@@ -185,7 +195,7 @@ export class ModelSwaps {
   /** The model that decided before the present one, as it was then. Challengers stay. */
   rollback(): Promise<CommandAnswer> {
     return this.#inTurn(async () => {
-      const previous = this.#record.before.at(-1)
+      const previous = this.#previous
       if (previous === undefined) return refused(409, 'no other model has decided here before')
       const snapshot = await this.#options.keeping.read(previous.key)
       return this.#carryOut({ kind: 'rollback', model: { name: previous.name, snapshot } })
@@ -204,64 +214,73 @@ export class ModelSwaps {
     })
   }
 
+  /** What a rollback goes back to. */
+  get #previous(): KeptModel | undefined {
+    const { model, before } = this.#record
+    return this.#isRecorded || model === null ? before.at(-1) : model
+  }
+
   #inTurn(order: () => Promise<CommandAnswer>): Promise<CommandAnswer> {
     const done = this.#queue.then(order)
     this.#queue = done.catch(() => undefined)
     return done
   }
 
-  async #named(name: string): Promise<Named> {
+  async #named(name: string): Promise<NamedModel> {
     const { read, modelDir } = this.#options
     return { name, snapshot: await read(path.join(modelDir, name)) }
   }
 
-  #allNamed(names: readonly string[]): Promise<readonly Named[]> {
+  #allNamed(names: readonly string[]): Promise<readonly NamedModel[]> {
     return Promise.all(names.map((name) => this.#named(name)))
   }
 
+  /** Rejects with the disk's error where it can't be recorded: then nothing has changed. */
   async #carryOut(order: Order): Promise<CommandAnswer> {
-    const { pool, journal } = this.#options
-    const { model, challengers } = order
-    const change: ScoringChange = {
-      ...(model === undefined ? {} : { model: model.snapshot }),
-      ...(challengers === undefined ? {} : { challengers: challengers.map(snapshotOf) }),
-    }
-    const changed = await pool.change(change)
-    const names = { model: model?.name, challengers: challengers?.map(({ name }) => name) }
+    const { pool, journal, clock } = this.#options
+    const { model, challengers, kind } = order
+    const changed = await pool.change(changeTo(order))
     if (!changed.ok) {
+      const names = { model: model?.name, challengers: challengers?.map(({ name }) => name) }
       const problems = changed.problems.map(modelProblemText)
       journal.log.error({ ...names, problems }, 'the model was refused: the old one stays')
       return refused(422, problems.join('; '))
     }
-    this.#refusedAtStart = []
-    const before = this.#model
-    this.#model = model?.name ?? before
-    await this.#remember(order)
+    const before = this.#deciding
+    this.#deciding = {
+      model: model ?? before.model,
+      challengers: challengers ?? before.challengers,
+    }
     const now = {
-      model: this.#model,
+      model: this.#deciding.model.name,
       version: changed.info.model,
-      challengers: this.#record.challengers.map(({ name }) => name),
-      before,
-      chosenSince: this.#record.chosenSince,
+      challengers: this.#deciding.challengers.map(({ name }) => name),
+      before: before.model.name,
+      chosenSince: kind === 'release' ? null : new Date(clock.now()).toISOString(),
     }
     journal.log.info(now, 'another model decides, or others are in shadow')
+    try {
+      await this.#remember(order, now.chosenSince)
+    } catch (error) {
+      return this.#undo(order, before, error as Error)
+    }
+    this.#refusedAtStart = []
     return { status: 200, body: { result: 'taken', ...now } }
   }
 
-  /**
-   * Makes durable what decides since this tick. Rejects with the disk's error: the order may be
-   * sent again, and until then a restart goes back to what was recorded before.
-   */
-  async #remember({ kind, model, challengers }: Order): Promise<void> {
-    const { pool, keeping, clock } = this.#options
+  /** Makes durable what decides. Rejects with the disk's error, the record here as it was. */
+  async #remember(order: Order, chosenSince: string | null): Promise<void> {
+    const { model, challengers, kind } = order
+    const { pool, keeping } = this.#options
     const { info } = pool
-    const keep = async ({ name, snapshot }: Named, version = ''): Promise<KeptModel> => {
+    const keep = async ({ name, snapshot }: NamedModel, version = ''): Promise<KeptModel> => {
       return { name, version, key: await keeping.keep(snapshot) }
     }
-    let record = this.#record
+    let record: ModelRecord = { ...this.#record, chosenSince }
     if (model !== undefined) {
       const kept = await keep(model, info.model)
-      record = kind === 'rollback' ? rolledBack(record, kept) : afterDeciding(record, kept)
+      const isBack = kind === 'rollback' && this.#isRecorded
+      record = isBack ? rolledBack(record, kept) : afterDeciding(record, kept)
     }
     if (challengers !== undefined) {
       const kept: KeptModel[] = []
@@ -271,10 +290,48 @@ export class ModelSwaps {
       }
       record = { ...record, challengers: kept }
     }
-    const since = new Date(clock.now()).toISOString()
-    record = { ...record, chosenSince: kind === 'release' ? null : since }
     await keeping.write(record)
     this.#record = record
+    if (model !== undefined) this.#isRecorded = true
+  }
+
+  /** What decided before an order that was not recorded decides again; rejects with `error`. */
+  async #undo(
+    { model, challengers, kind }: Order,
+    before: DecidingModels,
+    error: Error,
+  ): Promise<CommandAnswer> {
+    const { pool, keeping, journal } = this.#options
+    const undone = await pool.change(
+      changeTo({
+        kind,
+        model: model && before.model,
+        challengers: challengers && before.challengers,
+      }),
+    )
+    // A write that failed late may be in force at the next start.
+    await keeping.write(this.#record).catch(() => undefined)
+    const why = { model: this.#deciding.model.name, error: error.message }
+    if (undone.ok) {
+      this.#deciding = before
+      journal.log.error(
+        { ...why, decides: before.model.name },
+        'an order could not be recorded: what decided before decides again',
+      )
+      throw error
+    }
+    if (model !== undefined) this.#isRecorded = false
+    const problems = undone.problems.map(modelProblemText)
+    const said = 'the order holds until a restart: it could be neither recorded nor undone'
+    journal.log.error({ ...why, problems }, said)
+    return refused(503, `${said}: ${[error.message, ...problems].join('; ')}: send it again`)
+  }
+}
+
+function changeTo({ model, challengers }: Order): ScoringChange {
+  return {
+    ...(model === undefined ? {} : { model: model.snapshot }),
+    ...(challengers === undefined ? {} : { challengers: challengers.map(snapshotOf) }),
   }
 }
 
@@ -283,7 +340,7 @@ function rolledBack(record: ModelRecord, model: KeptModel): ModelRecord {
   return { ...record, model, before: record.before.slice(0, -1) }
 }
 
-const snapshotOf = ({ snapshot }: Named): ModelSnapshot => snapshot
+const snapshotOf = ({ snapshot }: NamedModel): ModelSnapshot => snapshot
 
 function isName(value: unknown): value is string {
   return typeof value === 'string' && MODEL_NAME.test(value)
