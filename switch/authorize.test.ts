@@ -7,6 +7,7 @@ import type { Decision } from '#scoring'
 import { simulatedParts, withIssuerTimeout } from './adapters/simulated-parts.ts'
 import { systemTimers } from './adapters/system-clock.ts'
 import { authorize } from './authorize.ts'
+import { CardUnreadable, CardVault } from './card-data/index.ts'
 import type { Config } from './config/index.ts'
 import type { IsoMessage } from './iso8583/index.ts'
 import { parseAuthorization } from './message.ts'
@@ -387,6 +388,23 @@ test('a token of an earlier answer pays, for its acquirer only', async () => {
   assert.equal(rig.asked()[1]?.fields[2], BODY.card.pan)
   assert.equal(rig.asked()[1]?.fields[14], '2912')
   assert.equal(codeOf(await send(rig.world, 'k3', { card: { token } }, 1)), 'unknown_card_token')
+  await rig.close()
+})
+
+test('a stored card that can’t be unsealed is refused for now, and a bug goes up', async () => {
+  const rig = await createRig()
+  const first = bodyOf(await send(rig.world, 'k1'))
+  const card = { token: (first.card as { token: string }).token }
+  const unsealing = (error: Error): World => {
+    const vault = new CardVault(parts.keys, 'another')
+    vault.unseal = () => {
+      throw error
+    }
+    return { ...rig.world, vault }
+  }
+  const refused = await send(unsealing(new CardUnreadable('its key is gone')), 'k2', { card })
+  assert.equal(codeOf(refused), 'store_unavailable')
+  await assert.rejects(send(unsealing(new TypeError('a bug')), 'k3', { card }), TypeError)
   await rig.close()
 })
 
