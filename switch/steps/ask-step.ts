@@ -12,7 +12,7 @@ import { stepBody } from '../respond.ts'
 import { noteUnreadable, refuseTraceNumber } from '../shed.ts'
 import type { Attempt, Outcome, SealedCard } from '../store/index.ts'
 import type { World } from '../world.ts'
-import { answeredStep, lastAttempt, stepIntent } from './step-record.ts'
+import { answeredStep, lastAttempt, originalOf, stepIntent } from './step-record.ts'
 import { type RunningStep, refuseInProgress } from './take-step.ts'
 
 /** What the issuer is asked for, besides the original's own fields. */
@@ -33,9 +33,9 @@ export async function askStep(
   const issuer = world.issuers.get(lastAttempt(step).issuer)
   if (issuer?.isUp === true) {
     const waitMs = Math.min(issuer.timeoutMs, timeLeftMs(world, step) / 2)
-    // What was told of the authorization, and of the steps that it was asked for.
-    const asked = step.steps.flatMap((one) => one.attempts.at(-1) ?? [])
-    const heard = [lastAttempt(step), ...asked].map((original) =>
+    // What was told of the authorization, and of the steps that it was asked for or told of.
+    const known = step.steps.flatMap((one) => originalOf(one) ?? [])
+    const heard = [lastAttempt(step), ...known].map((original) =>
       world.storeAndForward.heard(original, waitMs),
     )
     if ((await Promise.all(heard)).includes(false)) return refuseInProgress()

@@ -17,7 +17,8 @@
 // repeats are for a request that may still be under way. Cards don't wait for each other. What an
 // acquirer reverses while it is under way has its place from then on, and waits there.
 //
-// An advice is an original itself: what follows it names its numbers, and waits for it.
+// An advice, or a refund that is told, is an original itself: what follows it names its numbers,
+// and waits for it.
 
 import {
   backOffMs,
@@ -28,12 +29,13 @@ import {
   NO_STAN,
 } from '../issuers/index.ts'
 import type { Clock, Random, TimerHandle, Timers } from '../ports.ts'
-import type {
-  Attempt,
-  DeliveryState,
-  QueuedMessage,
-  SealedCard,
-  TransactionStore,
+import {
+  type Attempt,
+  type DeliveryState,
+  isToldOfItself,
+  type QueuedMessage,
+  type SealedCard,
+  type TransactionStore,
 } from '../store/index.ts'
 import type { StoreAndForwardLimits } from './limits.ts'
 import { adviceVerdictOf, type Verdict, verdictOf } from './verdict.ts'
@@ -150,9 +152,9 @@ function originalKey(attempt: Pick<Attempt, 'stan' | 'transmittedAt' | 'rrn'>): 
   return `${attempt.stan}${attempt.transmittedAt}${attempt.rrn}`
 }
 
-/** The original that a message is about; an advice is one itself. */
+/** The original that a message is about; an advice, or a told refund, is one itself. */
 function originalOf(message: QueuedMessage): string {
-  return originalKey(message.step === 'advice' ? message : message.original)
+  return originalKey(isToldOfItself(message) ? message : message.original)
 }
 
 function isHeld({ isBehindOriginal, isBehindCard, isBehindRequest }: Entry): boolean {

@@ -362,12 +362,13 @@ test('what is never taken is a dead letter after so many sends, and can be queue
   })
   code = '00'
   const count = await requeue(store, message.transactionId, (dead) => forward.requeue(dead))
-  assert.equal(count, 1)
+  assert.equal(count?.queued, 1)
   await time.advance(1_000)
   assert.equal((await deliveryOf(store, message)).state, 'acknowledged')
   assert.equal(reversalsOf(simulated.received).at(-1)?.mti, '0421')
   assert.equal(forward.deadLetters('demo-a'), 0)
-  assert.equal(await requeue(store, message.transactionId, () => assert.fail()), 0)
+  const none = await requeue(store, message.transactionId, () => assert.fail())
+  assert.deepEqual(none, { queued: 0, takenBack: 0 })
   assert.equal(await requeue(store, 'auth_none', () => assert.fail()), undefined)
 })
 
@@ -417,6 +418,30 @@ test('order is kept a card: the next waits until the one before it was heard', a
   await time.advance(20_000)
   // What is neither yes nor no holds the card up; after a 25 the last one is repeated by itself.
   assert.deepEqual(seen().slice(0, 7), [100, 101, 100, 100, 100, 110, 120])
+})
+
+test('a reversal of a told refund waits for it, though nothing else says whose card it is', async () => {
+  const { store, issuer, forward, time, simulated } = await createRig({
+    answer: ({ mti }) => (mti === '0220' ? '96' : '00'),
+  })
+  await time.advance(50)
+  const sale = attemptAt(issuer, { card: sealedCard })
+  const refund: QueuedMessage = {
+    ...(await queueReversal(store, issuer)),
+    ...issuer.drawTraceNumbers('reversal'),
+    ...{ step: 'refund', mti: '0220', cause: 'refund', original: sale },
+  }
+  const { stan, transmittedAt, rrn } = refund
+  const reversal = await queueReversal(store, issuer, {
+    step: 'reversal',
+    original: { ...sale, mti: '0220', stan, transmittedAt, rrn },
+  })
+  await store.queue(refund)
+  forward.enqueue(refund)
+  forward.enqueue(reversal)
+  await time.advance(9_000)
+  const sent = simulated.received.map(({ mti }) => mti).filter((mti) => !mti.startsWith('08'))
+  assert.deepEqual(sent, ['0220', '0221', '0420'])
 })
 
 test('what waits for its own request has its place, and others of its card wait behind it', async () => {

@@ -189,6 +189,14 @@ export interface Outcome {
   readonly standIn?: readonly StandInMove[]
 }
 
+/**
+ * Whether a message is an original itself, whose own numbers later ones name: an advice, or a
+ * refund that is told. A capture and a reversal are about another one.
+ */
+export function isToldOfItself({ step, mti }: Pick<QueuedMessage, 'step' | 'mti'>): boolean {
+  return step === 'advice' || (step === 'refund' && mti === '0220')
+}
+
 /** What an outcome has the issuer told, in the order in which it must hear it. */
 export function queuedBy({ reversal, advice }: Outcome): readonly QueuedMessage[] {
   const messages: QueuedMessage[] = []
