@@ -13,12 +13,12 @@ function store() {
       await turn()
       if (id !== 'auth_1') return undefined
       const deliveries = Object.entries(states).map(([step, state]) => ({
-        message: { transactionId: id, step },
+        message: { transactionId: id, step, mti: '0420' },
         state,
         sends: 3,
         lastResponseCode: '12',
       }))
-      return { deliveries } as unknown as Transaction
+      return { intent: {}, steps: [], deliveries } as unknown as Transaction
     },
     async updateDelivery(_id: string, step: string, { state }: { state: DeliveryState }) {
       if (states[step] === 'acknowledged') throw new Error(`the ${step} delivery is acknowledged`)
@@ -30,7 +30,8 @@ function store() {
 
 test('dead messages are queued again, as the repeats they are', async () => {
   const taken: Delivery[] = []
-  assert.equal(await requeue(store(), 'auth_1', (delivery) => taken.push(delivery)), 2)
+  const again = await requeue(store(), 'auth_1', (delivery) => taken.push(delivery))
+  assert.deepEqual(again, { queued: 2, takenBack: 0 })
   assert.deepEqual(
     taken.map(({ message, state, sends }) => [message.step, state, sends]),
     [
@@ -50,6 +51,6 @@ test('two requeues at once send each message once, though one is acknowledged me
     one.states[message.step] = 'acknowledged'
   }
   const counts = await Promise.all([requeue(one, 'auth_1', take), requeue(one, 'auth_1', take)])
-  assert.equal((counts[0] ?? 0) + (counts[1] ?? 0), 2)
+  assert.equal((counts[0]?.queued ?? 0) + (counts[1]?.queued ?? 0), 2)
   assert.equal(taken, 2)
 })

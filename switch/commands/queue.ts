@@ -6,7 +6,7 @@ import type { Command } from 'commander'
 import { openFileDiskForReading } from '../adapters/file-disk.ts'
 import { findHolder } from '../adapters/folder-lock.ts'
 import type { Config } from '../config/index.ts'
-import { requeue } from '../requeue.ts'
+import { type Requeued, requeue, TAKEN_BACK } from '../requeue.ts'
 import { type Delivery, listQueue, listSharedQueue, type TransactionStore } from '../store/index.ts'
 import { readConfigured } from './configured.ts'
 import { order, runningAdminUrl } from './operations-port.ts'
@@ -107,11 +107,15 @@ async function requeueAll(transactions: readonly string[]): Promise<void> {
     process.exitCode = 2
     return
   }
-  for (const [i, count] of results.entries()) {
-    const said = count === undefined ? 'no such transaction' : `${count} queued again`
-    console.log(`${transactions[i]}: ${said}`)
-  }
-  if (results.some((count) => count === undefined || count === 0)) process.exitCode = 1
+  for (const [i, result] of results.entries()) console.log(`${transactions[i]}: ${said(result)}`)
+  if (results.some((result) => !result?.queued || result.takenBack > 0)) process.exitCode = 1
+}
+
+function said(result: Requeued | undefined): string {
+  if (result === undefined) return 'no such transaction'
+  const { queued, takenBack } = result
+  const again = `${queued} queued again`
+  return takenBack === 0 ? again : `${again}, ${takenBack} refused: ${TAKEN_BACK}`
 }
 
 /** Through the switch of this data folder where one runs, else into the store. */
@@ -129,26 +133,31 @@ async function requeueIn(config: Config, transactions: readonly string[]): Promi
   return isHeld ? throughTheSwitch(dataDir, transactions) : intoTheStore()
 }
 
-type Results = readonly (number | undefined)[] | undefined
+type Results = readonly (Requeued | undefined)[] | undefined
 
 async function throughTheSwitch(folder: string, transactions: readonly string[]): Promise<Results> {
   const adminUrl = await runningAdminUrl(folder)
   if (adminUrl === undefined) return undefined
-  const results: (number | undefined)[] = []
+  const results: (Requeued | undefined)[] = []
   for (const transaction of transactions) {
     const answer = await order(adminUrl, '/v1/queue/requeue', { transaction })
     if (answer === undefined) return undefined
     const { status, body } = answer
-    results.push(status === 200 ? (body as { requeued: number }).requeued : undefined)
+    results.push(status === 200 || status === 409 ? requeuedOf(body) : undefined)
   }
   return results
+}
+
+function requeuedOf(body: unknown): Requeued {
+  const { requeued, takenBack = 0 } = body as { requeued: number; takenBack?: number }
+  return { queued: requeued, takenBack }
 }
 
 async function requeueInto(
   store: TransactionStore,
   transactions: readonly string[],
 ): Promise<Results> {
-  const results: (number | undefined)[] = []
+  const results: (Requeued | undefined)[] = []
   for (const transaction of transactions) {
     results.push(await requeue(store, transaction, () => {}))
   }

@@ -21,7 +21,8 @@ function createApi(adminToken: string | undefined) {
     requeue: async (transaction) => {
       asked.push(transaction)
       if (transaction === 'auth_3') throw new StoreFault('the database was not read')
-      return transaction === 'auth_1' ? 2 : undefined
+      if (transaction === 'ref_1') return { queued: 0, takenBack: 1 }
+      return transaction === 'auth_1' ? { queued: 2, takenBack: 0 } : undefined
     },
   })
   const send = async (
@@ -48,6 +49,9 @@ test('a dead letter is queued again by whoever has the ADMIN_TOKEN', async () =>
   assert.deepEqual([answer.status, answer.body], [200, '{"requeued":2}\n'])
   assert.equal((await send('Bearer secret', '{"transaction":"auth_2"}')).status, 404)
   assert.deepEqual(asked, ['auth_1', 'auth_2'])
+  const refused = await send('Bearer secret', '{"transaction":"ref_1"}')
+  assert.equal(refused.status, 409)
+  assert.match(String(refused.body), /"code":"taken_back".*a later reversal.*"requeued":0/)
 })
 
 test('a store that can not be reached is an answer, and no bug', async () => {

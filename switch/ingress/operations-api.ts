@@ -1,6 +1,7 @@
 // The operations port: /livez, /readyz, /metrics; what changes something needs the ADMIN_TOKEN.
 
 import { hash, timingSafeEqual } from 'node:crypto'
+import { type Requeued, TAKEN_BACK } from '../requeue.ts'
 import { isOperatingError } from '../store/index.ts'
 import type { HttpApi, HttpRequest, HttpResponse } from './http.ts'
 
@@ -22,8 +23,8 @@ export interface OperationsApiOptions {
   readonly model: () => object
   /** By path, for POST with the ADMIN_TOKEN. */
   readonly commands: Readonly<Record<string, OperatorCommand>>
-  /** How many dead letters of a transaction were queued again; undefined: no such transaction. */
-  readonly requeue: (transactionId: string) => Promise<number | undefined>
+  /** Queues the dead letters of a transaction again; undefined: no such transaction. */
+  readonly requeue: (transactionId: string) => Promise<Requeued | undefined>
 }
 
 /**
@@ -114,7 +115,10 @@ async function requeue(options: OperationsApiOptions, request: HttpRequest): Pro
   if (requeued === undefined) {
     return json(404, { code: 'not_found', message: 'there is no such transaction' })
   }
-  return json(200, { requeued })
+  const { queued, takenBack } = requeued
+  if (takenBack === 0) return json(200, { requeued: queued })
+  const counts = { requeued: queued, takenBack }
+  return json(409, { code: 'taken_back', message: TAKEN_BACK, ...counts })
 }
 
 function transactionIn(body: Uint8Array): string | undefined {

@@ -19,6 +19,7 @@ import {
 } from '../limits.ts'
 import { parseAuthorization } from '../message.ts'
 import { refund } from '../refund.ts'
+import { requeue } from '../requeue.ts'
 import type { Reply } from '../respond.ts'
 import { reverse, reverseOriginal } from '../reverse.ts'
 import { bodyOf, codeOf, createSimulatedSwitch, untilBy } from '../simulated-switch.ts'
@@ -503,6 +504,51 @@ test('a card that can’t be unsealed: a refund is declined 91, and nothing leav
   assert.deepEqual([body.outcome, body.responseCode], ['declined', '91'])
   assert.equal((await rig.store.read(String(body.id)))?.notSent, true)
   assert.equal(rig.asked().length, 1, 'the sale alone')
+  await rig.close()
+})
+
+test('a refund that the issuer is asked for waits for one that it has to be told first', async () => {
+  const rig = await createRig({
+    isHurried: true,
+    answer: (request) =>
+      request.mti.startsWith('022')
+        ? [{ afterMs: 1, message: answerOf(request, '96') }]
+        : APPROVE(request),
+  })
+  const sale = await payFor(rig.world, { type: 'sale' })
+  await take(rig.world, 'refund', sale, 'f1', { amount: 600, told: true })
+  const asked = await take(rig.world, 'refund', sale, 'f2', { amount: 700 })
+  assert.equal(codeOf(asked), 'payment_in_progress')
+  await rig.close()
+})
+
+test('a told refund that died, and was taken back, is not requeued', async () => {
+  const no = { isSaid: true }
+  const rig = await createRig({
+    answer: (request) =>
+      no.isSaid && request.mti === '0220'
+        ? [{ afterMs: 1, message: answerOf(request, '05') }]
+        : APPROVE(request),
+  })
+  const { world } = rig
+  const { storeAndForward: forward, store } = world
+  const sale = await payFor(world, { type: 'sale' })
+  const told = { amount: 600, told: true }
+  const tell = async (key: string) =>
+    String(bodyOf(await take(world, 'refund', sale, key, told)).id)
+  const [taken, kept] = [await tell('f1'), await tell('f2')]
+  await until(() => forward.deadLetters('demo-a') === 2, 'both were buried')
+  no.isSaid = false
+  bodyOf(await take(world, 'reversal', taken, 'r1'))
+  const again = (id: string) => requeue(store, id, (delivery) => forward.requeue(delivery))
+  assert.deepEqual(await again(taken), { queued: 0, takenBack: 1 })
+  assert.deepEqual(await again(kept), { queued: 1, takenBack: 0 })
+  await until(() => forward.depth('demo-a') === 0, 'all were heard')
+  assert.equal(forward.deadLetters('demo-a'), 1)
+  assert.deepEqual(
+    rig.asked().map(({ mti }) => mti),
+    ['0200', '0220', '0220', '0420', '0221'],
+  )
   await rig.close()
 })
 
