@@ -33,7 +33,7 @@ async function ledgerOf(amount: number) {
 
 /** The issuer hears of steps after their answers. */
 async function untilIssuer(check: () => Promise<boolean>): Promise<void> {
-  await eventually(async () => assert.ok(await check()))
+  await eventually(async () => assert.ok(await check(), 'not yet'))
 }
 
 test('capture in parts: 0220 naming its 0100, one too many is 13, a repeat is the first', async () => {

@@ -75,7 +75,9 @@ test('a request that was lost: the reversal is refused 25 and repeated, and noth
   const answer = await system.post('lost', purchase(4, 4004))
   await system.demoA.setBehaviour({ losePercent: 0 })
   assert.equal(answer.body.responseCode, '91')
-  await eventually(async () => assert.ok((await system.demoA.status()).earlyReversals >= 1))
+  await eventually(async () =>
+    assert.ok((await system.demoA.status()).earlyReversals >= 1, 'not yet'),
+  )
   assert.deepEqual((await entriesOf(system.demoA, 4004)).filter(isLive), [])
 })
 

@@ -103,7 +103,10 @@ test('approvals that nobody was told of make the run void', async () => {
   ])
   // Traffic of somebody else on the same issuer, in the middle of the run.
   const { requests } = await system.demoA.status()
-  await eventually(async () => assert.ok((await system.demoA.status()).requests > requests), 60_000)
+  await eventually(
+    async () => assert.ok((await system.demoA.status()).requests > requests, 'not yet'),
+    60_000,
+  )
   await post(system.running.url, 'stranger', purchase(2, 8_002))
   const { code, stdout } = await running.ended
   assert.equal(code, 1)
@@ -190,11 +193,13 @@ test('nor after faults: refusals, time-outs, reversals, a kill and recovery', as
   await system.demoA.setBehaviour({ silentPercent: 100 })
   const { requests } = await system.demoA.status()
   const inFlight = system.post('killed', purchase(3, 9_003)).catch(() => undefined)
-  await eventually(async () => assert.ok((await system.demoA.status()).requests > requests))
+  await eventually(async () =>
+    assert.ok((await system.demoA.status()).requests > requests, 'not yet'),
+  )
   await system.running.kill('SIGKILL')
   await inFlight
   await system.restart()
-  await eventually(async () => assert.ok((await system.demoA.status()).reversals >= 1))
+  await eventually(async () => assert.ok((await system.demoA.status()).reversals >= 1, 'not yet'))
   const answers = Buffer.concat([wrongExpiry.bytes, unknownField.bytes, cvv.bytes])
   assert.deepEqual(scanBytes(answers), [])
   const { findings } = await scanFolder(system.folder)

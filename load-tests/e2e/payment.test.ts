@@ -174,7 +174,7 @@ test('reversed without its id: in flight, and before it has come', async () => {
   assert.deepEqual([paid.body.outcome, paid.body.responseCode], ['declined', '94'])
   await eventually(async () => {
     const [entry] = (await system.demoA.ledger()).filter(({ amount }) => amount === 200_008)
-    assert.ok(entry?.reversals.length === 1 && entry.reversals[0]?.effective === true)
+    assert.ok(entry?.reversals.length === 1 && entry.reversals[0]?.effective === true, 'not yet')
   })
 
   assert.equal((await reverse(9, 'early-9')).body.responseCode, '00')

@@ -47,7 +47,12 @@ async function openStream(headers = { Authorization: 'Bearer demo-key' }): Promi
   const send = (frame: unknown) => void client.send(packr.pack(frame))
   const ask = async (frame: { id: string | number }) => {
     send(frame)
-    await eventually(async () => assert.ok(answers.some(({ id }) => id === frame.id)))
+    await eventually(async () =>
+      assert.ok(
+        answers.some(({ id }) => id === frame.id),
+        'not yet',
+      ),
+    )
     return answers.find(({ id }) => id === frame.id) as Answer
   }
   return { client, answers, closed, send, ask }

@@ -161,7 +161,11 @@ export async function entriesOf(issuer: RunningIssuer, amount: number): Promise<
   return (await issuer.ledger()).filter((entry) => entry.amount === amount)
 }
 
-/** Looks until `check` passes; its last failure is the test's. */
+/**
+ * Looks until `check` passes; its last failure is the test's. An `assert.ok` in it needs a message:
+ * without one Node.js 20 reads the source for it at every failure, which takes minutes where that
+ * is one line.
+ */
 export async function eventually(check: () => Promise<void>, timeoutMs = 20_000): Promise<void> {
   const deadline = performance.now() + timeoutMs
   for (;;) {

@@ -84,6 +84,6 @@ test('an entity that is none is refused with an example', { skip }, async () => 
   for (const entity of ['merchant', 'shop=demo/M-1', 'merchant=M-1', 'terminal=demo/M-1']) {
     const { code, stderr } = await velocity(['show', entity])
     assert.equal(code, 2)
-    assert.match(stderr, /give entity=value/)
+    assert.match(stderr, /is no entity: card, customer/)
   }
 })
