@@ -81,9 +81,15 @@ test('counters are shown, verified, lost, and counted anew', { skip }, async () 
 })
 
 test('an entity that is none is refused with an example', { skip }, async () => {
-  for (const entity of ['merchant', 'shop=demo/M-1', 'merchant=M-1', 'terminal=demo/M-1']) {
+  const refused = {
+    merchant: /give entity=value/,
+    'shop=demo/M-1': /shop is no entity: card, customer/,
+    'merchant=M-1': /give entity=value/,
+    'terminal=demo/M-1': /give entity=value/,
+  }
+  for (const [entity, why] of Object.entries(refused)) {
     const { code, stderr } = await velocity(['show', entity])
     assert.equal(code, 2)
-    assert.match(stderr, /is no entity: card, customer/)
+    assert.match(stderr, why)
   }
 })
