@@ -3,19 +3,9 @@
 import { cp, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { pause, projectFolder, startIssuer, startSwitch } from '../processes/index.ts'
+import { changingPack, pause, projectFolder, startIssuer, startSwitch } from '../processes/index.ts'
 
 const TOKEN = 'an-admin-token'
-
-const packOf = (number: number) => `typology: reloaded
-rules:
-  - id: reloaded.one
-    title: Changes with every reload
-    mode: live
-    when: merchant.id == "M-reloaded-${number}"
-    outcome: review
-    reason: reloaded
-`
 
 export interface Reloaded {
   readonly url: string
@@ -42,7 +32,7 @@ export async function startReloaded(): Promise<Reloaded> {
   const file = path.join(rulesDir, 'packs', 'reloaded.yaml')
   let number = 0
   const write = async () => {
-    await writeFile(`${file}.draft`, packOf(number++))
+    await writeFile(`${file}.draft`, changingPack(number++))
     await rename(`${file}.draft`, file)
   }
   await write()

@@ -2,7 +2,7 @@
 
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import type { RunningIssuer } from '../processes/index.ts'
+import { changingPack, type RunningIssuer } from '../processes/index.ts'
 import type { Fault } from './scenario.ts'
 
 export interface FaultGround {
@@ -95,7 +95,7 @@ export class Faults {
     const { rulesDir } = this.#ground.reload
     const number = this.reloads.taken + this.reloads.refused
     const packs = path.join(rulesDir as string, 'packs')
-    await writeFile(path.join(packs, 'reloaded.yaml'), packOf(number))
+    await writeFile(path.join(packs, 'reloaded.yaml'), changingPack(number))
     await this.#order('/v1/rules/reload', {})
   }
 
@@ -118,13 +118,3 @@ export class Faults {
 }
 
 const SHIPPED_MODEL = 'switchyard-trees'
-
-const packOf = (number: number) => `typology: reloaded
-rules:
-  - id: reloaded.one
-    title: Changes with every reload
-    mode: live
-    when: merchant.id == "M-reloaded-${number}"
-    outcome: review
-    reason: reloaded
-`

@@ -7,7 +7,7 @@ import type { CpuMicros, Observed, Observer } from './observer.ts'
 import type { LoadOptions } from './options.ts'
 import type { PhaseResult, RunResult } from './run.ts'
 import { histogramPercentile } from './switch-metrics.ts'
-import { Tally } from './tally.ts'
+import { type Second, Tally } from './tally.ts'
 
 export interface LatencyMs {
   readonly p50: number
@@ -35,17 +35,7 @@ export interface PhaseReport {
 }
 
 /** A second of the run, as charts need it. */
-export interface SecondReport {
-  readonly atSeconds: number
-  readonly offered: number
-  readonly served: number
-  readonly approved: number
-  readonly errors: number
-  readonly unsent: number
-  readonly inFlight: number
-  readonly p50Ms: number | null
-  readonly p99Ms: number | null
-  readonly maxMs: number | null
+export interface SecondReport extends Second {
   /** CPUs busy: 1 is one core. */
   readonly cpus: {
     readonly switchMain: number | null

@@ -1,6 +1,7 @@
 // The door of the process launchers: real processes for tests, load runs and demos.
 
 export { makeCertificates, type TestCertificates } from './certificates.ts'
+export { changingPack } from './changing-pack.ts'
 export { Child, pause, projectFolder } from './child.ts'
 export { freePort } from './free-port.ts'
 export { type IsoClient, type IsoClientOptions, openIsoClient } from './iso-client.ts'
